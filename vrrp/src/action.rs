@@ -1,0 +1,83 @@
+//! The engine's way out: everything that it can ask of the shell, as one closed enum of plain values.
+
+use std::net::IpAddr;
+
+use crate::event::{InstanceId, LinkId, ScriptId};
+use crate::news::News;
+
+/// Everything that the engine can ask. The shell carries the actions out in the order given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Send an advert now: it is late already.
+    Send(Datagram),
+    /// [`crate::Engine::owned`] of this instance changed: make the kernel agree.
+    Reconcile(InstanceId),
+    /// Tell the neighbours who has the addresses: gratuitous ARP, unsolicited neighbour advertisements.
+    Announce {
+        /// Whose addresses.
+        instance: InstanceId,
+        /// How many frames for each address, interleaved over the addresses.
+        repeat: u32,
+    },
+    /// Run the notify scripts and write the FIFO lines of this transition.
+    Notify(Transition),
+    /// Start a run of a tracked script; answer with [`crate::Event::ScriptEnded`].
+    RunScript(ScriptId),
+    /// Say this in the log.
+    Tell(News),
+}
+
+/// One advert to one destination.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Datagram {
+    /// Whose advert.
+    pub instance: InstanceId,
+    /// Interface to send on.
+    pub link: LinkId,
+    /// Source address.
+    pub source: IpAddr,
+    /// Multicast group or unicast peer.
+    pub destination: IpAddr,
+    /// IPv4: the whole datagram with its header (`IP_HDRINCL`). IPv6: the VRRP packet; the kernel writes the header and
+    /// the checksum.
+    pub bytes: Vec<u8>,
+}
+
+/// A change of state that the outside world is told of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transition {
+    /// Whose.
+    pub instance: InstanceId,
+    /// What it became.
+    pub to: Notified,
+    /// Effective priority at that moment, 1 to 255.
+    pub priority: u8,
+}
+
+/// The state words of keepalived's `notify` scripts and FIFOs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notified {
+    /// `MASTER`
+    Master,
+    /// `BACKUP`
+    Backup,
+    /// `FAULT`
+    Fault,
+    /// `STOP`
+    Stop,
+    /// `MASTER_RX_LOWER_PRI`: no generic script.
+    MasterRxLowerPri,
+}
+
+impl Notified {
+    /// The word as scripts and FIFO readers know it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Master => "MASTER",
+            Self::Backup => "BACKUP",
+            Self::Fault => "FAULT",
+            Self::Stop => "STOP",
+            Self::MasterRxLowerPri => "MASTER_RX_LOWER_PRI",
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! The engine's way in: everything that can happen to it, as one closed enum of plain values.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// Kernel interface index; never 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LinkId(pub u32);
+
+/// An index into [`crate::Engine::instances`], stable between two reloads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InstanceId(pub u32);
+
+/// An index into the configuration's `vrrp_scripts`, stable between two reloads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ScriptId(pub u32);
+
+/// Everything that can happen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event<'a> {
+    /// Bytes came in from the VRRP socket of a link.
+    Packet(Packet<'a>),
+    /// A link appeared or changed, told as it is now. Telling it again unchanged is harmless.
+    Link(Link),
+    /// A link is gone.
+    LinkGone(LinkId),
+    /// A run of a tracked script ended.
+    ScriptEnded {
+        /// Which script.
+        script: ScriptId,
+        /// How it ended.
+        outcome: ScriptOutcome,
+    },
+    /// The daemon stops: masters resign, addresses go.
+    Stop,
+}
+
+/// A datagram as the kernel handed it over, not yet believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Packet<'a> {
+    /// Interface that it came in on.
+    pub link: LinkId,
+    /// Source address of the IP header.
+    pub source: IpAddr,
+    /// Destination address of the IP header.
+    pub destination: IpAddr,
+    /// TTL or hop limit as received.
+    pub hop_limit: u8,
+    /// What follows the IP header.
+    pub payload: &'a [u8],
+}
+
+/// An interface as it is now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// Kernel index.
+    pub id: LinkId,
+    /// Name.
+    pub name: String,
+    /// `IFF_UP` and `IFF_RUNNING`.
+    pub running: bool,
+    /// Link-layer address, empty where the link has none.
+    pub hardware_address: Vec<u8>,
+    /// Primary IPv4 address: the first that is neither secondary nor a virtual address of ours.
+    pub ipv4: Option<Ipv4Addr>,
+    /// First link-local IPv6 address that is not a virtual address of ours.
+    pub ipv6_link_local: Option<Ipv6Addr>,
+    /// Largest IP datagram in bytes.
+    pub mtu: u32,
+}
+
+/// How a run of a script ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScriptOutcome {
+    /// Exit status, 0 to 255; 0 is success.
+    Exited(u8),
+    /// Killed by a signal that was not ours.
+    Signalled(i32),
+    /// Ran longer than `timeout` and was ended.
+    TimedOut,
+    /// Could not be started at all: errno.
+    NotStarted(i32),
+}
