@@ -1,6 +1,13 @@
 //! The shell: the only place with sockets, clock, processes and signals. It reads a configuration, lends the engines
 //! bytes and time, and carries out what they ask through the hands.
 
+pub mod notify;
+pub mod scripts;
+
+mod sys {
+    pub(crate) mod exec;
+}
+
 use std::process::ExitCode;
 
 /// What `main` does: sorts the ways to run the program and answers with its exit status.
