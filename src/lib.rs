@@ -5,7 +5,9 @@ pub mod child;
 pub mod cli;
 pub mod log;
 pub mod message;
+pub mod notify;
 pub mod reactor;
+pub mod scripts;
 pub mod signal;
 pub mod sys;
 

@@ -2,6 +2,8 @@
 //! `socket2` or the standard library already wrap safely, and every decision.
 #![allow(unsafe_code)]
 
+pub(crate) mod exec;
+
 use std::fmt;
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
