@@ -10,6 +10,7 @@ pub mod reactor;
 pub mod scripts;
 pub mod signal;
 pub mod sys;
+pub mod vrrp_process;
 
 use std::process::ExitCode;
 
@@ -61,35 +62,5 @@ fn run_command() -> ExitCode {
             eprintln!("{refusal}");
             ExitCode::FAILURE
         }
-    }
-}
-
-/// Stands in until the VRRP process arrives: heeds its orders and does nothing.
-mod vrrp_process {
-    use std::process::ExitCode;
-
-    use crate::child::{Child, Order};
-    use crate::message::BEAT_INTERVAL;
-
-    pub(crate) fn run(mut child: Child) -> ExitCode {
-        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
-            return ExitCode::FAILURE;
-        };
-        runtime.block_on(async {
-            child.ready();
-            let mut beats = tokio::time::interval(BEAT_INTERVAL);
-            loop {
-                tokio::select! {
-                    order = child.next_order() => match order {
-                        Order::Stop => return,
-                        Order::Reload(_) => child.reloaded(),
-                        _ => {}
-                    },
-                    _ = beats.tick() => child.beat(),
-                }
-            }
-        });
-        child.stopped();
-        ExitCode::SUCCESS
     }
 }

@@ -3,6 +3,7 @@
 #![allow(unsafe_code)]
 
 pub(crate) mod exec;
+pub(crate) mod net;
 
 use std::fmt;
 use std::io;

@@ -25,6 +25,13 @@ pub enum Change {
 }
 
 impl Change {
+    /// What it is about.
+    pub fn address(&self) -> &Address {
+        match self {
+            Self::Add(address) | Self::Delete(address) => address,
+        }
+    }
+
     /// Whether the kernel's refusal only says that it is so already.
     pub fn is_done_after(&self, errno: Errno) -> bool {
         match self {
