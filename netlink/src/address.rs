@@ -71,7 +71,8 @@ pub struct Address {
     pub peer: Option<IpAddr>,
     /// [`flags`]; those that the kernel sets read back beside those that were asked for.
     pub flags: u32,
-    /// Preferred life time in seconds; 0 marks the address deprecated. What we add is valid for ever.
+    /// Preferred life time in seconds; 0 marks the address deprecated. What we add is valid for ever, and of such an
+    /// IPv4 address the kernel keeps no more than whether it is deprecated: others read back as [`FOREVER`].
     pub preferred_lft: u32,
     /// `IFA_PROTO`: who added it; 0 where nobody said.
     pub proto: u8,
@@ -210,6 +211,9 @@ impl Address {
                 _ => {}
             }
         }
+        if read.flags & flags::DEPRECATED != 0 {
+            read.preferred_lft = 0;
+        }
         read.local = local.or(address)?;
         read.peer = address.filter(|address| *address != read.local);
         Some(read)
@@ -252,6 +256,21 @@ mod tests {
         bytes
     }
 
+    /// Flags, preferred life time, protocol. Who is deprecated has no time left.
+    fn lively() -> impl Strategy<Value = (u32, u32, u8)> {
+        any::<(u32, u32, u8)>().prop_map(|(flags, preferred_lft, proto)| {
+            (
+                flags,
+                if flags & flags::DEPRECATED == 0 {
+                    preferred_lft
+                } else {
+                    0
+                },
+                proto,
+            )
+        })
+    }
+
     fn any_v4() -> impl Strategy<Value = Address> {
         let options = (
             any::<u8>(),
@@ -259,19 +278,9 @@ mod tests {
             any::<Option<[u8; 4]>>(),
             any::<Option<[u8; 4]>>(),
         );
-        (
-            any::<(u32, [u8; 4])>(),
-            0..=32u8,
-            options,
-            any::<(u32, u32, u8)>(),
-        )
-            .prop_map(
-                |(
-                    (link, local),
-                    prefix_len,
-                    (scope, label, broadcast, peer),
-                    (flags, preferred_lft, proto),
-                )| Address {
+        (any::<(u32, [u8; 4])>(), 0..=32u8, options, lively()).prop_map(
+            |((link, local), prefix_len, (scope, label, broadcast, peer), (flags, preferred_lft, proto))| {
+                Address {
                     scope,
                     label: Some(label),
                     broadcast: broadcast.map(Into::into),
@@ -280,18 +289,20 @@ mod tests {
                     preferred_lft,
                     proto,
                     ..Address::new(link, local.into(), prefix_len)
-                },
-            )
+                }
+            },
+        )
     }
 
     fn any_v6() -> impl Strategy<Value = Address> {
         (
             any::<(u32, [u8; 16])>(),
             0..=128u8,
-            any::<(Option<[u8; 16]>, u32, u32, u8)>(),
+            any::<Option<[u8; 16]>>(),
+            lively(),
         )
             .prop_map(
-                |((link, local), prefix_len, (peer, flags, preferred_lft, proto))| Address {
+                |((link, local), prefix_len, peer, (flags, preferred_lft, proto))| Address {
                     peer: peer.filter(|peer| *peer != local).map(Into::into),
                     flags,
                     preferred_lft,

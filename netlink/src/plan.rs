@@ -89,47 +89,47 @@ pub fn plan<'a>(
     let present: Vec<&Address> = present.into_iter().collect();
     let found_at: HashMap<Key, &Address> = present.iter().map(|address| (address.key(), *address)).collect();
     let mut wished = HashSet::with_capacity(wanted.len());
-    let mut recreate = Vec::new();
-    let mut add = Vec::new();
-    let mut keep = Vec::new();
-    for wish in wanted.iter().filter(|wish| wished.insert(wish.key())) {
-        match found_at.get(&wish.key()) {
-            None => add.push(wish),
-            Some(found) if !managed(found) => {}
-            Some(found) => match remedy(wish, found) {
-                Remedy::Recreate => recreate.push((wish, *found)),
-                Remedy::Replace => add.push(wish),
-                Remedy::Nothing => keep.push((wish, *found)),
-            },
-        }
-    }
+    let judged: Vec<(&Address, Remedy<'_>)> = wanted
+        .iter()
+        .filter(|wish| wished.insert(wish.key()))
+        .filter_map(|wish| match found_at.get(&wish.key()) {
+            None => Some((wish, Remedy::Add)),
+            Some(found) => managed(found).then(|| (wish, remedy(wish, found))),
+        })
+        .collect();
     let mut delete = present;
     delete.retain(|address| !wished.contains(&address.key()) && managed(address));
     delete.sort_by_key(|address| is_primary(address));
+    let recreate: Vec<(&Address, &Address)> = judged
+        .iter()
+        .filter_map(|(wish, remedy)| {
+            if let Remedy::Recreate(found) = remedy {
+                Some((*wish, *found))
+            } else {
+                None
+            }
+        })
+        .collect();
 
-    let swept: HashSet<Subnet> = delete
+    let going = delete
         .iter()
         .copied()
-        .chain(recreate.iter().map(|(_, found)| *found))
-        .filter(|address| is_primary(address))
+        .chain(recreate.iter().map(|(_, found)| *found));
+    let swept: HashSet<Subnet> = going
+        .filter(|it| is_primary(it))
         .filter_map(Address::subnet)
         .collect();
-    keep.retain(|(_, found)| {
-        !is_primary(found) && found.subnet().is_some_and(|subnet| swept.contains(&subnet))
+    let may_be_swept =
+        |it: &Address| !is_primary(it) && it.subnet().is_some_and(|subnet| swept.contains(&subnet));
+    let add = judged.iter().filter(|(_, remedy)| match remedy {
+        Remedy::Add => true,
+        Remedy::Keep(found) => may_be_swept(found),
+        Remedy::Recreate(_) => false,
     });
-    if !keep.is_empty() {
-        let again: HashSet<Key> = add
-            .iter()
-            .copied()
-            .chain(keep.iter().map(|(wish, _)| *wish))
-            .map(Address::key)
-            .collect();
-        add = wanted.iter().filter(|wish| again.contains(&wish.key())).collect();
-    }
 
     let mut changes: Vec<Change> = delete.into_iter().cloned().map(Change::Delete).collect();
     changes.extend(recreations(recreate));
-    changes.extend(add.into_iter().cloned().map(Change::Add));
+    changes.extend(add.map(|(wish, _)| Change::Add((*wish).clone())));
     changes
 }
 
@@ -162,18 +162,19 @@ fn company(address: &Address) -> (u32, IpAddr) {
     )
 }
 
-/// How what is present is made into what is wanted at the same key.
+/// What is to be done for a wish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Remedy {
-    Nothing,
-    /// The kernel changes it in place (`NLM_F_REPLACE`).
-    Replace,
-    /// The kernel would silently keep the old value: it must go for a moment.
-    Recreate,
+enum Remedy<'a> {
+    /// Nothing is there, or the kernel changes it in place (`NLM_F_REPLACE`).
+    Add,
+    /// The kernel would silently keep an attribute of what is there: it must go for a moment.
+    Recreate(&'a Address),
+    /// It is there as wanted.
+    Keep(&'a Address),
 }
 
 /// `inet_rtm_newaddr` replaces life times (and metric and protocol) only, `inet6_addr_modify` most of it.
-fn remedy(wish: &Address, found: &Address) -> Remedy {
+fn remedy<'a>(wish: &Address, found: &'a Address) -> Remedy<'a> {
     let flags_differ = |mask: u32| (wish.flags ^ found.flags) & mask != 0;
     let peer = wish.peer.filter(|peer| *peer != wish.local);
     let (recreate, replace) = match wish.local {
@@ -198,11 +199,11 @@ fn remedy(wish: &Address, found: &Address) -> Remedy {
         ),
     };
     if recreate {
-        Remedy::Recreate
+        Remedy::Recreate(found)
     } else if replace || lives_differ(wish, found) {
-        Remedy::Replace
+        Remedy::Add
     } else {
-        Remedy::Nothing
+        Remedy::Keep(found)
     }
 }
 
@@ -214,10 +215,12 @@ fn labels_differ(wish: &Address, found: &Address) -> bool {
     }
 }
 
-/// What is present counts down; it is as wanted as long as it has no more to live than was asked for.
+/// Of an IPv4 address the kernel only knows whether it is deprecated; an IPv6 address' time counts down, and it is as
+/// wanted as long as it has no more to live than was asked for.
 fn lives_differ(wish: &Address, found: &Address) -> bool {
     let preferred_differs = match wish.preferred_lft {
         0 | FOREVER => found.preferred_lft != wish.preferred_lft,
+        _ if wish.local.is_ipv4() => found.preferred_lft == 0,
         seconds => found.preferred_lft > seconds,
     };
     preferred_differs || found.flags & flags::PERMANENT == 0

@@ -104,7 +104,7 @@ fn is_as_wished(wish: &Address, found: &Address) -> bool {
 }
 
 fn v4() -> impl Strategy<Value = Address> {
-    let local = (1..=2u32, 0..2u8, 1..6u8, select(vec![24, 32u8]));
+    let local = (1..=2u32, 0..2u8, 1..6u8, select(vec![24, 24, 32u8]));
     let options = (any::<bool>(), any::<bool>(), prop::option::weighted(0.2, 1..4u8));
     (local, options, any::<bool>(), select(vec![FOREVER, FOREVER, 0])).prop_map(
         |((link, net, host, prefix_len), (label, broadcast, peer), noprefixroute, preferred_lft)| Address {
@@ -242,7 +242,7 @@ fn present(address: &Address) -> Address {
 fn a_life_time_that_counts_down_is_left_alone() {
     let wish = Address {
         preferred_lft: 3600,
-        ..address("10.0.0.1", 32)
+        ..address("fd00::1", 128)
     };
     for (left, changes) in [(3600, 0), (3590, 0), (0, 0), (7200, 1), (FOREVER, 1)] {
         let found = Address {
@@ -288,6 +288,40 @@ fn secondaries_that_go_with_their_primary_are_added_again() {
     };
     let changes = plan(std::slice::from_ref(&second), [&first, &swept], |_| true);
     assert_eq!(changes, [Change::Delete(first), Change::Add(second)]);
+}
+
+#[test]
+fn secondaries_are_deleted_before_their_primary() {
+    let first = present(&address("10.0.0.1", 24));
+    let second = Address {
+        flags: flags::PERMANENT | flags::SECONDARY,
+        ..address("10.0.0.2", 24)
+    };
+    let changes = plan(&[], [&first, &second], |_| true);
+    assert_eq!(changes, [Change::Delete(second), Change::Delete(first)]);
+}
+
+#[test]
+fn a_subnet_changes_its_scope_as_one() {
+    let wanted = ["10.0.0.1", "10.9.0.1", "10.0.0.2"].map(|it| Address {
+        scope: 253,
+        ..address(it, 24)
+    });
+    let mut host = Host {
+        addresses: Vec::new(),
+        promote_secondaries: true,
+    };
+    for wish in &wanted {
+        host.add(&Address {
+            scope: 0,
+            ..wish.clone()
+        })
+        .unwrap();
+    }
+    let changes = plan(&wanted, &host.addresses, |_| true);
+    assert_eq!(changes.len(), 6);
+    host.apply(&changes);
+    assert_eq!(plan(&wanted, &host.addresses, |_| true), []);
 }
 
 #[test]
