@@ -7,6 +7,7 @@ pub mod log;
 pub mod message;
 pub mod reactor;
 pub mod signal;
+pub mod supervisor;
 pub mod sys;
 
 use std::process::ExitCode;
@@ -38,7 +39,7 @@ pub fn run_with(work: fn(Child) -> ExitCode) -> ExitCode {
 
 fn run_command() -> ExitCode {
     match cli::parse(std::env::args_os()) {
-        Ok(Command::Run(_options)) => ExitCode::SUCCESS,
+        Ok(Command::Run(options)) => supervisor::run(*options),
         Ok(Command::Version) => {
             eprint!("{}", cli::version_text());
             ExitCode::SUCCESS
