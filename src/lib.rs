@@ -9,6 +9,7 @@ pub mod notify;
 pub mod reactor;
 pub mod scripts;
 pub mod signal;
+pub mod supervisor;
 pub mod sys;
 pub mod vrrp_process;
 
@@ -41,7 +42,7 @@ pub fn run_with(work: fn(Child) -> ExitCode) -> ExitCode {
 
 fn run_command() -> ExitCode {
     match cli::parse(std::env::args_os()) {
-        Ok(Command::Run(_options)) => ExitCode::SUCCESS,
+        Ok(Command::Run(options)) => supervisor::run(*options),
         Ok(Command::Version) => {
             eprint!("{}", cli::version_text());
             ExitCode::SUCCESS

@@ -25,7 +25,7 @@ use syslog::Syslog;
 /// The crates whose events are log lines; of others only warnings are.
 const OURS: [&str; 6] = ["holdfast", "parser", "vrrp", "checkers", "ipvs", "netlink"];
 
-/// Sends the events of this process to where `options` ask. `ident` names the process in syslog: `Keepalived`,
+/// Sends the events of this process, and the last words of a panic, to where `options` ask. `ident` names the process in syslog: `Keepalived`,
 /// `Keepalived_vrrp`. Called once; later calls change nothing.
 pub fn start(options: &Options, ident: &'static str) {
     let mut destinations: Vec<Box<dyn Destination>> = Vec::new();
@@ -55,6 +55,7 @@ pub fn start(options: &Options, ident: &'static str) {
         destinations: Mutex::new(destinations),
         level,
     };
+    std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
     // A second subscriber is refused, which leaves the first at work.
     let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry().with(layer));
     if let Some(error) = trouble {

@@ -8,12 +8,12 @@ pub(crate) mod net;
 use std::fmt;
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
-use std::os::unix::process::CommandExt;
-use std::process::Command;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Command, ExitStatus};
 use std::sync::Arc;
 
 use nix::sys::signal::SigSet;
-use nix::unistd::ForkResult;
+use nix::unistd::{ForkResult, Pid};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -53,6 +53,15 @@ pub fn fork_single_threaded() -> nix::Result<ForkResult> {
     // SAFETY: with a single thread, the child's memory (locks, allocator) is in a consistent state and it may go on
     // running ordinary code. The callers are before the first thread and the runtime.
     unsafe { nix::unistd::fork() }
+}
+
+/// Reaps one process that ended, whoever started it, without waiting; `None` when there is none left. `nix` reaps but
+/// does not tell of a process that a real-time signal killed.
+pub fn reap() -> Option<(Pid, ExitStatus)> {
+    let mut status = 0;
+    // SAFETY: `waitpid` writes only into `status`.
+    let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) };
+    (pid > 0).then(|| (Pid::from_raw(pid), ExitStatus::from_raw(status)))
 }
 
 /// Takes a variable out of the environment of this process and of the programs it will run. Only before any thread

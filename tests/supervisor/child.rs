@@ -1,0 +1,66 @@
+//! The child of the stories. It tells what it lives through in log lines, and does what its instance is called.
+
+use std::process::{Command, ExitCode};
+
+use holdfast::child::{Child, Order};
+use holdfast::message::BEAT_INTERVAL;
+
+macro_rules! tell {
+    ($($words:tt)*) => { tracing::info!(target: "holdfast", $($words)*) };
+}
+
+pub(crate) fn work(mut child: Child) -> ExitCode {
+    let behaviour = instance(&child.config_text());
+    tell!("child {behaviour} finds '{}'", child.saved_state());
+    if let Some(variable) = ["HOLDFAST_CHILD", "NOTIFY_SOCKET"]
+        .into_iter()
+        .find(|name| std::env::var_os(name).is_some())
+    {
+        tell!("child has {variable} in its environment");
+    }
+    if behaviour == "PARENT" && child.saved_state().is_empty() {
+        let grandchild = Command::new("sleep").arg("60").spawn().unwrap();
+        tell!("child has a child {}", grandchild.id());
+    }
+    child.save_state(&format!("left by {}", std::process::id()));
+    if let Some(status) = behaviour.strip_prefix("EXIT_") {
+        return ExitCode::from(status.parse::<u8>().unwrap_or(99));
+    }
+    if behaviour == "PANIC" {
+        panic!("the child's last words");
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(obey(&mut child, &behaviour));
+    child.stopped();
+    ExitCode::SUCCESS
+}
+
+async fn obey(child: &mut Child, behaviour: &str) {
+    child.ready();
+    let mut beats = tokio::time::interval(BEAT_INTERVAL);
+    loop {
+        tokio::select! {
+            _ = beats.tick() => child.beat(),
+            order = child.next_order() => match order {
+                Order::Stop if behaviour == "STUBBORN" => tokio::time::sleep(BEAT_INTERVAL).await,
+                Order::Stop => return tell!("child stops"),
+                Order::Reload(text) => {
+                    tokio::time::sleep(BEAT_INTERVAL).await;
+                    tell!("child reloads {}", instance(&text));
+                    child.reloaded();
+                }
+                order => tell!("child is ordered {order:?}"),
+            },
+        }
+    }
+}
+
+fn instance(text: &str) -> String {
+    let mut words = text
+        .split_whitespace()
+        .skip_while(|word| *word != "vrrp_instance");
+    words.nth(1).unwrap_or("NOTHING").to_owned()
+}
