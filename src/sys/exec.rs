@@ -162,7 +162,8 @@ pub(crate) fn keep_ended_children() {
         let mut now: libc::sigaction = std::mem::zeroed();
         let known = libc::sigaction(libc::SIGCHLD, std::ptr::null(), &raw mut now) == 0;
         if known && now.sa_sigaction == libc::SIG_IGN {
-            libc::sigaction(libc::SIGCHLD, &raw const DEFAULT_ACTION.0, std::ptr::null_mut());
+            now.sa_sigaction = libc::SIG_DFL;
+            libc::sigaction(libc::SIGCHLD, &raw const now, std::ptr::null_mut());
         }
     }
 }
@@ -264,8 +265,8 @@ fn become_script(newborn: &Newborn<'_>) -> SpawnError {
             errno: Errno::ESRCH,
         }; // our parent died before it could be told
     }
-    // SAFETY: the pointers lead to null-terminated arrays of C strings that outlive the call; the set is a valid,
-    // empty one.
+    // SAFETY: the pointers lead to null-terminated arrays of C strings that outlive the call; the set is as long as
+    // said.
     unsafe {
         libc::sigprocmask(
             libc::SIG_SETMASK,
@@ -284,9 +285,10 @@ fn set_up(launch: &Launch<'_>) -> Result<(), Errno> {
     // SAFETY: calls that take plain numbers, and pointers to values that outlive them.
     unsafe {
         Errno::result(libc::setpgid(0, 0))?;
-        for signal in 1..=libc::SIGRTMAX() {
-            // KILL, STOP and those that libc keeps for itself are refused; they need no change.
-            libc::sigaction(signal, &raw const DEFAULT_ACTION.0, std::ptr::null_mut());
+        for signal in 1..=64 {
+            // Not libc's function, which keeps some signals from us. KILL and STOP are refused, and need no change.
+            let (new, old) = (NOTHING.as_ptr(), std::ptr::null_mut::<u64>());
+            libc::syscall(libc::SYS_rt_sigaction, signal, new, old, SIGNAL_SET);
         }
         for &(resource, soft, hard) in launch.limits {
             let limit = libc::rlimit {
@@ -351,13 +353,7 @@ mod numbers {
     pub(super) const SETRESUID: c_long = libc::SYS_setresuid;
 }
 
-/// `SIG_DFL`, no flags, an empty mask.
-static DEFAULT_ACTION: DefaultAction = DefaultAction(
-    // SAFETY: all-zero is a valid sigaction on Linux: SIG_DFL is 0 and a zero mask is the empty set.
-    unsafe { std::mem::zeroed() },
-);
-
-struct DefaultAction(libc::sigaction);
-
-// SAFETY: never written; its restorer is a null function pointer.
-unsafe impl Sync for DefaultAction {}
+/// As the kernel reads it: an action `SIG_DFL` without flags and mask, and an empty set of signals.
+const NOTHING: [u64; 8] = [0; 8];
+/// Size in bytes of the kernel's set of 64 signals.
+const SIGNAL_SET: usize = 8;
