@@ -268,11 +268,8 @@ fn become_script(newborn: &Newborn<'_>) -> SpawnError {
     // SAFETY: the pointers lead to null-terminated arrays of C strings that outlive the call; the set is as long as
     // said.
     unsafe {
-        libc::sigprocmask(
-            libc::SIG_SETMASK,
-            &raw const DEFAULT_ACTION.0.sa_mask,
-            std::ptr::null_mut(),
-        );
+        let (new, old) = (NOTHING.as_ptr(), std::ptr::null_mut::<u64>());
+        libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, new, old, SIGNAL_SET);
         libc::execve(launch.program.as_ptr(), newborn.arguments, newborn.environment);
     }
     SpawnError {
