@@ -59,14 +59,14 @@ fn tell(notifier: &Notifier, instance: &VrrpInstance, to: Notified, priority: u8
     );
 }
 
-fn script(stage: &Stage, name: &str, body: &str, more: &[&str]) -> Option<Script> {
+fn script(stage: &Stage, name: &str, body: &str, more: &[&str]) -> Script {
     let path = stage.script(name, body);
-    Some(words(&[&[path.as_str()], more].concat()))
+    words(&[&[path.as_str()], more].concat())
 }
 
 /// Appends its words to `told`.
 fn teller(stage: &Stage, name: &str) -> Option<Script> {
-    script(stage, name, "echo \"$@\" >> told", &[name])
+    Some(script(stage, name, "echo \"$@\" >> told", &[name]))
 }
 
 #[test]
@@ -115,12 +115,12 @@ fn a_slow_script_holds_up_its_own_instance_only() {
     let slow = instance(
         "slow",
         Notify {
-            backup: script(
+            backup: Some(script(
                 &stage,
                 "wait",
                 "while [ ! -e go ]; do sleep 0.01; done; echo waited >> told",
                 &[],
-            ),
+            )),
             any: teller(&stage, "generic"),
             ..Notify::default()
         },
@@ -157,14 +157,14 @@ fn a_failing_script_is_logged_with_what_it_said() {
     let vi = instance(
         "VI_1",
         Notify {
-            master: script(
+            master: Some(script(
                 &stage,
                 "fails",
                 "echo no >&2; echo 'such\tthing' > /dev/stderr; exit 3",
                 &[],
-            ),
-            backup: script(&stage, "dies", "kill -9 $$", &[]),
-            fault: script(&stage, "chatty", "echo all is well >&2", &[]),
+            )),
+            backup: Some(script(&stage, "dies", "kill -9 $$", &[])),
+            fault: Some(script(&stage, "chatty", "echo all is well >&2", &[])),
             any: teller(&stage, "generic"),
             ..Notify::default()
         },
@@ -194,7 +194,7 @@ fn a_script_can_say_more_than_is_kept() {
     let vi = instance(
         "VI_1",
         Notify {
-            master: script(&stage, "verbose", body, &[]),
+            master: Some(script(&stage, "verbose", body, &[])),
             ..Notify::default()
         },
     );
@@ -219,7 +219,7 @@ fn a_service_left_in_the_background_survives_us_and_may_go_on_complaining() {
     let vi = instance(
         "VI_1",
         Notify {
-            master: script(&stage, "starter", body, &[]),
+            master: Some(script(&stage, "starter", body, &[])),
             ..Notify::default()
         },
     );
@@ -239,12 +239,12 @@ fn a_script_that_hangs_is_ended_once_another_transition_waits() {
     let vi = instance(
         "VI_1",
         Notify {
-            master: script(
+            master: Some(script(
                 &stage,
                 "hangs",
                 "echo $$ > pid\nwhile :; do sleep 0.01; done",
                 &[],
-            ),
+            )),
             any: teller(&stage, "generic"),
             ..Notify::default()
         },
@@ -286,12 +286,12 @@ fn when_too_many_wait_the_oldest_are_dropped_but_never_the_last_state() {
     let vi = instance(
         "VI_1",
         Notify {
-            backup: script(
+            backup: Some(script(
                 &stage,
                 "wait",
                 "echo $$ > pid; while [ ! -e go ]; do sleep 0.01; done",
                 &[],
-            ),
+            )),
             master_rx_lower_pri: teller(&stage, "lower"),
             any: teller(&stage, "generic"),
             ..Notify::default()
@@ -328,7 +328,7 @@ fn stopping_waits_one_second_for_each_script_and_leaves_nothing_running() {
     let hangs = |name: &str| {
         let body =
             format!("trap '' TERM\necho $$ > {name}.pid\nsleep 1000 & echo $! > {name}.child\nwait\nwait");
-        script(&stage, name, &body, &[])
+        Some(script(&stage, name, &body, &[]))
     };
     let vi = instance(
         "VI_1",
@@ -408,7 +408,7 @@ fn a_reload_changes_the_scripts_and_keeps_what_is_queued() {
     let old = instance(
         "VI_1",
         Notify {
-            backup: wait,
+            backup: Some(wait),
             any: teller(&stage, "old"),
             ..Notify::default()
         },

@@ -186,12 +186,13 @@ fn execute_permission_is_that_of_the_scripts_user() {
     );
 }
 
+type Spoil = fn(&Stage);
+
 #[test]
 fn what_others_can_change_is_refused_for_root_with_security_and_only_warned_of_without() {
     if !is_root() {
         return;
     }
-    type Spoil = fn(&Stage);
     let table: [(Spoil, &str, Flaw); 6] = [
         (|stage| stage.mode("d", 0o757), "d", Flaw::WorldWritable),
         (

@@ -10,7 +10,7 @@ use vrrp::ScriptOutcome::{Exited, NotStarted, Signalled, TimedOut};
 
 use crate::stage::{Log, Stage, as_ourselves, as_user, block_on, eventually, is_gone, is_root, words};
 
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 #[test]
 fn words_arrive_exactly() {
