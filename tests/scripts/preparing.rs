@@ -356,6 +356,6 @@ fn running_scripts_without_security_is_said_once() {
         .collect();
     assert_eq!(
         disabled.first().map(String::as_str),
-        Some("WARN Disabling track script a")
+        Some("WARN Disabling track script a since not found/accessible")
     );
 }
