@@ -15,12 +15,25 @@ use vrrp::{Notified, ScriptOutcome, Transition};
 use crate::scripts::runner::Overdue;
 use crate::scripts::{Inspector, Prepared, Runner};
 
-/// How long a notify script may run while a later transition of its instance waits for it. It may run as long as it
-/// likes while none does: starting a large service is a reason to be slow.
-pub const TIME_LIMIT: Duration = Duration::from_mins(1);
+/// How long notify scripts may run.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// While a later transition of the same instance waits: SIGTERM to the process group then, SIGKILL 2 s later.
+    /// 60 s by default. A script may run as long as it likes while nothing waits for it: starting a large service is a
+    /// reason to be slow.
+    pub waited_for: Duration,
+    /// Once the daemon stops: SIGKILL to the process group then. 1 s by default, as keepalived.
+    pub stopping: Duration,
+}
 
-/// How long a notify script may run once the daemon stops.
-pub const STOP_LIMIT: Duration = Duration::from_secs(1);
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            waited_for: Duration::from_mins(1),
+            stopping: Duration::from_secs(1),
+        }
+    }
+}
 
 /// Transitions of one instance that wait for their scripts; if there were more, the oldest are dropped, but never the
 /// last state.
@@ -34,10 +47,11 @@ pub struct Notifier {
 
 impl Notifier {
     /// Knows no script yet. Runs them on `runner`'s thread, but [`Runner::stop_all`] does not end them.
-    pub fn new(runner: &Runner) -> Self {
+    pub fn new(runner: &Runner, limits: Limits) -> Self {
         Self {
             shared: Arc::new(Shared {
                 runner: runner.sibling(),
+                limits,
                 lanes: Mutex::default(),
                 busy: watch::Sender::new(0),
                 stopping: watch::Sender::new(false),
@@ -74,7 +88,7 @@ impl Notifier {
         self.queue_scripts(transition, instance);
     }
 
-    /// Waits for the last scripts when the daemon stops: each has [`STOP_LIMIT`], then its process group is killed. Of
+    /// Waits for the last scripts when the daemon stops: each has [`Limits::stopping`], then its process group is killed. Of
     /// what still waits only the last state is run.
     pub async fn finish(&self) {
         self.shared.stopping.send_replace(true);
@@ -83,9 +97,12 @@ impl Notifier {
         }
         let mut busy = self.shared.busy.subscribe();
         // One that runs already and two of the last state, and one more for the kernel to bury them.
-        if timeout(STOP_LIMIT * 4, busy.wait_for(|&count| count == 0))
-            .await
-            .is_err()
+        if timeout(
+            self.shared.limits.stopping * 4,
+            busy.wait_for(|&count| count == 0),
+        )
+        .await
+        .is_err()
         {
             error!(
                 "{} notify scripts do not end on SIGKILL",
@@ -120,6 +137,7 @@ impl Notifier {
 
 struct Shared {
     runner: Runner,
+    limits: Limits,
     /// By the instance's name.
     lanes: Mutex<HashMap<String, Lane>>,
     /// Lanes that have a task.
@@ -172,9 +190,9 @@ impl Shared {
 
     async fn overdue(&self, run: &Run, name: &str, mut waiting: watch::Receiver<usize>) -> Overdue {
         let waited_for = async {
-            sleep(TIME_LIMIT).await;
+            sleep(self.limits.waited_for).await;
             if waiting.borrow().eq(&0) {
-                let (keyword, script, limit) = (run.keyword, &run.script, TIME_LIMIT.as_secs());
+                let (keyword, script, limit) = (run.keyword, &run.script, self.limits.waited_for.as_secs());
                 warn!("({name}) {keyword} script {script} still runs after {limit} s");
             }
             let _ = waiting.wait_for(|&count| count > 0).await;
@@ -182,7 +200,7 @@ impl Shared {
         let mut stopping = self.stopping.subscribe();
         let stopped = async {
             let _ = stopping.wait_for(|&stopping| stopping).await;
-            sleep(STOP_LIMIT).await;
+            sleep(self.limits.stopping).await;
         };
         tokio::select! {
             () = waited_for => Overdue::Terminate,

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parser::config::{RunAs, Script};
 use tracing::{error, warn};
 
-use super::{Policy, Prepared, Warning, prepare};
+use super::{FileError, Policy, Prepared, ScriptRefusal, Warning, prepare};
 
 /// Prepares the scripts of a configuration one by one; each distinct script is looked at, and complained about, once.
 pub struct Inspector {
@@ -57,7 +57,7 @@ impl Inspector {
             Err(refusal) => {
                 self.refused += 1;
                 warn!("{refusal}");
-                warn!("Disabling {what}");
+                warn!("Disabling {what} {}", reason(&refusal));
                 None
             }
         };
@@ -88,5 +88,15 @@ impl Inspector {
         {
             error!("{violation}");
         }
+    }
+}
+
+/// In keepalived's words.
+fn reason(refusal: &ScriptRefusal) -> &'static str {
+    match refusal {
+        ScriptRefusal::User(_) => "since its user is not known",
+        ScriptRefusal::File(FileError::NotAFile { .. }) | ScriptRefusal::Unsafe { .. } => "due to insecure",
+        ScriptRefusal::File(_) | ScriptRefusal::Unchecked { .. } => "since not found/accessible",
+        ScriptRefusal::NulByte(_) => "since it cannot be executed",
     }
 }

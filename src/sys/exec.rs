@@ -18,6 +18,7 @@ use std::sync::{Mutex, PoisonError};
 use nix::errno::Errno;
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, rlim_t};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, killpg};
 use nix::unistd::{Pid, getpid};
 use tokio::io::unix::AsyncFd;
 
@@ -98,8 +99,7 @@ impl Default for Stack {
 /// default and none blocked, and no descriptor but the three standard ones.
 ///
 /// The child borrows our memory and the calling thread sleeps until it has executed the program or failed
-/// (`CLONE_VM | CLONE_VFORK`), so the cost does not grow with the size of this process. **Every signal must be
-/// blocked in the calling thread**: otherwise a handler of ours could run in the child, on our memory.
+/// (`CLONE_VM | CLONE_VFORK`), so the cost does not grow with the size of this process.
 ///
 /// Needs Linux 5.3 (pidfds that can be waited for).
 pub(crate) fn spawn(launch: &Launch<'_>, stack: &mut Stack) -> Result<Started, SpawnError> {
@@ -114,6 +114,15 @@ pub(crate) fn spawn(launch: &Launch<'_>, stack: &mut Stack) -> Result<Started, S
     };
     let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
     let mut pidfd: c_int = -1;
+    let nobody = |errno| SpawnError {
+        stage: Stage::Clone,
+        errno,
+    };
+    // No handler of ours may run in the child, on our memory: it inherits this mask, and clears it when it has reset
+    // all handlers.
+    let mask = SigSet::all()
+        .thread_swap_mask(SigmaskHow::SIG_SETMASK)
+        .map_err(nobody)?;
     let pid = keeping_dumpable(|| {
         // SAFETY: `newborn` and all that it points to outlive the call: CLONE_VFORK keeps this thread here until the
         // child has executed another program or is gone. The child runs on `stack`, which nobody else uses meanwhile
@@ -129,10 +138,8 @@ pub(crate) fn spawn(launch: &Launch<'_>, stack: &mut Stack) -> Result<Started, S
         };
         Errno::result(pid)
     });
-    let pid = Pid::from_raw(pid.map_err(|errno| SpawnError {
-        stage: Stage::Clone,
-        errno,
-    })?);
+    let _ = mask.thread_set_mask(); // cannot fail
+    let pid = Pid::from_raw(pid.map_err(nobody)?);
     // SAFETY: CLONE_PIDFD stored a descriptor of our own here; -1 means that the kernel does not know the flag.
     let pidfd = (pidfd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(pidfd) });
     let failure = newborn.failure;
@@ -140,13 +147,10 @@ pub(crate) fn spawn(launch: &Launch<'_>, stack: &mut Stack) -> Result<Started, S
         return Ok(Started { pid, pidfd });
     }
     if failure.is_none() {
-        let _ = nix::sys::signal::killpg(pid, nix::sys::signal::Signal::SIGKILL);
+        let _ = killpg(pid, Signal::SIGKILL);
     }
     let _ = wait(pid);
-    Err(failure.unwrap_or(SpawnError {
-        stage: Stage::Clone,
-        errno: Errno::ENOSYS,
-    }))
+    Err(failure.unwrap_or(nobody(Errno::ENOSYS)))
 }
 
 /// Changes who this thread is, and this thread alone: libc's `setuid` would change every thread of the process.
@@ -162,7 +166,8 @@ pub(crate) fn keep_ended_children() {
         let mut now: libc::sigaction = std::mem::zeroed();
         let known = libc::sigaction(libc::SIGCHLD, std::ptr::null(), &raw mut now) == 0;
         if known && now.sa_sigaction == libc::SIG_IGN {
-            libc::sigaction(libc::SIGCHLD, &raw const DEFAULT_ACTION.0, std::ptr::null_mut());
+            now.sa_sigaction = libc::SIG_DFL;
+            libc::sigaction(libc::SIGCHLD, &raw const now, std::ptr::null_mut());
         }
     }
 }
@@ -208,7 +213,7 @@ fn keeping_dumpable<R>(work: impl FnOnce() -> R) -> R {
     let was = prctl::get_dumpable();
     let result = work();
     if was == Ok(true) {
-        let _ = prctl::set_dumpable(true); // fails for no valid value
+        let _ = prctl::set_dumpable(true); // cannot fail
     }
     result
 }
@@ -264,14 +269,11 @@ fn become_script(newborn: &Newborn<'_>) -> SpawnError {
             errno: Errno::ESRCH,
         }; // our parent died before it could be told
     }
-    // SAFETY: the pointers lead to null-terminated arrays of C strings that outlive the call; the set is a valid,
-    // empty one.
+    // SAFETY: the pointers lead to null-terminated arrays of C strings that outlive the call; the set is as long as
+    // said.
     unsafe {
-        libc::sigprocmask(
-            libc::SIG_SETMASK,
-            &raw const DEFAULT_ACTION.0.sa_mask,
-            std::ptr::null_mut(),
-        );
+        let (new, old) = (NOTHING.as_ptr(), std::ptr::null_mut::<u64>());
+        libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, new, old, SIGNAL_SET);
         libc::execve(launch.program.as_ptr(), newborn.arguments, newborn.environment);
     }
     SpawnError {
@@ -284,16 +286,18 @@ fn set_up(launch: &Launch<'_>) -> Result<(), Errno> {
     // SAFETY: calls that take plain numbers, and pointers to values that outlive them.
     unsafe {
         Errno::result(libc::setpgid(0, 0))?;
-        for signal in 1..=libc::SIGRTMAX() {
-            // KILL, STOP and those that libc keeps for itself are refused; they need no change.
-            libc::sigaction(signal, &raw const DEFAULT_ACTION.0, std::ptr::null_mut());
+        for signal in 1..=64 {
+            // Not libc's function, which keeps some signals from us. KILL and STOP are refused, and need no change.
+            let (new, old) = (NOTHING.as_ptr(), std::ptr::null_mut::<u64>());
+            libc::syscall(libc::SYS_rt_sigaction, signal, new, old, SIGNAL_SET);
         }
         for &(resource, soft, hard) in launch.limits {
             let limit = libc::rlimit {
                 rlim_cur: soft,
                 rlim_max: hard,
             };
-            Errno::result(libc::setrlimit(resource as _, &raw const limit))?;
+            // Fails only for a daemon that has lowered its hard limit without being root: its script runs with less.
+            libc::setrlimit(resource as _, &raw const limit);
         }
         for (from, to) in [(launch.null, 0), (launch.null, 1), (launch.stderr, 2)] {
             Errno::result(libc::dup2(from.as_raw_fd(), to))?;
@@ -351,13 +355,7 @@ mod numbers {
     pub(super) const SETRESUID: c_long = libc::SYS_setresuid;
 }
 
-/// `SIG_DFL`, no flags, an empty mask.
-static DEFAULT_ACTION: DefaultAction = DefaultAction(
-    // SAFETY: all-zero is a valid sigaction on Linux: SIG_DFL is 0 and a zero mask is the empty set.
-    unsafe { std::mem::zeroed() },
-);
-
-struct DefaultAction(libc::sigaction);
-
-// SAFETY: never written; its restorer is a null function pointer.
-unsafe impl Sync for DefaultAction {}
+/// As the kernel reads it: an action `SIG_DFL` without flags and mask, and an empty set of signals.
+const NOTHING: [u64; 8] = [0; 8];
+/// Size in bytes of the kernel's set of 64 signals.
+const SIGNAL_SET: usize = 8;
