@@ -1,6 +1,7 @@
 //! The shell: the only place with sockets, clock, processes and signals. It reads a configuration, lends the engines
 //! bytes and time, and carries out what they ask through the hands.
 
+pub mod demo;
 pub mod lab;
 
 use std::process::ExitCode;

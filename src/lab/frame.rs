@@ -4,7 +4,7 @@
 use std::fmt;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use pnet_packet::Packet;
 use pnet_packet::arp::ArpPacket;
@@ -55,8 +55,27 @@ pub struct Advert {
     pub vrid: u8,
     /// Priority; 0 is a resignation.
     pub priority: u8,
+    /// Time between two advertisements.
+    pub interval: Duration,
     /// Virtual addresses.
     pub addresses: Vec<Ipv4Addr>,
+}
+
+impl Advert {
+    /// Skew_Time of the router that sends this advertisement.
+    ///
+    /// RFC 9568 6.1: ((256 - Priority) * `Active_Adver_Interval`) / 256; RFC 3768 6.1: (256 - Priority) / 256 seconds.
+    pub fn skew(&self) -> Duration {
+        let unit = if self.version == 2 { Duration::from_secs(1) } else { self.interval };
+        unit * (256 - u32::from(self.priority)) / 256
+    }
+
+    /// `Active_Down_Interval` of the router that sends this advertisement: how long it bears silence.
+    ///
+    /// RFC 9568 6.1: 3 * `Active_Adver_Interval` + `Skew_Time`.
+    pub fn down_interval(&self) -> Duration {
+        3 * self.interval + self.skew()
+    }
 }
 
 impl Frame {
@@ -80,6 +99,7 @@ impl fmt::Display for Frame {
                 version,
                 vrid,
                 priority,
+                interval: _,
                 addresses,
             }) => write!(f, "VRRPv{version} advert from {source} ttl {ttl} vrid {vrid} priority {priority} {addresses:?}"),
             Seen::Gratuitous(address) => write!(f, "gratuitous ARP for {address}"),
@@ -121,14 +141,20 @@ fn ipv4(bytes: &[u8]) -> Option<Seen> {
 
 fn advert(packet: &Ipv4Packet<'_>) -> Option<Seen> {
     let (header, after) = packet.payload().split_first_chunk::<8>()?;
-    let [version_type, vrid, priority, count, ..] = *header;
+    let [version_type, vrid, priority, count, auth_type, adver_int, ..] = *header;
+    let version = version_type >> 4;
     let addresses = after.chunks_exact(4).take(count.into());
     Some(Seen::Advert(Advert {
         source: packet.get_source(),
         ttl: packet.get_ttl(),
-        version: version_type >> 4,
+        version,
         vrid,
         priority,
+        interval: match version {
+            2 => Duration::from_secs(adver_int.into()),
+            // RFC 9568 5.2.7: 4 reserved bits, 12 bits of centiseconds, where version 2 has its authentication type.
+            _ => Duration::from_millis(10) * u32::from(u16::from_be_bytes([auth_type & 0x0f, adver_int])),
+        },
         addresses: addresses
             .filter_map(|octets| Some(Ipv4Addr::from(<[u8; 4]>::try_from(octets).ok()?)))
             .collect(),
@@ -155,6 +181,7 @@ mod tests {
             panic!("not an advert");
         };
         assert_eq!((advert.version, advert.vrid, advert.priority, advert.ttl), (2, 51, 100, 255));
+        assert_eq!(advert.down_interval(), Duration::from_micros(3_609_375));
         assert_eq!(advert.addresses, [Ipv4Addr::new(192, 0, 2, 10)]);
     }
 

@@ -17,7 +17,7 @@ use nix::sys::socket::{
 };
 use nix::sys::time::{TimeSpec, TimeVal};
 
-use super::frame::{Frame, decode};
+use super::frame::{Advert, Frame, decode};
 
 /// The frames seen so far; they stay after the end of the lab's hosts.
 #[derive(Debug, Default)]
@@ -50,13 +50,12 @@ impl Capture {
         self.look(|frames| frames.iter().filter(|frame| wanted(frame)).cloned().collect())
     }
 
-    /// The last advert of a host, if it has sent any.
-    pub fn last_advert(&self, host: &str) -> Option<Frame> {
+    /// The advertisements that a host has sent.
+    pub fn adverts(&self, host: &str) -> Vec<(SystemTime, Advert)> {
         self.look(|frames| {
-            let mut newest_first = frames.iter().rev();
-            newest_first
-                .find(|frame| &*frame.host == host && frame.advert().is_some())
-                .cloned()
+            let its = frames.iter().filter(|frame| &*frame.host == host);
+            its.filter_map(|frame| Some((frame.at, frame.advert()?.clone())))
+                .collect()
         })
     }
 
