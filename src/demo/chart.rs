@@ -91,10 +91,20 @@ impl Chart {
                 Lane::Client => {}
             }
         }
-        let time = row.at.duration_since(self.start).unwrap_or_default().as_secs_f64();
+        let time = row
+            .at
+            .duration_since(self.start)
+            .unwrap_or_default()
+            .as_secs_f64();
         let time = self.paint(&format!("{time:8.3}"), DIM);
         let [node1, node2] = self.bars.map(|bar| self.bar(bar));
-        let cell = |lane| if row.lane == lane { self.cell(row) } else { " ".repeat(WIDTH) };
+        let cell = |lane| {
+            if row.lane == lane {
+                self.cell(row)
+            } else {
+                " ".repeat(WIDTH)
+            }
+        };
         let (first, second, third) = (cell(Lane::Node1), cell(Lane::Node2), cell(Lane::Client));
         let line = format!("{time}  {node1} {first}{node2} {second}{third}");
         writeln!(self.out, "{}", line.trim_end())
@@ -120,7 +130,11 @@ impl Chart {
 
     /// `code` is a "select graphic rendition" parameter of ECMA-48.
     fn paint(&self, text: &str, code: &str) -> String {
-        if self.colours { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+        if self.colours {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
     }
 }
 

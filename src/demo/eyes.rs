@@ -62,9 +62,13 @@ impl Eyes {
         let due = self.rows.partition_point(|row| row.at <= until);
         let mut taken: Vec<(Row, usize)> = Vec::new();
         for row in self.rows.drain(..due) {
-            match taken.last_mut() {
-                Some((last, times)) if last.lane == row.lane && last.text == row.text => *times += 1,
-                _ => taken.push((row, 1)),
+            let burst = taken
+                .iter_mut()
+                .rev()
+                .find(|(first, _)| is_one_burst(first, &row));
+            match burst {
+                Some((_, times)) => *times += 1,
+                None => taken.push((row, 1)),
             }
         }
         let tell = |(mut row, times): (Row, usize)| {
@@ -84,13 +88,31 @@ impl Eyes {
     fn frame(&mut self, frame: &Frame) {
         match &frame.seen {
             Seen::Advert(Advert { priority: 0, .. }) => {
-                self.row(frame.at, &frame.host, "advert, priority 0".to_owned(), Tone::Bad, None);
+                self.row(
+                    frame.at,
+                    &frame.host,
+                    "advert, priority 0".to_owned(),
+                    Tone::Bad,
+                    None,
+                );
             }
             Seen::Advert(Advert { priority, .. }) => {
-                self.row(frame.at, &frame.host, format!("advert, priority {priority}"), Tone::Dim, None);
+                self.row(
+                    frame.at,
+                    &frame.host,
+                    format!("advert, priority {priority}"),
+                    Tone::Dim,
+                    None,
+                );
             }
             Seen::Gratuitous(VIRTUAL) => {
-                self.row(frame.at, &frame.host, "gratuitous ARP".to_owned(), Tone::Dim, None);
+                self.row(
+                    frame.at,
+                    &frame.host,
+                    "gratuitous ARP".to_owned(),
+                    Tone::Dim,
+                    None,
+                );
             }
             Seen::EchoReply(VIRTUAL) => self.answered(frame),
             Seen::Gratuitous(_) | Seen::EchoReply(_) | Seen::Other => {}
@@ -99,7 +121,9 @@ impl Eyes {
 
     fn answered(&mut self, frame: &Frame) {
         let before = self.answers.last.replace((frame.at, Arc::clone(&frame.host)));
-        let gap = before.as_ref().map(|(last, _)| frame.at.duration_since(*last).unwrap_or_default());
+        let gap = before
+            .as_ref()
+            .map(|(last, _)| frame.at.duration_since(*last).unwrap_or_default());
         self.answers.gap = self.answers.gap.max(gap.unwrap_or_default());
         let same = before.is_some_and(|(_, host)| host == frame.host);
         if !same || self.answers.silent {
@@ -111,7 +135,9 @@ impl Eyes {
 
     /// Says once that the pings are not answered any more.
     fn mind_the_silence(&mut self) {
-        let Some((last, _)) = &self.answers.last else { return };
+        let Some((last, _)) = &self.answers.last else {
+            return;
+        };
         let noticed = *last + SILENCE;
         if !self.answers.silent && SystemTime::now() > noticed {
             self.answers.silent = true;
@@ -143,7 +169,13 @@ impl Eyes {
             "node2" => Lane::Node2,
             _ => Lane::Client,
         };
-        self.rows.push(Row { at, lane, text, tone, bar });
+        self.rows.push(Row {
+            at,
+            lane,
+            text,
+            tone,
+            bar,
+        });
     }
 
     fn client(&mut self, at: SystemTime, text: String, tone: Tone) {
@@ -153,6 +185,11 @@ impl Eyes {
 
 /// Without an answer for so long, a client that pings every 50 ms is in the dark.
 const SILENCE: Duration = Duration::from_millis(250);
+
+/// Whether the two are the same thing repeated in no time, as gratuitous ARPs are.
+fn is_one_burst(first: &Row, later: &Row) -> bool {
+    first.lane == later.lane && first.text == later.text && later.at < first.at + Duration::from_millis(20)
+}
 
 /// The state in `(VI_1) Entering MASTER STATE`.
 fn state(message: &str) -> Option<&str> {

@@ -64,7 +64,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn show(arguments: &Arguments) -> Result<(), Cut> {
     let holdfast = Daemon::Holdfast(std::env::current_exe().map_err(LabError::Io)?);
-    let second = if arguments.opposite_keepalived { Daemon::Keepalived } else { holdfast.clone() };
+    let second = if arguments.opposite_keepalived {
+        Daemon::Keepalived
+    } else {
+        holdfast.clone()
+    };
     let mut stage = Stage::set()?;
     let played = play(&mut stage, &holdfast, &second, arguments.quick);
     if let Err(Cut::Interrupted) = played {
@@ -97,7 +101,9 @@ fn play(stage: &mut Stage, first: &Daemon, second: &Daemon, quick: bool) -> Resu
     stage.until_owned_by("node1")?;
     stage.watch(SHORT)?;
 
-    stage.say("node1 is stopped in good order: it resigns with priority 0, and node2 need not wait for silence.")?;
+    stage.say(
+        "node1 is stopped in good order: it resigns with priority 0, and node2 need not wait for silence.",
+    )?;
     stage.reset_gap();
     node1.process.signal(Signal::SIGTERM);
     stage.until_owned_by("node2")?;

@@ -36,7 +36,10 @@ impl Pinger {
                 thread::sleep(INTERVAL);
             }
         });
-        Ok(Self { over, thread: Some(thread) })
+        Ok(Self {
+            over,
+            thread: Some(thread),
+        })
     }
 }
 

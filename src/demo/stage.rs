@@ -86,7 +86,9 @@ impl Stage {
             self.glance()?;
             if start.elapsed() > PATIENCE {
                 let report = self.lab.report();
-                return Err(Cut::Failed(format!("{host} alone should have {VIRTUAL} by now\n{report}")));
+                return Err(Cut::Failed(format!(
+                    "{host} alone should have {VIRTUAL} by now\n{report}"
+                )));
             }
         }
         // The client's next answers belong to the scene.
@@ -103,7 +105,8 @@ impl Stage {
     /// Switches node1 on again.
     pub(super) fn boot_node1(&mut self) -> Result<(), Cut> {
         self.node1.boot()?;
-        self.eyes.note(SystemTime::now(), "node1", "power on", Tone::Plain, Bar::On);
+        self.eyes
+            .note(SystemTime::now(), "node1", "power on", Tone::Plain, Bar::On);
         Ok(())
     }
 
@@ -114,8 +117,15 @@ impl Stage {
         let gap = self.eyes.take_gap();
         self.draw(SystemTime::now())?;
         self.chart.result(&[
-            &format!("{winner} took over {} after the last advert of node1,", between(last, first)),
-            &format!("{} after the crash; the client had no answer for {}.", between(crash, first), seconds(gap)),
+            &format!(
+                "{winner} took over {} after the last advert of node1,",
+                between(last, first)
+            ),
+            &format!(
+                "{} after the crash; the client had no answer for {}.",
+                between(crash, first),
+                seconds(gap)
+            ),
             &format!(
                 "The protocol's bound is {}: 3 x {} + skew (RFC 9568 6.1).",
                 seconds(advert.down_interval()),
@@ -132,9 +142,15 @@ impl Stage {
         let gap = self.eyes.take_gap();
         self.draw(SystemTime::now())?;
         self.chart.result(&[
-            &format!("{winner} took over {} after the resignation of node1;", between(last, first)),
+            &format!(
+                "{winner} took over {} after the resignation of node1;",
+                between(last, first)
+            ),
             &format!("the client had no answer for {}.", seconds(gap)),
-            &format!("The protocol's bound is {}: the skew (RFC 9568 6.1).", seconds(advert.skew())),
+            &format!(
+                "The protocol's bound is {}: the skew (RFC 9568 6.1).",
+                seconds(advert.skew())
+            ),
         ])?;
         Ok(())
     }
@@ -145,9 +161,15 @@ impl Stage {
     }
 
     /// Takes everything down.
-    pub(super) fn clear(mut self) -> Result<(), Cut> {
-        self.draw(SystemTime::now())?;
-        let Self { mut chart, lab, node1, node2, _pinger, .. } = self;
+    pub(super) fn clear(self) -> Result<(), Cut> {
+        let Self {
+            mut chart,
+            lab,
+            node1,
+            node2,
+            _pinger,
+            ..
+        } = self;
         drop((_pinger, node1, node2, lab));
         Ok(chart.say("All processes, namespaces and files of the demonstration are gone.")?)
     }
@@ -182,7 +204,9 @@ impl Stage {
 
 /// A flag that rises with Ctrl-C, SIGTERM or a closed terminal.
 fn interrupted() -> io::Result<Arc<AtomicBool>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()?;
     let context = runtime.enter();
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;

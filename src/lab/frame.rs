@@ -66,7 +66,11 @@ impl Advert {
     ///
     /// RFC 9568 6.1: ((256 - Priority) * `Active_Adver_Interval`) / 256; RFC 3768 6.1: (256 - Priority) / 256 seconds.
     pub fn skew(&self) -> Duration {
-        let unit = if self.version == 2 { Duration::from_secs(1) } else { self.interval };
+        let unit = if self.version == 2 {
+            Duration::from_secs(1)
+        } else {
+            self.interval
+        };
         unit * (256 - u32::from(self.priority)) / 256
     }
 
@@ -101,7 +105,10 @@ impl fmt::Display for Frame {
                 priority,
                 interval: _,
                 addresses,
-            }) => write!(f, "VRRPv{version} advert from {source} ttl {ttl} vrid {vrid} priority {priority} {addresses:?}"),
+            }) => write!(
+                f,
+                "VRRPv{version} advert from {source} ttl {ttl} vrid {vrid} priority {priority} {addresses:?}"
+            ),
             Seen::Gratuitous(address) => write!(f, "gratuitous ARP for {address}"),
             Seen::EchoReply(source) => write!(f, "ping answered by {source}"),
             Seen::Other => write!(f, "{} bytes", self.bytes.len()),
@@ -180,22 +187,32 @@ mod tests {
         let Seen::Advert(advert) = decode(&frame) else {
             panic!("not an advert");
         };
-        assert_eq!((advert.version, advert.vrid, advert.priority, advert.ttl), (2, 51, 100, 255));
+        assert_eq!(
+            (advert.version, advert.vrid, advert.priority, advert.ttl),
+            (2, 51, 100, 255)
+        );
         assert_eq!(advert.down_interval(), Duration::from_micros(3_609_375));
         assert_eq!(advert.addresses, [Ipv4Addr::new(192, 0, 2, 10)]);
     }
 
     #[test]
     fn only_an_announcement_is_a_gratuitous_arp() {
-        let announcement = "ffffffffffff 0200c000020b 0806 0001 0800 06 04 0001 0200c000020b c000020a ffffffffffff c000020a";
-        assert_eq!(decode(&bytes(announcement)), Seen::Gratuitous(Ipv4Addr::new(192, 0, 2, 10)));
-        let question = "ffffffffffff 0200c000020b 0806 0001 0800 06 04 0001 0200c000020b c000020b 000000000000 c000020a";
+        let announcement =
+            "ffffffffffff 0200c000020b 0806 0001 0800 06 04 0001 0200c000020b c000020a ffffffffffff c000020a";
+        assert_eq!(
+            decode(&bytes(announcement)),
+            Seen::Gratuitous(Ipv4Addr::new(192, 0, 2, 10))
+        );
+        let question =
+            "ffffffffffff 0200c000020b 0806 0001 0800 06 04 0001 0200c000020b c000020b 000000000000 c000020a";
         assert_eq!(decode(&bytes(question)), Seen::Other);
     }
 
     #[test]
     fn a_frame_cut_anywhere_is_no_harm() {
-        let frame = bytes("01005e000012 0200c000020b 0800 45c0 0020 0001 0000 ff70 0000 c000020b e0000012 2133 64 ff 01 01 0000");
+        let frame = bytes(
+            "01005e000012 0200c000020b 0800 45c0 0020 0001 0000 ff70 0000 c000020b e0000012 2133 64 ff 01 01 0000",
+        );
         for end in 0..frame.len() {
             let _ = decode(&frame[..end]);
         }

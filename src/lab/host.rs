@@ -4,7 +4,6 @@
 //! the pipe closes, the first process ends, and the kernel kills the rest and takes the namespaces down. `/run` is a
 //! file system of the host's own, so that daemons do not share process files and nothing is left on disk.
 
-use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::net::Ipv4Addr;
 use std::os::fd::OwnedFd;
@@ -16,13 +15,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 use std::{fs, io};
 
+use netlink::namespace;
 use nix::ifaddrs::getifaddrs;
 use nix::mount::{MsFlags, mount};
-use nix::sched::{CloneFlags, unshare};
+use nix::sched::{CloneFlags, setns, unshare};
 
 use super::log::Log;
 use super::process::Process;
 use super::switch::Switch;
+use super::watch::{AddressChanges, Watch};
 use super::worker::Worker;
 use super::{LabError, wire};
 
@@ -37,6 +38,7 @@ pub struct Host {
     /// Address of [`LINK`], in a /24.
     pub address: Ipv4Addr,
     switch: Arc<Switch>,
+    changes: Arc<AddressChanges>,
     machine: Mutex<Option<Machine>>,
     logs: Mutex<Vec<Arc<Log>>>,
 }
@@ -44,17 +46,25 @@ pub struct Host {
 /// What goes when the power goes.
 #[derive(Debug)]
 struct Machine {
+    network: Arc<OwnedFd>,
     worker: Arc<Worker>,
     first_process: Child,
     children: Vec<Arc<Mutex<Child>>>,
+    _watch: Watch,
 }
 
 impl Host {
-    pub(super) fn new(name: &str, address: Ipv4Addr, switch: Arc<Switch>) -> Result<Self, LabError> {
+    pub(super) fn new(
+        name: &str,
+        address: Ipv4Addr,
+        switch: Arc<Switch>,
+        changes: Arc<AddressChanges>,
+    ) -> Result<Self, LabError> {
         let host = Self {
             name: Arc::from(name),
             address,
             switch,
+            changes,
             machine: Mutex::default(),
             logs: Mutex::default(),
         };
@@ -64,11 +74,10 @@ impl Host {
 
     /// Starts the host after a crash: the same hardware address and address, nothing running, `/run` empty.
     pub fn boot(&self) -> Result<(), LabError> {
-        let (machine, network) = Machine::start(&self.name)?;
-        self.switch
-            .plug(&self.name, &network, wire::hardware_address(self.address))?;
-        let address = self.address;
-        machine.worker.run(move || wire::configure(address))?;
+        let network = Arc::new(namespace::create()?);
+        let machine = Machine::start(&self.name, network, Arc::clone(&self.changes))?;
+        self.switch.plug(&self.name, &machine.network)?;
+        wire::configure(&machine.network, self.address)?;
         *self.machine.lock().unwrap_or_else(PoisonError::into_inner) = Some(machine);
         Ok(())
     }
@@ -94,7 +103,12 @@ impl Host {
     }
 
     /// Starts a program inside the host, in a process group of its own, its output going to the log of the process.
-    pub fn spawn(&self, name: &str, program: impl AsRef<Path>, arguments: &[&str]) -> Result<Process, LabError> {
+    pub fn spawn(
+        &self,
+        name: &str,
+        program: impl AsRef<Path>,
+        arguments: &[&str],
+    ) -> Result<Process, LabError> {
         let program = program.as_ref().to_owned();
         let mut command = Command::new(&program);
         command
@@ -105,17 +119,24 @@ impl Host {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0);
-        let child = self.run(move || command.spawn())?.map_err(|error| LabError::Program {
-            program: program.display().to_string(),
-            error,
-        })?;
+        let child = self
+            .run(move || command.spawn())?
+            .map_err(|error| LabError::Program {
+                program: program.display().to_string(),
+                error,
+            })?;
         let log = Log::new(&format!("{}/{name}", self.name));
         self.logs
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push(Arc::clone(&log));
         let process = Process::new(child, log);
-        if let Some(machine) = self.machine.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+        if let Some(machine) = self
+            .machine
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .as_mut()
+        {
             machine.children.push(Arc::clone(&process.child));
         }
         Ok(process)
@@ -152,7 +173,8 @@ impl Host {
         let found = self.run(|| {
             let all = getifaddrs().into_iter().flatten();
             let link = all.filter(|entry| entry.interface_name == LINK);
-            link.filter_map(|entry| Some(entry.address?.as_sockaddr_in()?.ip())).collect()
+            link.filter_map(|entry| Some(entry.address?.as_sockaddr_in()?.ip()))
+                .collect()
         });
         found.unwrap_or_default()
     }
@@ -169,7 +191,12 @@ impl Host {
 
     /// Sets the interface administratively up or down.
     pub fn set_link(&self, up: bool) -> Result<(), LabError> {
-        self.run(move || wire::set_link(LINK, up))?
+        let network = {
+            let machine = self.machine.lock().unwrap_or_else(PoisonError::into_inner);
+            machine.as_ref().map(|machine| Arc::clone(&machine.network))
+        };
+        let network = network.ok_or_else(|| LabError::Off(self.name.to_string()))?;
+        wire::set_link(&network, LINK, up)
     }
 
     /// The logs of all programs started so far, also those before a crash.
@@ -179,17 +206,18 @@ impl Host {
 }
 
 impl Machine {
-    /// A thread inside new namespaces, and the network namespace to plug the cable into.
-    fn start(name: &str) -> Result<(Self, OwnedFd), LabError> {
-        let worker = Worker::start(name, enter)?;
-        let network = worker.run(|| File::open("/proc/thread-self/ns/net"))?;
+    fn start(name: &Arc<str>, network: Arc<OwnedFd>, changes: Arc<AddressChanges>) -> Result<Self, LabError> {
+        let watch = Watch::start(name, &network, changes)?;
+        let inside = Arc::clone(&network);
+        let worker = Worker::start(name, move || enter(&inside))?;
         let first_process = worker.run(start_first_process)?;
-        let machine = Self {
+        Ok(Self {
+            network,
             worker: Arc::new(worker),
             first_process,
             children: Vec::new(),
-        };
-        Ok((machine, network.into()))
+            _watch: watch,
+        })
     }
 }
 
@@ -205,12 +233,19 @@ impl Drop for Machine {
     }
 }
 
-fn enter() -> Result<(), LabError> {
-    unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWPID)
-        .map_err(LabError::Namespace)?;
+fn enter(network: &OwnedFd) -> Result<(), LabError> {
+    setns(network, CloneFlags::CLONE_NEWNET).map_err(LabError::Namespace)?;
+    unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWPID).map_err(LabError::Namespace)?;
     let none = None::<&str>;
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).map_err(LabError::Namespace)?;
-    mount(Some("tmpfs"), "/run", Some("tmpfs"), MsFlags::empty(), Some("mode=0755")).map_err(LabError::Namespace)
+    mount(
+        Some("tmpfs"),
+        "/run",
+        Some("tmpfs"),
+        MsFlags::empty(),
+        Some("mode=0755"),
+    )
+    .map_err(LabError::Namespace)
 }
 
 /// The first process of a host. With a `/proc` of the host's own, `pidof` and `killall` see the host only.

@@ -106,9 +106,15 @@ mod tests {
 
     #[test]
     fn a_console_line_loses_its_date_only() {
-        assert_eq!(message("Sun Nov 22 14:45:19 2026: (VI_1) Entering MASTER STATE"), "(VI_1) Entering MASTER STATE");
+        assert_eq!(
+            message("Sun Nov 22 14:45:19 2026: (VI_1) Entering MASTER STATE"),
+            "(VI_1) Entering MASTER STATE"
+        );
         assert_eq!(message("Sun Nov  1 04:45:19 2026: Stopping"), "Stopping");
-        assert_eq!(message("(VI_1) Entering MASTER STATE for sure"), "(VI_1) Entering MASTER STATE for sure");
+        assert_eq!(
+            message("(VI_1) Entering MASTER STATE for sure"),
+            "(VI_1) Entering MASTER STATE for sure"
+        );
         assert_eq!(message("é: short"), "é: short");
     }
 }

@@ -12,6 +12,7 @@ pub mod process;
 pub mod sniffer;
 mod switch;
 pub mod wait;
+pub mod watch;
 mod wire;
 mod worker;
 
@@ -30,12 +31,15 @@ pub use node::{Daemon, Node};
 pub use process::Process;
 pub use sniffer::Capture;
 pub use wait::{NotYet, wait_until};
+pub use watch::{AddressChange, AddressChanges};
 
 /// A switch and its hosts.
 #[derive(Debug)]
 pub struct Lab {
     /// What the hosts have sent.
     pub capture: Arc<Capture>,
+    /// Addresses that came to the hosts and went.
+    pub address_changes: Arc<AddressChanges>,
     switch: Arc<switch::Switch>,
     hosts: Mutex<Vec<Arc<Host>>>,
     start: SystemTime,
@@ -45,8 +49,15 @@ pub struct Lab {
 #[derive(Debug, thiserror::Error)]
 pub enum LabError {
     /// The kernel does not let this process make namespaces.
-    #[error("cannot make a namespace ({0}): run as root, outside of containers that forbid it")]
+    #[error(
+        "this process may not make the namespaces of the lab ({0}): run it as root, and not in a container that forbids them"
+    )]
     Namespace(Errno),
+    /// The same, of network namespaces.
+    #[error(
+        "this process may not make the namespaces of the lab ({0}): run it as root, and not in a container that forbids them"
+    )]
+    Network(#[from] netlink::namespace::Error),
     /// An interface could not be made or changed.
     #[error("cannot set up the network of the lab: {0}")]
     Wire(String),
@@ -72,6 +83,7 @@ impl Lab {
         let switch = Arc::new(switch::Switch::new()?);
         Ok(Self {
             capture: Arc::clone(&switch.capture),
+            address_changes: Arc::default(),
             switch,
             hosts: Mutex::default(),
             start: SystemTime::now(),
@@ -80,7 +92,12 @@ impl Lab {
 
     /// A new host with this address, in a /24.
     pub fn host(&self, name: &str, address: Ipv4Addr) -> Result<Arc<Host>, LabError> {
-        let host = Arc::new(Host::new(name, address, Arc::clone(&self.switch))?);
+        let host = Arc::new(Host::new(
+            name,
+            address,
+            Arc::clone(&self.switch),
+            Arc::clone(&self.address_changes),
+        )?);
         let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
         hosts.push(Arc::clone(&host));
         Ok(host)

@@ -12,8 +12,8 @@ use nix::cmsg_space;
 use nix::errno::Errno;
 use nix::sys::socket::sockopt::{RcvBufForce, ReceiveTimeout, ReceiveTimestampns};
 use nix::sys::socket::{
-    AddressFamily, ControlMessageOwned, LinkAddr, MsgFlags, SockFlag, SockProtocol, SockType, recvmsg, setsockopt,
-    socket,
+    AddressFamily, ControlMessageOwned, LinkAddr, MsgFlags, SockFlag, SockProtocol, SockType, recvmsg,
+    setsockopt, socket,
 };
 use nix::sys::time::{TimeSpec, TimeVal};
 
@@ -125,8 +125,12 @@ fn read_all(socket: &OwnedFd, capture: &Capture) {
     let mut control = cmsg_space!(TimeSpec);
     while !capture.over.load(Ordering::Relaxed) {
         let mut parts = [IoSliceMut::new(&mut bytes)];
-        let received =
-            recvmsg::<LinkAddr>(socket.as_raw_fd(), &mut parts, Some(&mut control), MsgFlags::empty());
+        let received = recvmsg::<LinkAddr>(
+            socket.as_raw_fd(),
+            &mut parts,
+            Some(&mut control),
+            MsgFlags::empty(),
+        );
         let (at, from, len) = match received {
             Ok(message) => (stamp(&message), message.address, message.bytes),
             Err(Errno::EAGAIN | Errno::EINTR | Errno::ENETDOWN) => continue,
