@@ -1,12 +1,94 @@
 //! The shell: the only place with sockets, clock, processes and signals. It reads a configuration, lends the engines
 //! bytes and time, and carries out what they ask through the hands.
 
+pub mod child;
+pub mod cli;
 pub mod demo;
 pub mod lab;
+pub mod log;
+pub mod message;
+pub mod notify;
+pub mod reactor;
+pub mod scripts;
+pub mod signal;
+pub mod sys;
 
 use std::process::ExitCode;
 
+use child::{Child, Role};
+use cli::Command;
+
 /// What `main` does: sorts the ways to run the program and answers with its exit status.
 pub fn run() -> ExitCode {
-    ExitCode::SUCCESS
+    run_with(|child| match child.role {
+        Role::Vrrp => vrrp_process::run(child),
+    })
+}
+
+/// [`run`], with the work of the child processes given by `work`.
+pub fn run_with(work: fn(Child) -> ExitCode) -> ExitCode {
+    match Child::inherit() {
+        Ok(None) => run_command(),
+        Ok(Some(child)) => {
+            log::start(&child.options, child.role.syslog_ident());
+            work(child)
+        }
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run_command() -> ExitCode {
+    match cli::parse(std::env::args_os()) {
+        Ok(Command::Run(_options)) => ExitCode::SUCCESS,
+        Ok(Command::Version) => {
+            eprint!("{}", cli::version_text());
+            ExitCode::SUCCESS
+        }
+        Ok(Command::Help(text)) => {
+            eprint!("{text}");
+            ExitCode::SUCCESS
+        }
+        Ok(Command::SignalNumber(number)) => {
+            println!("{number}");
+            ExitCode::SUCCESS
+        }
+        Ok(Command::Demo(arguments)) => demo::run(arguments),
+        Err(refusal) => {
+            eprintln!("{refusal}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Stands in until the VRRP process arrives: heeds its orders and does nothing.
+mod vrrp_process {
+    use std::process::ExitCode;
+
+    use crate::child::{Child, Order};
+    use crate::message::BEAT_INTERVAL;
+
+    pub(crate) fn run(mut child: Child) -> ExitCode {
+        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
+            return ExitCode::FAILURE;
+        };
+        runtime.block_on(async {
+            child.ready();
+            let mut beats = tokio::time::interval(BEAT_INTERVAL);
+            loop {
+                tokio::select! {
+                    order = child.next_order() => match order {
+                        Order::Stop => return,
+                        Order::Reload(_) => child.reloaded(),
+                        _ => {}
+                    },
+                    _ = beats.tick() => child.beat(),
+                }
+            }
+        });
+        child.stopped();
+        ExitCode::SUCCESS
+    }
 }

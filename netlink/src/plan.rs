@@ -219,3 +219,6 @@ fn lives_differ(wish: &Address, found: &Address) -> bool {
 fn is_primary(address: &Address) -> bool {
     address.flags & flags::SECONDARY == 0
 }
+
+#[cfg(test)]
+mod tests;

@@ -38,9 +38,10 @@ impl Eyes {
         for change in lab.address_changes.since(self.changes) {
             self.changes += 1;
             if change.address == VIRTUAL {
-                let (text, tone, bar) = match change.present {
-                    true => (format!("has {VIRTUAL}"), Tone::Good, Bar::Owner),
-                    false => (format!("{VIRTUAL} removed"), Tone::Plain, Bar::On),
+                let (text, tone, bar) = if change.present {
+                    (format!("has {VIRTUAL}"), Tone::Good, Bar::Owner)
+                } else {
+                    (format!("{VIRTUAL} removed"), Tone::Plain, Bar::On)
                 };
                 self.row(change.at, &change.host, text, tone, Some(bar));
             }

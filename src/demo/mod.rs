@@ -49,7 +49,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(wrong) => {
             // Where even the usage cannot be printed, the exit status still tells.
             let _ = wrong.print();
-            return ExitCode::from(if wrong.use_stderr() { 1 } else { 0 });
+            return ExitCode::from(u8::from(wrong.use_stderr()));
         }
     };
     match show(&arguments) {

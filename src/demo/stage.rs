@@ -40,7 +40,7 @@ pub(super) struct Stage {
     eyes: Eyes,
     chart: Chart,
     interrupted: Arc<AtomicBool>,
-    _pinger: Pinger,
+    pinger: Pinger,
 }
 
 impl Stage {
@@ -56,7 +56,7 @@ impl Stage {
         Ok(Self {
             node1,
             node2,
-            _pinger: Pinger::start(&client, VIRTUAL)?,
+            pinger: Pinger::start(&client, VIRTUAL)?,
             lab,
             eyes: Eyes::default(),
             chart,
@@ -162,15 +162,8 @@ impl Stage {
 
     /// Takes everything down.
     pub(super) fn clear(self) -> Result<(), Cut> {
-        let Self {
-            mut chart,
-            lab,
-            node1,
-            node2,
-            _pinger,
-            ..
-        } = self;
-        drop((_pinger, node1, node2, lab));
+        let mut chart = self.chart;
+        drop((self.pinger, self.node1, self.node2, self.lab));
         Ok(chart.say("All processes, namespaces and files of the demonstration are gone.")?)
     }
 

@@ -62,7 +62,7 @@ pub struct Advert {
 }
 
 impl Advert {
-    /// Skew_Time of the router that sends this advertisement.
+    /// `Skew_Time` of the router that sends this advertisement.
     ///
     /// RFC 9568 6.1: ((256 - Priority) * `Active_Adver_Interval`) / 256; RFC 3768 6.1: (256 - Priority) / 256 seconds.
     pub fn skew(&self) -> Duration {

@@ -109,6 +109,7 @@ mod tests {
         payload.extend(ATTR_MSG.to_ne_bytes());
         payload.extend(words.as_bytes());
         payload.push(0);
+        payload.resize(payload.len().next_multiple_of(4), 0);
         let mut datagram = u32::try_from(16 + payload.len()).unwrap().to_ne_bytes().to_vec();
         datagram.extend(NLMSG_ERROR.to_ne_bytes());
         datagram.extend(flags.to_ne_bytes());
