@@ -20,7 +20,7 @@ use std::fmt::Write;
 use std::io;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use nix::errno::Errno;
 
@@ -30,7 +30,7 @@ pub use log::Log;
 pub use node::{Daemon, Node};
 pub use process::Process;
 pub use sniffer::Capture;
-pub use wait::{NotYet, wait_until};
+pub use wait::wait_until;
 pub use watch::{AddressChange, AddressChanges};
 
 /// A switch and its hosts.
@@ -108,20 +108,6 @@ impl Lab {
         let hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
         let owners = hosts.iter().filter(|host| host.addresses().contains(&address));
         owners.map(|host| host.name.to_string()).collect()
-    }
-
-    /// Waits until `condition` holds, for at most `limit`; the answer is how long it took, the error shows the lab.
-    pub fn wait_until(
-        &self,
-        what: &str,
-        limit: Duration,
-        condition: impl FnMut() -> bool,
-    ) -> Result<Duration, NotYet> {
-        wait_until(limit, condition).ok_or_else(|| NotYet {
-            what: what.to_owned(),
-            limit,
-            report: self.report(),
-        })
     }
 
     /// The lab for a failed test: addresses, the last lines of every log and the last frames, with times from the
