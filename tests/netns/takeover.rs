@@ -75,8 +75,9 @@ fn without_preemption_the_address_stays_where_it_is() {
     each_pairing(|first: &Daemon, second: &Daemon| {
         let scene = Scene::new();
         let a = first.start(&scene.a, NODE1).unwrap();
-        let b = second.start(&scene.b, NODE2).unwrap();
         scene.expect_owner("a");
+        let b = second.start(&scene.b, NODE2).unwrap();
+        scene.expect("b is a backup", || b.said("Entering BACKUP STATE") == 1);
 
         scene.a.crash();
         drop(a);
