@@ -6,6 +6,7 @@
 pub mod config;
 mod place;
 pub mod report;
+pub mod source;
 pub mod tree;
 pub mod units;
 pub mod value;

@@ -2,6 +2,7 @@
 
 use crate::place::{At, Place};
 use crate::report::{Reason, Report};
+use crate::source::{MAX_FILES, marker};
 use crate::tree::{Line, LineRecord, Tree, WordRecord, grammar};
 
 /// Reads a flattened text.
@@ -19,9 +20,18 @@ pub(super) fn read(text: String, report: &mut Report) -> Tree {
     let mut place = Place { file: 0, line: 1 };
     while start < lexer.tree.text.len() {
         let rest = &lexer.tree.text[start..];
-        let end = start + rest.find('\n').unwrap_or(rest.len());
-        lexer.line(place, start, end);
-        place.line += 1;
+        let line = &rest[..rest.find('\n').unwrap_or(rest.len())];
+        let end = start + line.len();
+        if let Some((next, name)) = marker(line) {
+            place = next;
+            if let Some(name) = name {
+                let name = name.to_owned();
+                lexer.name_file(next.file, name);
+            }
+        } else {
+            lexer.line(place, start, end);
+            place.line = place.line.saturating_add(1);
+        }
         start = end + 1;
     }
     lexer.finish();
@@ -38,6 +48,16 @@ struct Lexer<'r> {
 }
 
 impl Lexer<'_> {
+    fn name_file(&mut self, file: u32, name: String) {
+        let files = &mut self.tree.files;
+        // Files are numbered in the order they are first mentioned, but for those that gave no line.
+        let index = file as usize;
+        if index < files.len() + MAX_FILES {
+            files.resize(files.len().max(index + 1), String::new());
+            files[index] = name;
+        }
+    }
+
     /// Reads one line of text: perhaps several statements, split by braces.
     fn line(&mut self, place: Place, start: usize, end: usize) {
         let first_word = self.tree.words.len();
