@@ -9,7 +9,9 @@ fn rust_files(folders: &[&str]) -> Vec<(PathBuf, String)> {
     let mut files = Vec::new();
     let mut waiting: Vec<PathBuf> = folders.iter().map(|folder| root.join(folder)).collect();
     while let Some(folder) = waiting.pop() {
-        let Ok(entries) = fs::read_dir(&folder) else { continue };
+        let Ok(entries) = fs::read_dir(&folder) else {
+            continue;
+        };
         for path in entries.map(|entry| entry.unwrap().path()) {
             if path.is_dir() {
                 waiting.push(path);
@@ -69,29 +71,65 @@ fn the_vrrp_engine_touches_no_clock_socket_file_thread_or_chance() {
         "HashMap<", // iterates in another order each time: chance
         "HashSet<",
     ];
-    forbid(&["vrrp/src"], &world, &[], "the engine is lent everything it needs");
+    forbid(
+        &["vrrp/src"],
+        &world,
+        &[],
+        "the engine is lent everything it needs",
+    );
 }
 
 #[test]
 fn the_parser_reads_the_machine_only_through_its_host() {
-    let world = ["std::fs", "std::env", "std::process", "std::thread", "SystemTime", "UdpSocket", "TcpStream", "tokio"];
-    forbid(&["parser/src"], &world, &["parser/src/source/machine.rs"], "ask the Host for it");
+    let world = [
+        "std::fs",
+        "std::env",
+        "std::process",
+        "std::thread",
+        "SystemTime",
+        "UdpSocket",
+        "TcpStream",
+        "tokio",
+    ];
+    forbid(
+        &["parser/src"],
+        &world,
+        &["parser/src/source/machine.rs"],
+        "ask the Host for it",
+    );
 }
 
 #[test]
 fn the_hands_do_not_know_the_configuration() {
-    forbid(&["netlink/src", "ipvs/src"], &["parser::", "vrrp::", "checkers::"], &[], "arrows only point downwards");
+    forbid(
+        &["netlink/src", "ipvs/src"],
+        &["parser::", "vrrp::", "checkers::"],
+        &[],
+        "arrows only point downwards",
+    );
 }
 
 #[test]
 fn the_engines_do_not_know_the_hands() {
-    forbid(&["vrrp/src", "checkers/src", "parser/src"], &["netlink::", "ipvs::"], &[], "arrows only point downwards");
+    forbid(
+        &["vrrp/src", "checkers/src", "parser/src"],
+        &["netlink::", "ipvs::"],
+        &[],
+        "arrows only point downwards",
+    );
 }
 
 #[test]
 fn unsafe_stands_only_in_the_files_set_aside_for_system_calls() {
     forbid(
-        &["src", "parser/src", "vrrp/src", "checkers/src", "ipvs/src", "netlink/src"],
+        &[
+            "src",
+            "parser/src",
+            "vrrp/src",
+            "checkers/src",
+            "ipvs/src",
+            "netlink/src",
+        ],
         &["unsafe {", "unsafe fn", "unsafe impl"],
         &["src/sys.rs", "src/sys", "netlink/src/sys.rs"],
         "system calls that need `unsafe` have their own file",
@@ -105,7 +143,11 @@ fn every_file_says_at_its_head_what_it_is() {
         .filter(|(_, text)| !text.starts_with("//!"))
         .map(|(path, _)| path.display().to_string())
         .collect();
-    assert!(silent.is_empty(), "no `//!` at the head of:\n{}", silent.join("\n"));
+    assert!(
+        silent.is_empty(),
+        "no `//!` at the head of:\n{}",
+        silent.join("\n")
+    );
 }
 
 /// A file that has grown this long holds two things. The bound may go down, not up.

@@ -54,6 +54,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     match show(&arguments) {
         Ok(()) | Err(Cut::Output(_)) => ExitCode::SUCCESS,
+        Err(Cut::Interrupted) => ExitCode::from(INTERRUPTED),
         Err(cut) => {
             // Without a standard error the exit status still tells.
             let _ = writeln!(io::stderr(), "holdfast demo: {cut}");
@@ -61,6 +62,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     }
 }
+
+/// What a shell reports of a program that Ctrl-C has ended.
+const INTERRUPTED: u8 = 130;
 
 fn show(arguments: &Arguments) -> Result<(), Cut> {
     let holdfast = Daemon::Holdfast(std::env::current_exe().map_err(LabError::Io)?);
@@ -71,9 +75,6 @@ fn show(arguments: &Arguments) -> Result<(), Cut> {
     };
     let mut stage = Stage::set()?;
     let played = play(&mut stage, &holdfast, &second, arguments.quick);
-    if let Err(Cut::Interrupted) = played {
-        stage.say("Interrupted.")?;
-    }
     stage.clear()?;
     played
 }

@@ -3,6 +3,7 @@
 //!
 //! Everything here needs root and says "skipped: needs root" otherwise; with `CI=true` that is a failure.
 
+mod demo;
 mod examples;
 mod forged;
 mod frames;

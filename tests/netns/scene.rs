@@ -134,8 +134,13 @@ impl Scene {
 
     /// The first advertisement of a host after that time.
     pub(crate) fn first_advert(&self, host: &str, after: SystemTime) -> (SystemTime, Advert) {
-        let mut adverts = self.lab.capture.adverts(host).into_iter();
-        adverts.find(|(at, _)| *at > after).expect("an advertisement")
+        let mut found = None;
+        self.expect(&format!("{host} advertises"), || {
+            let mut adverts = self.lab.capture.adverts(host).into_iter();
+            found = adverts.find(|(at, _)| *at > after);
+            found.is_some()
+        });
+        found.unwrap()
     }
 
     /// When this host got the virtual address for the first time after `after`.
