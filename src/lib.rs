@@ -3,6 +3,8 @@
 
 pub mod child;
 pub mod cli;
+pub mod demo;
+pub mod lab;
 pub mod log;
 pub mod message;
 pub mod notify;
@@ -55,10 +57,7 @@ fn run_command() -> ExitCode {
             println!("{number}");
             ExitCode::SUCCESS
         }
-        Ok(Command::Demo(_)) => {
-            eprintln!("The demonstration is not part of this build");
-            ExitCode::FAILURE
-        }
+        Ok(Command::Demo(arguments)) => demo::run(arguments),
         Err(refusal) => {
             eprintln!("{refusal}");
             ExitCode::FAILURE

@@ -182,6 +182,14 @@ impl LinkRequest {
         }
     }
 
+    /// Gives it another hardware address.
+    pub fn hardware_address(index: u32, address: &[u8]) -> Self {
+        let message = LinkUnspec::new_with_index(index)
+            .address(address.to_vec())
+            .build();
+        Self::change(index, "set the hardware address of link", message)
+    }
+
     /// Sets it up.
     pub fn up(index: u32) -> Self {
         Self::change(
