@@ -453,7 +453,7 @@ mod tests {
                     force: false,
                 };
                 let open = || Unattached::open(libc::NETLINK_ROUTE, buffer, &[libc::RTNLGRP_LINK]).unwrap();
-                let (mut listener, forger) = (Socket::attach(open()).unwrap(), open());
+                let (mut listener, stranger) = (Socket::attach(open()).unwrap(), open());
                 let forged = [16u32.to_ne_bytes(), 0u32.to_ne_bytes(), [0; 4], [0; 4]].concat();
                 forger
                     .socket
