@@ -88,17 +88,17 @@ impl Notifier {
         self.queue_scripts(transition, instance);
     }
 
-    /// Waits for the last scripts when the daemon stops: each has [`Limits::stopping`], then its process group is killed. Of
-    /// what still waits only the last state is run.
+    /// Waits for the last scripts when the daemon stops: each has [`Limits::stopping`], then its process group is
+    /// killed. Of what still waits only the last state is run.
     pub async fn finish(&self) {
         self.shared.stopping.send_replace(true);
         for lane in self.shared.lanes().values_mut() {
             lane.keep_last_state();
         }
         let mut busy = self.shared.busy.subscribe();
-        // One that runs already and two of the last state, and one more for the kernel to bury them.
+        // Two scripts of what runs already, two of the last state, and time for the kernel to bury them.
         if timeout(
-            self.shared.limits.stopping * 4,
+            self.shared.limits.stopping * 5,
             busy.wait_for(|&count| count == 0),
         )
         .await

@@ -160,18 +160,17 @@ impl Capture {
         ))
     }
 
-    /// Reads until dropped; what is past the bound is thrown away.
-    async fn drain<T>(&mut self) -> io::Result<T> {
+    /// Reads until dropped, and never returns; what is past the bound is thrown away.
+    async fn drain<T>(&mut self) -> T {
         let mut buffer = [0; Self::BOUND];
-        loop {
-            self.pipe.readable().await?;
+        while self.pipe.readable().await.is_ok() {
             match self.pipe.try_read(&mut buffer) {
-                Ok(0) => std::future::pending().await,
-                Ok(length) => self.keep(&buffer[..length]),
+                Ok(length) if length > 0 => self.keep(&buffer[..length]),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(error),
+                Ok(_) | Err(_) => break,
             }
         }
+        std::future::pending().await
     }
 
     fn keep(&mut self, bytes: &[u8]) {

@@ -25,8 +25,8 @@ const STOP_GRACE: Duration = Duration::from_secs(1);
 
 /// Runs scripts.
 ///
-/// Create it after namespaces were entered and before priorities, scheduling, CPU set, resource limits and memory locks
-/// of the process are raised: scripts run with what was in force at that moment.
+/// Create it after namespaces were entered, and before priorities, scheduling, CPU set, resource limits and
+/// capabilities are changed: scripts run with what was in force at that moment. Needs Linux 5.3.
 pub struct Runner {
     spawner: Arc<Spawner>,
     /// Counts the calls of [`Runner::stop_all`].
@@ -80,8 +80,8 @@ impl Runner {
 
     /// Ends all that runs: SIGTERM to the process groups, after 1 s SIGKILL, and returns when they are gone.
     ///
-    /// The runs answer [`ScriptOutcome::TimedOut`], which then says nothing about what they checked. The runner can go on
-    /// to be used.
+    /// The runs answer [`ScriptOutcome::TimedOut`], which then says nothing about what they checked. The runner can
+    /// go on to be used.
     pub async fn stop_all(&self) {
         self.stops.send_modify(|count| *count += 1);
         let mut running = self.running.subscribe();

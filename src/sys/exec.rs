@@ -126,7 +126,7 @@ pub(crate) fn spawn(launch: &Launch<'_>, stack: &mut Stack) -> Result<Started, S
     let pid = keeping_dumpable(|| {
         // SAFETY: `newborn` and all that it points to outlive the call: CLONE_VFORK keeps this thread here until the
         // child has executed another program or is gone. The child runs on `stack`, which nobody else uses meanwhile
-        // (`&mut`), from its upper end, as the stack grows down; a u128 is aligned to the 16 bytes that the ABI asks for.
+        // (`&mut`), from its upper end, as the stack grows down; a u128 has the alignment of 16 bytes that ABIs ask for.
         let pid = unsafe {
             libc::clone(
                 child,
