@@ -13,11 +13,6 @@ use crate::namespace;
 use crate::plan::Change;
 use crate::socket::{Error, KernelError, OpenError, ReceiveBuffer, Request, Socket, Unattached};
 
-pub(crate) const RTM_NEWLINK: u16 = libc::RTM_NEWLINK;
-pub(crate) const RTM_DELLINK: u16 = libc::RTM_DELLINK;
-pub(crate) const RTM_NEWADDR: u16 = libc::RTM_NEWADDR;
-pub(crate) const RTM_DELADDR: u16 = libc::RTM_DELADDR;
-
 /// Reads and changes the links and addresses of one network namespace.
 #[derive(Debug)]
 pub struct Netlink {
@@ -67,7 +62,7 @@ impl Netlink {
     pub async fn links(&mut self) -> Result<Vec<Link>, Error> {
         self.socket
             .dump(&ListLinks, |kind, payload| {
-                (kind == RTM_NEWLINK).then(|| Link::from_payload(payload))?
+                (kind == libc::RTM_NEWLINK).then(|| Link::from_payload(payload))?
             })
             .await
     }
@@ -81,7 +76,7 @@ impl Netlink {
     pub async fn addresses(&mut self) -> Result<Vec<Address>, Error> {
         self.socket
             .dump(&ListAddresses, |kind, payload| {
-                (kind == RTM_NEWADDR).then(|| Address::from_payload(payload))?
+                (kind == libc::RTM_NEWADDR).then(|| Address::from_payload(payload))?
             })
             .await
     }

@@ -12,7 +12,7 @@ use std::os::fd::AsFd;
 use netlink_packet_core::{NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR};
 
 use crate::address::{Address, Key};
-use crate::handle::{ListAddresses, RTM_DELADDR, RTM_DELLINK, RTM_NEWADDR, RTM_NEWLINK};
+use crate::handle::ListAddresses;
 use crate::link::{Link, ListLinks};
 use crate::namespace;
 use crate::socket::frame::{Message, messages};
@@ -371,10 +371,10 @@ impl Picture {
 
 fn event_in(message: &Message<'_>) -> Option<Event> {
     match message.kind {
-        RTM_NEWLINK => Link::from_payload(message.payload).map(Event::Link),
-        RTM_DELLINK => Link::from_payload(message.payload).map(|link| Event::LinkGone(link.index)),
-        RTM_NEWADDR => Address::from_payload(message.payload).map(Event::Address),
-        RTM_DELADDR => Address::from_payload(message.payload).map(Event::AddressGone),
+        libc::RTM_NEWLINK => Link::from_payload(message.payload).map(Event::Link),
+        libc::RTM_DELLINK => Link::from_payload(message.payload).map(|link| Event::LinkGone(link.index)),
+        libc::RTM_NEWADDR => Address::from_payload(message.payload).map(Event::Address),
+        libc::RTM_DELADDR => Address::from_payload(message.payload).map(Event::AddressGone),
         _ => None,
     }
 }

@@ -8,6 +8,8 @@
 
 mod error;
 pub(crate) mod frame;
+mod open;
+mod pace;
 
 use std::fmt;
 use std::io;
@@ -18,13 +20,15 @@ use netlink_packet_core::{
     NetlinkSerializable,
 };
 use netlink_sys::{Socket as RawSocket, SocketAddr};
-use nix::sys::socket::{setsockopt, sockopt};
 use tokio::io::unix::AsyncFd;
 
 use crate::sys;
 
 pub use error::{Error, KernelError, OpenError};
 use frame::messages;
+pub use open::{ReceiveBuffer, Unattached};
+pub use pace::Pace;
+use pace::{chunk_end, next_size};
 
 /// Length of `struct nlmsghdr`.
 const HEADER_LEN: usize = 16;
@@ -47,66 +51,6 @@ pub trait Request: fmt::Display {
     /// Whether the next request must follow at once, without a turn of the runtime in between.
     fn holds(&self, _next: &Self) -> bool {
         false
-    }
-}
-
-/// How much of a batch is sent before the runtime gets its turn again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pace {
-    /// Requests in one send at most. More gain little time; the refusals of more than 200 at once can overflow a receive
-    /// buffer of the system's default size.
-    pub most: usize,
-    /// The time that one send should take; the number of requests is adapted to it. One request cannot be divided: a
-    /// slow one (IPv6 multicast joins) takes what it takes.
-    pub slice: Duration,
-}
-
-impl Default for Pace {
-    fn default() -> Self {
-        Self {
-            most: 64,
-            slice: Duration::from_millis(2),
-        }
-    }
-}
-
-/// Size of a socket's receive buffer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ReceiveBuffer {
-    /// Bytes. A limit, not an allocation; the kernel doubles it for its own bookkeeping.
-    pub bytes: usize,
-    /// Go above `net.core.rmem_max` (`SO_RCVBUFFORCE`, needs `CAP_NET_ADMIN`). Without the right to do so the size is
-    /// capped by that limit.
-    pub force: bool,
-}
-
-/// A netlink socket that is not yet part of a runtime, so that it can be opened on a thread inside another namespace.
-#[derive(Debug)]
-pub struct Unattached {
-    socket: RawSocket,
-    port: u32,
-}
-
-impl Unattached {
-    /// Opens a socket of this protocol (`NETLINK_ROUTE` ...) in the network namespace of the calling thread.
-    pub fn open(protocol: i32, buffer: ReceiveBuffer, groups: &[u32]) -> Result<Self, OpenError> {
-        let step = |name: &'static str| move |source: io::Error| OpenError::Socket { step: name, source };
-        let mut socket = RawSocket::new(protocol as isize).map_err(step("create the socket"))?;
-        socket
-            .set_non_blocking(true)
-            .map_err(step("make it non-blocking"))?;
-        set_receive_buffer(&socket, buffer).map_err(step("set its receive buffer"))?;
-        // A kernel that lacks one of these (4.3, 4.12, 4.20 have them) says less in its errors, and that is all.
-        let _longer = socket.set_cap_ack(true);
-        let _terser = socket.set_ext_ack(true);
-        let _laxer = socket.set_netlink_get_strict_chk(true);
-        let port = socket.bind_auto().map_err(step("bind it"))?.port_number();
-        for group in groups {
-            socket
-                .add_membership(*group)
-                .map_err(step("subscribe to its events"))?;
-        }
-        Ok(Self { socket, port })
     }
 }
 
@@ -356,84 +300,9 @@ impl Socket {
     }
 }
 
-fn set_receive_buffer(socket: &RawSocket, buffer: ReceiveBuffer) -> io::Result<()> {
-    if buffer.force && setsockopt(socket, sockopt::RcvBufForce, &buffer.bytes).is_ok() {
-        return Ok(());
-    }
-    Ok(setsockopt(socket, sockopt::RcvBuf, &buffer.bytes)?)
-}
-
-/// Where the chunk that begins at `from` ends: after `size` requests, or later where one holds the next.
-fn chunk_end<R: Request>(requests: &[R], from: usize, size: usize) -> usize {
-    let mut end = requests.len().min(from + size.max(1));
-    while end < requests.len() && requests[end - 1].holds(&requests[end]) {
-        end += 1;
-    }
-    end
-}
-
-/// How many requests fit the time slice, judging by a chunk of `sent` that took `took`; at most twice as many.
-fn next_size(pace: Pace, sent: usize, took: Duration) -> usize {
-    let fitting = pace.slice.as_nanos().saturating_mul(sent as u128) / took.as_nanos().max(1);
-    usize::try_from(fitting)
-        .unwrap_or(usize::MAX)
-        .min(sent * 2)
-        .clamp(1, pace.most.max(1))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const PACE: Pace = Pace {
-        most: 200,
-        slice: Duration::from_millis(2),
-    };
-
-    #[test]
-    fn a_slow_kernel_gets_smaller_chunks_and_a_quick_one_larger() {
-        assert_eq!(next_size(PACE, 100, Duration::from_millis(20)), 10);
-        assert_eq!(next_size(PACE, 50, Duration::from_micros(100)), 100);
-        assert_eq!(next_size(PACE, 150, Duration::from_micros(100)), 200);
-        assert_eq!(next_size(PACE, 1, Duration::from_secs(1)), 1);
-        assert_eq!(next_size(PACE, 1, Duration::ZERO), 2);
-    }
-
-    struct Step(u32, bool);
-
-    impl fmt::Display for Step {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            write!(f, "step {}", self.0)
-        }
-    }
-
-    impl Request for Step {
-        fn flags(&self) -> u16 {
-            0
-        }
-
-        fn message(&self) -> impl NetlinkSerializable {
-            netlink_packet_route::RouteNetlinkMessage::GetLink(
-                netlink_packet_route::link::LinkMessage::default(),
-            )
-        }
-
-        fn holds(&self, _next: &Self) -> bool {
-            self.1
-        }
-    }
-
-    #[test]
-    fn a_chunk_never_ends_between_requests_that_belong_together() {
-        let steps: Vec<_> = [false, true, false, false]
-            .into_iter()
-            .zip(0..)
-            .map(|(h, n)| Step(n, h))
-            .collect();
-        assert_eq!(chunk_end(&steps, 0, 1), 1);
-        assert_eq!(chunk_end(&steps, 0, 2), 3);
-        assert_eq!(chunk_end(&steps, 3, 200), 4);
-    }
 
     #[test]
     fn what_another_process_sends_is_not_heard() {
@@ -455,7 +324,7 @@ mod tests {
                 let open = || Unattached::open(libc::NETLINK_ROUTE, buffer, &[libc::RTNLGRP_LINK]).unwrap();
                 let (mut listener, stranger) = (Socket::attach(open()).unwrap(), open());
                 let forged = [16u32.to_ne_bytes(), 0u32.to_ne_bytes(), [0; 4], [0; 4]].concat();
-                forger
+                stranger
                     .socket
                     .send_to(&forged, &SocketAddr::new(listener.port, 0), 0)
                     .unwrap();

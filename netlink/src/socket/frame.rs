@@ -99,6 +99,8 @@ impl Message<'_> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn error(flags: u16, code: i32, echoed: usize, words: &str) -> Vec<u8> {
@@ -152,5 +154,15 @@ mod tests {
             }
         }
         assert_eq!(messages(&whole).count(), 2);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_to_an_end(bytes in prop::collection::vec(prop_oneof![0..40u8, any::<u8>()], 0..300)) {
+            for message in messages(&bytes) {
+                message.refusal("do that");
+                attributes(message.payload).for_each(|attribute| drop(text(attribute.value())));
+            }
+        }
     }
 }

@@ -159,11 +159,20 @@ fn addresses_come_and_go_in_order() {
             apply(&mut netlink, &adds(&wanted)).await;
             apply(&mut netlink, &deletes).await;
         }
+        let v6 = |event: &Event| match event {
+            Event::Address(it) | Event::AddressGone(it) => it.local.to_string() == "2001:db8::7",
+            _ => false,
+        };
         run("ip addr add 2001:db8::7/64 dev a nodad");
+        let mut events = until(&mut monitor, v6).await;
+        // Sooner, and the kernel would tell of neither: it tells of an IPv6 address from a work queue.
         run("ip addr del 2001:db8::7/64 dev a");
-        let is_last =
-            |event: &Event| matches!(event, Event::AddressGone(it) if it.local.to_string() == "2001:db8::7");
-        let events = until(&mut monitor, is_last).await;
+        events.extend(
+            until(&mut monitor, |event| {
+                v6(event) && matches!(event, Event::AddressGone(_))
+            })
+            .await,
+        );
         let story: Vec<String> = events
             .iter()
             .filter_map(|event| match event {
