@@ -12,8 +12,10 @@ use pnet_packet::ipv6::MutableIpv6Packet;
 
 const ETHERNET: usize = 14;
 const IPV6: usize = 40;
-const NEIGHBOUR_ADVERT: usize = 24;
-const LINK_LAYER_OPTION: usize = 8;
+/// A neighbour advertisement with its link-layer option.
+const NEIGHBOUR_ADVERT: u16 = 24 + 8;
+/// Where the option starts.
+const OPTION: usize = 24;
 const BROADCAST: [u8; 6] = [0xff; 6];
 /// RFC 2464 7: the Ethernet group of [`ALL_NODES`].
 const ALL_NODES_HARDWARE: [u8; 6] = [0x33, 0x33, 0, 0, 0, 1];
@@ -22,7 +24,7 @@ const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
 /// Length of a gratuitous ARP frame without its Ethernet padding.
 pub const GARP_LEN: usize = ETHERNET + 28;
 /// Length of an unsolicited neighbour advertisement frame.
-pub const NA_LEN: usize = ETHERNET + IPV6 + NEIGHBOUR_ADVERT + LINK_LAYER_OPTION;
+pub const NA_LEN: usize = ETHERNET + IPV6 + NEIGHBOUR_ADVERT as usize;
 
 /// A gratuitous ARP frame in keepalived's form: a request for the address, from the address, with broadcast as target.
 pub fn garp(hardware: [u8; 6], address: Ipv4Addr) -> [u8; GARP_LEN] {
@@ -51,7 +53,7 @@ pub fn unsolicited_na(hardware: [u8; 6], address: Ipv6Addr, router: bool) -> [u8
     write_ethernet(&mut frame, hardware, ALL_NODES_HARDWARE, EtherTypes::Ipv6);
     if let Some(mut header) = MutableIpv6Packet::new(&mut frame[ETHERNET..]) {
         header.set_version(6);
-        header.set_payload_length((NEIGHBOUR_ADVERT + LINK_LAYER_OPTION) as u16);
+        header.set_payload_length(NEIGHBOUR_ADVERT);
         header.set_next_header(IpNextHeaderProtocols::Icmpv6);
         // RFC 4861 7.1.2: receivers discard any other hop limit.
         header.set_hop_limit(255);
@@ -59,7 +61,7 @@ pub fn unsolicited_na(hardware: [u8; 6], address: Ipv6Addr, router: bool) -> [u8
         header.set_destination(ALL_NODES);
     }
     let body = &mut frame[ETHERNET + IPV6..];
-    if let Some(mut option) = MutableNdpOptionPacket::new(&mut body[NEIGHBOUR_ADVERT..]) {
+    if let Some(mut option) = MutableNdpOptionPacket::new(&mut body[OPTION..]) {
         option.set_option_type(NdpOptionTypes::TargetLLAddr);
         option.set_length(1); // in units of eight bytes
         option.set_data(&hardware);

@@ -435,7 +435,7 @@ mod tests {
             version: Version::V2,
             vrid: Vrid::new(1).unwrap(),
             priority: 1,
-            interval: Duration::from_secs(300),
+            interval: Duration::from_secs(301),
             authentication: &Authentication::None,
             addresses: &many,
             source: US,

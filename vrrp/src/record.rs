@@ -45,9 +45,9 @@ pub fn read<'a>(line: &str, buffer: &'a mut Vec<u8>) -> Result<(Instant, Step<'a
     try_read(line, buffer).ok_or(NotRecorded)
 }
 
-fn write_step(step: &Step<'_>, line: &mut String) -> fmt::Result {
+fn write_step(step: &Step<'_>, to: &mut String) -> fmt::Result {
     match step {
-        Step::Timeout => line.write_str("timeout"),
+        Step::Timeout => to.write_str("timeout"),
         Step::Event(Event::Packet(packet)) => {
             let Packet {
                 link,
@@ -56,48 +56,48 @@ fn write_step(step: &Step<'_>, line: &mut String) -> fmt::Result {
                 hop_limit,
                 payload,
             } = packet;
-            write!(line, "packet {} {source} {destination} {hop_limit} ", link.0)?;
-            write_hex(payload, line)
+            write!(to, "packet {} {source} {destination} {hop_limit} ", link.0)?;
+            write_hex(payload, to)
         }
         Step::Event(Event::Link(link)) => {
             let running = if link.running { "up" } else { "down" };
-            write!(line, "link {} {} {running} ", link.id.0, text::escape(&link.name))?;
-            write_hex(&link.hardware_address, line)?;
-            write_option(link.ipv4, line)?;
-            write_option(link.ipv6_link_local, line)?;
-            write!(line, " {}", link.mtu)
+            write!(to, "link {} {} {running} ", link.id.0, text::escape(&link.name))?;
+            write_hex(&link.hardware_address, to)?;
+            write_option(link.ipv4, to)?;
+            write_option(link.ipv6_link_local, to)?;
+            write!(to, " {}", link.mtu)
         }
-        Step::Event(Event::LinkGone(id)) => write!(line, "link-gone {}", id.0),
+        Step::Event(Event::LinkGone(id)) => write!(to, "link-gone {}", id.0),
         Step::Event(Event::ScriptEnded { script, outcome }) => {
-            write!(line, "script {} ", script.0)?;
+            write!(to, "script {} ", script.0)?;
             match outcome {
-                ScriptOutcome::Exited(status) => write!(line, "exited {status}"),
-                ScriptOutcome::Signalled(signal) => write!(line, "signalled {signal}"),
-                ScriptOutcome::TimedOut => line.write_str("timed-out"),
-                ScriptOutcome::NotStarted(errno) => write!(line, "not-started {errno}"),
+                ScriptOutcome::Exited(status) => write!(to, "exited {status}"),
+                ScriptOutcome::Signalled(signal) => write!(to, "signalled {signal}"),
+                ScriptOutcome::TimedOut => to.write_str("timed-out"),
+                ScriptOutcome::NotStarted(errno) => write!(to, "not-started {errno}"),
             }
         }
-        Step::Event(Event::Stop) => line.write_str("stop"),
+        Step::Event(Event::Stop) => to.write_str("stop"),
     }
 }
 
 /// No bytes are a dash, so that the line keeps its words.
-fn write_hex(bytes: &[u8], line: &mut String) -> fmt::Result {
+fn write_hex(bytes: &[u8], to: &mut String) -> fmt::Result {
     if bytes.is_empty() {
-        return line.write_char('-');
+        return to.write_char('-');
     }
-    bytes.iter().try_for_each(|byte| write!(line, "{byte:02x}"))
+    bytes.iter().try_for_each(|byte| write!(to, "{byte:02x}"))
 }
 
-fn write_option(value: Option<impl fmt::Display>, line: &mut String) -> fmt::Result {
+fn write_option(value: Option<impl fmt::Display>, to: &mut String) -> fmt::Result {
     match value {
-        Some(value) => write!(line, " {value}"),
-        None => line.write_str(" -"),
+        Some(value) => write!(to, " {value}"),
+        None => to.write_str(" -"),
     }
 }
 
-fn try_read<'a>(line: &str, buffer: &'a mut Vec<u8>) -> Option<(Instant, Step<'a>)> {
-    let mut words = line.split(' ');
+fn try_read<'a>(recorded: &str, buffer: &'a mut Vec<u8>) -> Option<(Instant, Step<'a>)> {
+    let mut words = recorded.split(' ');
     let at = read_instant(words.next()?)?;
     let words: Vec<&str> = words.collect();
     let event = match *words {
@@ -123,8 +123,8 @@ fn try_read<'a>(line: &str, buffer: &'a mut Vec<u8>) -> Option<(Instant, Step<'a
                 _ => return None,
             },
             hardware_address: read_hex(hardware)?,
-            ipv4: read_option(ipv4)?,
-            ipv6_link_local: read_option(ipv6)?,
+            ipv4: read_option(ipv4).ok()?,
+            ipv6_link_local: read_option(ipv6).ok()?,
             mtu: mtu.parse().ok()?,
         }),
         ["script", script, ref outcome @ ..] => Event::ScriptEnded {
@@ -159,9 +159,9 @@ fn read_hex(word: &str) -> Option<Vec<u8>> {
     }
 }
 
-fn read_option<T: FromStr>(word: &str) -> Option<Option<T>> {
+fn read_option<T: FromStr>(word: &str) -> Result<Option<T>, T::Err> {
     match word {
-        "-" => Some(None),
-        value => value.parse().ok().map(Some),
+        "-" => Ok(None),
+        value => value.parse().map(Some),
     }
 }

@@ -39,7 +39,7 @@ pub(crate) fn unescape(word: &str) -> Option<String> {
 
 /// Bytes from pairs of hexadecimal digits.
 pub(crate) fn hex(digits: &[u8]) -> Option<Vec<u8>> {
-    if digits.len() % 2 != 0 {
+    if !digits.len().is_multiple_of(2) {
         return None;
     }
     let value = |digit: u8| char::from(digit).to_digit(16);
