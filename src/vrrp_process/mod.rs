@@ -28,7 +28,7 @@ use vrrp::{Action, Engine, Event, Instance, InstanceId, LinkId, News, ScriptId, 
 
 use crate::child::{Child, Order};
 use crate::message::BEAT_INTERVAL;
-use crate::notify::Notifier;
+use crate::notify::{Limits, Notifier};
 use crate::scripts::{Inspector, Policy, Prepared, Runner};
 use announce::{Announcement, Announcer};
 use mirror::{Mirror, on_link};
@@ -99,7 +99,7 @@ struct Ended {
 impl Process {
     fn start(child: Child) -> Result<Self, VrrpProcessError> {
         let runner = Runner::new()?;
-        let notifier = Notifier::new(&runner);
+        let notifier = Notifier::new(&runner, Limits::default());
         let (config, scripts) = admit(&child.config_text(), &notifier);
         let (tell, hear) = mpsc::unbounded_channel();
         let mut process = Self {

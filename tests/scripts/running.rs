@@ -306,9 +306,10 @@ fn what_cannot_be_executed_ends_as_a_shell_says_it_and_is_logged_once() {
 #[test]
 fn a_time_out_ends_the_whole_process_group() {
     let stage = Stage::new();
+    // The leader obeys SIGTERM and is gone before its grandchild, which ignores it.
     let script = stage.ready(
         "family",
-        "sleep 1000 &\necho $! > grandchild\necho $$ > leader\nwait",
+        "(trap '' TERM; exec sleep 1000) &\necho $! > grandchild\necho $$ > leader\nwait",
     );
     block_on(async {
         let outcome = Runner::new()

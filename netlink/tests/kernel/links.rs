@@ -1,13 +1,23 @@
 //! Links are made, changed, read back and removed.
 
 use netlink::link::LinkRequest;
-use netlink::{Error, Link, Netlink};
+use netlink::{Error, Event, Link, Monitor, Netlink};
 use nix::errno::Errno;
 
-use crate::{alone, cable, index, run};
+use crate::{alone, cable, index, run, until};
 
 async fn link(netlink: &mut Netlink, name: &str) -> Link {
     netlink.link(name).await.unwrap().unwrap()
+}
+
+/// The link once it is so: the kernel tells of a carrier a little later (`net/core/link_watch.c`).
+async fn once(name: &str, is_so: impl Fn(&Link) -> bool) -> Link {
+    let mut monitor = Monitor::open().unwrap();
+    let is_it = |event: &Event| matches!(event, Event::Link(link) if link.name == name && is_so(link));
+    match until(&mut monitor, is_it).await.pop() {
+        Some(Event::Link(link)) => link,
+        other => panic!("{other:?}"),
+    }
 }
 
 async fn refusal(netlink: &mut Netlink, request: &LinkRequest) -> netlink::KernelError {
@@ -34,16 +44,15 @@ fn a_veth_pair_runs_when_both_ends_are_up() {
         let mut netlink = Netlink::open().unwrap();
         let a = cable(&mut netlink).await;
         let b = index(&mut netlink, "b").await;
-        let read = link(&mut netlink, "a").await;
-        assert!(read.up && read.running && read.arp && read.multicast && !read.loopback);
+        let read = once("a", |link| link.up && link.running).await;
+        assert!(read.arp && read.multicast && !read.loopback);
         assert_eq!(
             (read.kind.as_deref(), read.lower, read.mtu),
             (Some("veth"), Some(b), 1500)
         );
         assert_eq!((read.hardware_type, read.hardware_address.len()), (1, 6));
         netlink.change_link(&LinkRequest::down(b)).await.unwrap();
-        let read = link(&mut netlink, "a").await;
-        assert!(read.up && !read.running);
+        once("a", |link| link.up && !link.running).await;
         netlink.change_link(&LinkRequest::rename(b, "c")).await.unwrap();
         assert_eq!(index(&mut netlink, "c").await, b);
         netlink.change_link(&LinkRequest::remove(a)).await.unwrap();
