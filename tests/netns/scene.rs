@@ -50,9 +50,6 @@ pub(crate) fn ready() -> bool {
 
 /// The daemon under test.
 pub(crate) fn holdfast() -> Daemon {
-    if std::env::var_os("DEV_K").is_some() {
-        return Daemon::Keepalived;
-    }
     Daemon::Holdfast(env!("CARGO_BIN_EXE_holdfast").into())
 }
 
