@@ -60,24 +60,18 @@ impl Notifier {
     }
 
     /// Takes the notify scripts of a configuration, at start and at every reload. What is queued already still runs
-    /// as it was.
+    /// as it was; instances that are gone keep their scripts until the next reload, since their end is still to be told.
     pub fn learn(&self, instances: &[VrrpInstance], inspector: &mut Inspector) {
         let mut lanes = self.shared.lanes();
-        let mut gone = std::mem::take(&mut *lanes);
-        for instance in instances {
-            let mut lane = gone.remove(&instance.name).unwrap_or_default();
-            lane.scripts = Scripts::of(instance, inspector);
-            lanes.insert(instance.name.clone(), lane);
+        lanes.retain(|_, lane| lane.busy || !lane.gone);
+        for lane in lanes.values_mut() {
+            lane.gone = true;
         }
-        // Those without an instance still have to finish.
-        lanes.extend(
-            gone.into_iter()
-                .filter(|(_, lane)| lane.busy)
-                .map(|(name, mut lane)| {
-                    lane.scripts = Scripts::default();
-                    (name, lane)
-                }),
-        );
+        for instance in instances {
+            let lane = lanes.entry(instance.name.clone()).or_default();
+            lane.scripts = Scripts::of(instance, inspector);
+            lane.gone = false;
+        }
     }
 
     /// Tells everyone of a transition, and returns at once. Needs a tokio runtime.
@@ -218,6 +212,8 @@ struct Lane {
     waiting: watch::Sender<usize>,
     /// There is a task that works it off.
     busy: bool,
+    /// Its instance is not configured any more.
+    gone: bool,
 }
 
 impl Lane {

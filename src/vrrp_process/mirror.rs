@@ -35,7 +35,7 @@ impl Mirror {
             for line in lines(config) {
                 let dev = line.dev.as_ref().unwrap_or(&config.interface).clone();
                 self.claims
-                    .entry((dev, line.address, line.prefix_len))
+                    .entry((dev, line.address, prefix_len(line)))
                     .or_insert(id);
             }
         }
@@ -199,6 +199,11 @@ fn lines(config: &VrrpInstance) -> impl Iterator<Item = &VirtualAddress> {
         .chain(&config.virtual_ipaddress_excluded)
 }
 
+/// The kernel's prefix length of an address with a peer is the peer's.
+fn prefix_len(line: &VirtualAddress) -> u8 {
+    line.peer.map_or(line.prefix_len, |(_, prefix_len)| prefix_len)
+}
+
 /// An address line as it stands on a link.
 pub(super) fn on_link(from: &VirtualAddress, link: LinkId) -> Address {
     let flag = |set: bool, flag: u32| if set { flag } else { 0 };
@@ -213,6 +218,6 @@ pub(super) fn on_link(from: &VirtualAddress, link: LinkId) -> Address {
             | flag(from.noprefixroute, flags::NOPREFIXROUTE)
             | flag(from.autojoin, flags::MCAUTOJOIN),
         preferred_lft: from.preferred_lft.unwrap_or(FOREVER),
-        ..Address::new(link.0, from.address, from.prefix_len)
+        ..Address::new(link.0, from.address, prefix_len(from))
     }
 }

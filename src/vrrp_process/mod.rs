@@ -13,7 +13,6 @@ use std::collections::{BTreeSet, HashSet};
 use std::io;
 use std::net::IpAddr;
 use std::process::ExitCode;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +20,6 @@ use netlink::{Change, Monitor, Netlink};
 use parser::Config;
 use parser::units::Family;
 use tokio::sync::mpsc;
-use tokio::task::LocalSet;
 use tokio::time::MissedTickBehavior;
 use tracing::{debug, error, info, warn};
 use vrrp::{Action, Engine, Event, Instance, InstanceId, LinkId, News, ScriptId, ScriptOutcome};
@@ -58,7 +56,7 @@ pub fn run(child: Child) -> ExitCode {
         .build()
         .map_err(VrrpProcessError::Start)
         .and_then(|runtime| {
-            LocalSet::new().block_on(&runtime, async { Process::start(child)?.serve().await })
+            runtime.block_on(async { Process::start(child)?.serve().await })
         });
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -80,7 +78,7 @@ struct Process {
     timer: Timer,
     rounds: Rounds,
     scripts: Vec<Arc<Prepared>>,
-    runner: Rc<Runner>,
+    runner: Arc<Runner>,
     notifier: Notifier,
     ended: Ended,
     /// Links with a fault of ours that the log has told of: no socket, no way to send.
@@ -112,7 +110,7 @@ impl Process {
             rounds: Rounds::new(Netlink::open()?),
             scripts,
             notifier,
-            runner: Rc::new(runner),
+            runner: Arc::new(runner),
             ended: Ended { tell, hear },
             ailing: HashSet::new(),
             settled: false,
@@ -198,9 +196,9 @@ impl Process {
         else {
             return;
         };
-        let (runner, prepared, limit) = (Rc::clone(&self.runner), Arc::clone(prepared), config.timeout);
+        let (runner, prepared, limit) = (Arc::clone(&self.runner), Arc::clone(prepared), config.timeout);
         let tell = self.ended.tell.clone();
-        tokio::task::spawn_local(async move {
+        tokio::spawn(async move {
             let outcome = runner.run(&prepared, &[], limit).await;
             // Nobody hears it when the process is ending.
             let _ = tell.send((script, outcome));
