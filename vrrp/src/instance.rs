@@ -56,6 +56,8 @@ pub struct Instance {
     pub link: Option<LinkId>,
     /// Counters.
     pub stats: Stats,
+    /// When `vrrp_startup_delay` is over: never master earlier.
+    pub(crate) not_before: Instant,
     pub(crate) outlet: Option<Outlet>,
     pub(crate) ip_id: u16,
     pub(crate) quota: Quota,
@@ -83,15 +85,13 @@ impl Instance {
         id: InstanceId,
         config: VrrpInstance,
         saved: Option<Saved>,
-        start_at: Instant,
+        not_before: Instant,
         now: Instant,
     ) -> Self {
         Self {
             id,
             name: config.name.as_str().into(),
-            state: State::Init {
-                start_at: Some(start_at),
-            },
+            state: State::Init { start_at: Some(now) },
             since: now,
             priority: config.priority,
             total_priority: config.priority.get().into(),
@@ -102,6 +102,7 @@ impl Instance {
                 .map_or(config.advert_int, |saved| saved.master_interval),
             link: None,
             stats: Stats::default(),
+            not_before,
             outlet: None,
             ip_id: saved.as_ref().map_or(1, |saved| saved.ip_id),
             quota: Quota::default(),
@@ -171,7 +172,7 @@ impl Instance {
         let faults = self.find_faults(world);
         let before = std::mem::replace(&mut self.faults, faults);
         match self.state {
-            // Not its time yet.
+            // Not all links have been told.
             State::Init { start_at: Some(_) } => {}
             State::Init { start_at: None }
             | State::Backup { .. }
@@ -185,7 +186,7 @@ impl Instance {
         }
     }
 
-    /// Its time has come (`vrrp_startup_delay`).
+    /// All links have been told.
     pub(crate) fn start(&mut self, world: &World, now: Instant, out: &mut Outbox) {
         self.evaluate(world, now, out);
         self.tell_faults(&BTreeSet::new(), out);
@@ -231,7 +232,10 @@ impl Instance {
     pub(crate) fn shift_take_over(&mut self, before: Duration, now: Instant) {
         let after = self.master_down();
         if let State::Backup { take_over_at, .. } = &mut self.state {
-            *take_over_at = (*take_over_at + after).minus(before).max(now);
+            *take_over_at = (*take_over_at + after)
+                .minus(before)
+                .max(now)
+                .max(self.not_before);
         }
     }
 
@@ -389,22 +393,23 @@ impl Instance {
             .is_some_and(|saved| saved.notified == Notified::Master);
         if was_master {
             self.become_master(now, out);
-        } else if self.priority.is_owner() {
+        } else if self.priority.is_owner() && self.not_before <= now {
             // RFC 9568 6.4.1: the address owner advertises at once.
             self.tell(Happening::AdvertTimeout, out);
             self.become_master(now, out);
         } else {
-            let wait = self.first_wait();
-            self.become_backup(now + wait, now, out);
+            let take_over_at = self.not_before.max(now) + self.first_wait();
+            self.become_backup(take_over_at, now, out);
         }
         if let Some(saved) = resume.filter(|saved| Some(saved.notified) == self.notified) {
             self.since = saved.since;
         }
     }
 
-    /// keepalived: `state MASTER` shortens the first wait to one interval and the smallest skew.
+    /// The owner waits for nobody. keepalived: `state MASTER` shortens the first wait to one interval and the smallest skew.
     fn first_wait(&self) -> Duration {
         match (&self.state, self.config.initial_state) {
+            _ if self.priority.is_owner() => Duration::ZERO,
             (State::Init { .. }, InitialState::Master) => {
                 self.master_interval + election::skew(self.config.version, 255, self.master_interval)
             }

@@ -452,16 +452,35 @@ fn adverts_do_not_drift_and_a_stall_is_not_made_up_for() {
 }
 
 #[test]
-fn vrrp_startup_delay_holds_everything_back() {
-    let mut delayed = config(vec![instance(255)], vec![]);
-    delayed.global.vrrp_startup_delay = Duration::from_secs(7);
-    let mut lan = Lan::with([("a", delayed)]);
-    lan.run_for(ms(6999));
-    assert_eq!(lan.host("a").state().unwrap().word(), "INIT");
-    assert!(lan.take_actions("a").is_empty());
+fn vrrp_startup_delay_comes_before_every_first_timer() {
+    let delayed = |priority| {
+        let mut config = config(vec![instance(priority)], vec![]);
+        config.global.vrrp_startup_delay = Duration::from_secs(7);
+        Lan::with([("a", config)])
+    };
+    let mut lan = delayed(100);
+    lan.run_for(ms(10_609));
+    assert_eq!(lan.masters(), [""; 0]);
     lan.run_for(ms(1));
     assert_eq!(lan.masters(), ["a"]);
-    assert_eq!(lan.log("a")[0], "Delayed start completed");
+    assert_eq!(
+        lan.log("a")[..4],
+        [
+            "Delaying startup for 7 seconds",
+            "(VI_1) Entering BACKUP STATE (init)",
+            "Delayed start completed",
+            "(VI_1) Receive advertisement timeout",
+        ]
+    );
+
+    let mut lan = delayed(255);
+    lan.run_for(ms(3000));
+    lan.set_link("a", false);
+    lan.set_link("a", true);
+    lan.run_for(ms(3999));
+    assert_eq!(lan.masters(), [""; 0], "not even an owner, whatever happens");
+    lan.run_for(ms(1));
+    assert_eq!(lan.masters(), ["a"]);
 }
 
 #[test]
