@@ -89,6 +89,23 @@ fn a_renamed_interface_is_a_missing_one() {
 }
 
 #[test]
+fn an_interface_made_anew_is_found_under_its_new_index() {
+    let mut engine = started(&config(vec![instance(255)], vec![]));
+    let anew = Link {
+        id: LinkId(8),
+        ..eth0(5)
+    };
+    engine.handle(Event::Link(anew), at(1));
+    engine.handle(Event::LinkGone(ETH0), at(2));
+    let instance = engine.instances().next().unwrap();
+    assert_eq!(
+        (instance.state.word(), instance.link),
+        ("MASTER", Some(LinkId(8)))
+    );
+    assert_eq!(engine.owned(instance.id).next().unwrap().link, LinkId(8));
+}
+
+#[test]
 fn a_lost_source_address_is_a_fault_and_the_resignation_still_leaves() {
     let mut lan = Lan::new([("a", 150), ("b", 100)]);
     lan.run_for(Duration::from_secs(5));
