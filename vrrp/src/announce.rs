@@ -102,25 +102,32 @@ mod tests {
         assert_eq!(frame, captured);
     }
 
+    /// A frame of keepalived 2.2.7, captured on a link.
     #[test]
-    fn a_neighbour_advertisement_overrides_and_sums_right() {
-        let hardware = [2, 0, 0, 0, 0, 9];
-        let address: Ipv6Addr = "fe80::5e00:1".parse().unwrap();
-        let frame = unsolicited_na(hardware, address, true);
-        assert_eq!(
-            frame[..14],
-            [0x33, 0x33, 0, 0, 0, 1, 2, 0, 0, 0, 0, 9, 0x86, 0xdd]
-        );
-        assert_eq!(frame[18..22], [0, 32, 58, 255]);
-        assert_eq!(frame[54..56], [136, 0]);
+    fn a_neighbour_advertisement_is_keepalived_s_byte_for_byte() {
+        let hardware = [0xce, 0x0e, 0xc2, 0xc7, 0x67, 0x66];
+        let address = "fe80::100".parse().unwrap();
+        #[rustfmt::skip]
+        let captured = [
+            0x33, 0x33, 0x00, 0x00, 0x00, 0x01, 0xce, 0x0e, 0xc2, 0xc7, 0x67, 0x66, 0x86, 0xdd, 0x60, 0x00,
+            0x00, 0x00, 0x00, 0x20, 0x3a, 0xff, 0xfe, 0x80, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+            0x00, 0x00, 0x00, 0x00, 0x01, 0x00, 0xff, 0x02, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+            0x00, 0x00, 0x00, 0x00, 0x00, 0x01, 0x88, 0x00, 0x5f, 0x61, 0x20, 0x00, 0x00, 0x00, 0xfe, 0x80,
+            0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x01, 0x00, 0x02, 0x01,
+            0xce, 0x0e, 0xc2, 0xc7, 0x67, 0x66,
+        ];
+        assert_eq!(unsolicited_na(hardware, address, false), captured);
+    }
+
+    #[test]
+    fn a_router_says_so_and_the_sum_fits() {
+        let address: Ipv6Addr = "fe80::100".parse().unwrap();
+        let frame = unsolicited_na([2, 0, 0, 0, 0, 9], address, true);
         assert_eq!(frame[58], 0xa0, "router and override, not solicited");
-        assert_eq!(frame[62..78], address.octets());
-        assert_eq!(frame[78..], [2, 1, 2, 0, 0, 0, 0, 9]);
         let packet = Icmpv6Packet::new(&frame[54..]).unwrap();
         assert_eq!(
             packet.get_checksum(),
             icmpv6::checksum(&packet, &address, &ALL_NODES)
         );
-        assert_eq!(unsolicited_na(hardware, address, false)[58], 0x20);
     }
 }

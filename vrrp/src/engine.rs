@@ -63,6 +63,32 @@ pub struct Owned<'a> {
     pub address: &'a VirtualAddress,
 }
 
+/// What a change of a link means to a master that stays master.
+#[derive(Clone, Copy)]
+enum LinkChange {
+    /// Its addresses are where they were.
+    Slight,
+    /// Its addresses may be gone.
+    Moved,
+    /// Its addresses may be gone, and the neighbours must hear of them: the link came up, or under another hardware
+    /// address.
+    Returned,
+}
+
+impl LinkChange {
+    fn between(old: Option<&Link>, new: &Link) -> Self {
+        let Some(old) = old.filter(|old| old.name == new.name) else {
+            return if new.running { Self::Returned } else { Self::Moved };
+        };
+        let returned = !old.running || old.hardware_address != new.hardware_address;
+        match (old.running, new.running) {
+            (_, true) if returned => Self::Returned,
+            (true, false) => Self::Moved,
+            (_, true) | (false, false) => Self::Slight,
+        }
+    }
+}
+
 /// Packets that were for no instance.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Strays {
@@ -106,12 +132,15 @@ impl Engine {
         engine.world.set_scripts(scripts);
         for instance in &config.vrrp_instances {
             let saved = snapshot.instances.remove(&snapshot::identity(instance));
-            let start_at = if saved.is_some() { now } else { now + delay };
+            let not_before = if saved.is_some() { now } else { now + delay };
             let id = engine.next_id();
-            engine.place(Instance::new(id, sane(instance), saved, start_at, now));
+            engine.place(Instance::new(id, sane(instance), saved, not_before, now));
             engine.order.push(id);
         }
         engine.index(now);
+        if !delay.is_zero() {
+            engine.tell_all(Happening::DelayingStartup(delay));
+        }
         engine
     }
 
@@ -132,10 +161,7 @@ impl Engine {
     /// [`Engine::next_deadline`] has come, or any time has passed. Afterwards the next deadline is later than `now`.
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.delayed_until.take_if(|until| *until <= now).is_some() {
-            self.out.tell(News {
-                subject: Arc::from(""),
-                what: Happening::DelayedStartCompleted,
-            });
+            self.tell_all(Happening::DelayedStartCompleted);
         }
         while let Some(index) = self.deadlines.due(now) {
             let instance = &mut self.instances[index as usize];
@@ -232,39 +258,58 @@ impl Engine {
         if self.world.link(link.id) == Some(&link) {
             return;
         }
-        let name = link.name.clone();
-        let running = link.running;
-        let old = self.world.put_link(link);
-        let was_running = old.as_ref().is_some_and(|old| old.running && old.name == name);
-        let mut affected = self.watchers_of(&name);
+        let change = LinkChange::between(self.world.link(link.id), &link);
+        let old = self.world.put_link(link.clone());
+        let mut names = BTreeSet::from([link.name]);
         if let Some(old) = old {
-            if old.running != running && !affected.is_empty() {
-                let what = if running {
-                    Happening::LinkUp
-                } else {
-                    Happening::LinkDown
-                };
-                self.out.tell(News {
-                    subject: name.as_str().into(),
-                    what,
-                });
+            if old.running != link.running {
+                self.tell_link(&old.name, link.running);
             }
-            affected.extend(self.watchers_of(&old.name));
+            names.insert(old.name);
         }
-        let masters = self.masters_on(&name);
-        for id in affected {
-            self.refresh(id, now);
-        }
-        if running && !was_running {
-            self.put_back(&masters);
-        }
+        self.on_links(&names, change, now);
     }
 
     fn on_link_gone(&mut self, id: LinkId, now: Instant) {
         if let Some(old) = self.world.remove_link(id) {
-            for id in self.watchers_of(&old.name) {
-                self.refresh(id, now);
+            self.on_links(&BTreeSet::from([old.name]), LinkChange::Moved, now);
+        }
+    }
+
+    /// Links of these names are not what they were.
+    fn on_links(&mut self, names: &BTreeSet<String>, change: LinkChange, now: Instant) {
+        let watchers = names.iter().filter_map(|name| self.watchers.get(name));
+        let watchers: BTreeSet<InstanceId> = watchers.flatten().copied().collect();
+        for id in watchers {
+            let instance = &self.instances[id.0 as usize];
+            let stays = instance.state.is_master() && names.iter().any(|name| instance.uses_link(name));
+            self.refresh(id, now);
+            let instance = &self.instances[id.0 as usize];
+            // What the kernel dropped with a link is wanted back, and the neighbours may have forgotten.
+            if stays && instance.state.is_master() {
+                match change {
+                    LinkChange::Slight => {}
+                    LinkChange::Moved => self.out.reconcile(id),
+                    LinkChange::Returned => {
+                        self.out.reconcile(id);
+                        self.out.announce(id, instance.config.garp.master_repeat.max(1));
+                    }
+                }
             }
+        }
+    }
+
+    fn tell_link(&mut self, name: &str, running: bool) {
+        if self.watchers.contains_key(name) {
+            let what = if running {
+                Happening::LinkUp
+            } else {
+                Happening::LinkDown
+            };
+            self.out.tell(News {
+                subject: name.into(),
+                what,
+            });
         }
     }
 
@@ -293,30 +338,6 @@ impl Engine {
         }
     }
 
-    /// Instances that were master and stay it although a link of theirs was away: what the kernel dropped with it is
-    /// wanted back.
-    fn put_back(&mut self, masters: &[InstanceId]) {
-        for id in masters {
-            let instance = &self.instances[id.0 as usize];
-            if instance.state.is_master() {
-                self.out.reconcile(*id);
-                self.out.announce(*id, instance.config.garp.master_repeat.max(1));
-            }
-        }
-    }
-
-    fn masters_on(&self, link: &str) -> Vec<InstanceId> {
-        let is_master = |id: &InstanceId| {
-            let instance = &self.instances[id.0 as usize];
-            instance.state.is_master() && instance.uses_link(link)
-        };
-        self.watchers_of(link).into_iter().filter(is_master).collect()
-    }
-
-    fn watchers_of(&self, link: &str) -> BTreeSet<InstanceId> {
-        self.watchers.get(link).into_iter().flatten().copied().collect()
-    }
-
     /// Looks again at everything that an instance depends on.
     pub(crate) fn refresh(&mut self, id: InstanceId, now: Instant) {
         self.unroute(id);
@@ -334,6 +355,14 @@ impl Engine {
         if let Some(route) = route.filter(|route| self.routes.get(route) == Some(&id)) {
             self.routes.remove(&route);
         }
+    }
+
+    /// Says something of the daemon as a whole.
+    fn tell_all(&mut self, what: Happening) {
+        self.out.tell(News {
+            subject: Arc::from(""),
+            what,
+        });
     }
 
     pub(crate) fn is_stopped(&self) -> bool {

@@ -77,7 +77,7 @@ impl Instance {
             // not end would put off the takeover for ever.
             let skew = election::skew(self.config.version, self.priority.get(), self.master_interval);
             if let State::Backup { take_over_at, .. } = &mut self.state {
-                *take_over_at = (*take_over_at).min(now + skew);
+                *take_over_at = (*take_over_at).min((now + skew).max(self.not_before));
             }
             return;
         }
@@ -92,7 +92,7 @@ impl Instance {
         let follows = !is_lower || self.config.nopreempt || preempt_at.is_some_and(|at| now < at);
         if follows {
             self.follow(heard, now, out);
-            let take_over_at = now + self.master_down();
+            let take_over_at = (now + self.master_down()).max(self.not_before);
             self.state = State::Backup {
                 take_over_at,
                 preempt_at,
@@ -140,7 +140,7 @@ impl Instance {
         let Heard { from, priority, .. } = heard;
         let ours = self.priority.get();
         if priority == 0 {
-            self.stand_against(heard, Happening::MasterHeardResignation, now, out);
+            self.hear_resignation_as_master(from, now, out);
             return;
         }
         let address = self.outlet.as_ref().map_or(from, |outlet| outlet.source);
@@ -176,14 +176,11 @@ impl Instance {
 
     /// Stays master, and lets the other and the neighbours know.
     fn stand_against(&mut self, heard: Heard, what: Happening, now: Instant, out: &mut Outbox) {
-        if !self.note_rival(heard, now) {
+        self.note_rival(heard, now);
+        if !self.may_answer(now) {
             return;
         }
         self.tell_sparingly(what, now, out);
-        if heard.priority == 0 {
-            self.advertise(out);
-            return;
-        }
         if !self.config.lower_prio_no_advert {
             self.advertise(out);
         }
@@ -191,13 +188,43 @@ impl Instance {
         self.notify_again(Notified::MasterRxLowerPri, out);
     }
 
-    /// Keeps account of the other master. Answers whether it is to be answered now.
-    fn note_rival(&mut self, heard: Heard, now: Instant) -> bool {
+    /// RFC 9568 6.4.3: another resigned, so say at once who is master.
+    fn hear_resignation_as_master(&mut self, from: IpAddr, now: Instant, out: &mut Outbox) {
+        if let State::Master(mastery) = &mut self.state
+            && let Some(rival) = mastery.rival.as_mut().filter(|rival| rival.address == from)
+        {
+            rival.over_at = now;
+        }
+        if self.may_answer(now) {
+            self.tell_sparingly(Happening::MasterHeardResignation, now, out);
+            self.advertise(out);
+        }
+    }
+
+    /// Whether another master is to be answered now.
+    fn may_answer(&mut self, now: Instant) -> bool {
+        let pause = self.config.advert_int / ANSWERS_PER_INTERVAL;
+        match &mut self.state {
+            State::Master(mastery) if mastery.answer_at <= now => {
+                mastery.answer_at = now + pause;
+                true
+            }
+            State::Master(_)
+            | State::Init { .. }
+            | State::Backup { .. }
+            | State::Fault
+            | State::Stopped
+            | State::Removed => false,
+        }
+    }
+
+    /// Keeps account of the other master.
+    fn note_rival(&mut self, heard: Heard, now: Instant) {
         let mine = self.config.advert_int;
         let interval = heard.interval.max(mine);
         let owners = self.priority.is_owner() && heard.priority == Priority::OWNER.get();
         let State::Master(mastery) = &mut self.state else {
-            return false;
+            return;
         };
         let rival = mastery.rival.get_or_insert(Rival {
             address: heard.from,
@@ -206,7 +233,6 @@ impl Instance {
             heard_at: now,
             adverts: 0,
             over_at: now,
-            answer_at: now,
             give_way_at: None,
         });
         rival.address = heard.from;
@@ -218,11 +244,6 @@ impl Instance {
             // keepalived: two of the other's adverts and 1.2 times the longer interval.
             rival.give_way_at = Some(now + heard.interval * 2 + interval + interval / 5);
         }
-        if now < rival.answer_at {
-            return false;
-        }
-        rival.answer_at = now + mine / ANSWERS_PER_INTERVAL;
-        true
     }
 
     /// The lower master may have told the neighbours that the addresses are its own.

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parser::config::vrrp_instance::{Authentication, InitialState, Tracked};
+use parser::config::vrrp_instance::InitialState;
 use parser::config::{VirtualAddress, VrrpInstance};
 use parser::units::{Family, Priority};
 
@@ -22,7 +22,6 @@ use crate::outbox::Outbox;
 use crate::outlet::Outlet;
 use crate::quota::Quota;
 use crate::refusal::Refusal;
-use crate::script::Health;
 use crate::snapshot::Saved;
 use crate::state::State;
 use crate::stats::Stats;
@@ -56,6 +55,8 @@ pub struct Instance {
     pub link: Option<LinkId>,
     /// Counters.
     pub stats: Stats,
+    /// When `vrrp_startup_delay` is over: never master earlier.
+    pub(crate) not_before: Instant,
     pub(crate) outlet: Option<Outlet>,
     pub(crate) ip_id: u16,
     pub(crate) quota: Quota,
@@ -83,15 +84,13 @@ impl Instance {
         id: InstanceId,
         config: VrrpInstance,
         saved: Option<Saved>,
-        start_at: Instant,
+        not_before: Instant,
         now: Instant,
     ) -> Self {
         Self {
             id,
             name: config.name.as_str().into(),
-            state: State::Init {
-                start_at: Some(start_at),
-            },
+            state: State::Init { start_at: Some(now) },
             since: now,
             priority: config.priority,
             total_priority: config.priority.get().into(),
@@ -102,6 +101,7 @@ impl Instance {
                 .map_or(config.advert_int, |saved| saved.master_interval),
             link: None,
             stats: Stats::default(),
+            not_before,
             outlet: None,
             ip_id: saved.as_ref().map_or(1, |saved| saved.ip_id),
             quota: Quota::default(),
@@ -171,7 +171,7 @@ impl Instance {
         let faults = self.find_faults(world);
         let before = std::mem::replace(&mut self.faults, faults);
         match self.state {
-            // Not its time yet.
+            // Not all links have been told.
             State::Init { start_at: Some(_) } => {}
             State::Init { start_at: None }
             | State::Backup { .. }
@@ -185,7 +185,7 @@ impl Instance {
         }
     }
 
-    /// Its time has come (`vrrp_startup_delay`).
+    /// All links have been told.
     pub(crate) fn start(&mut self, world: &World, now: Instant, out: &mut Outbox) {
         self.evaluate(world, now, out);
         self.tell_faults(&BTreeSet::new(), out);
@@ -195,43 +195,14 @@ impl Instance {
         }
     }
 
-    pub(crate) fn weigh_priority(&mut self, world: &World, now: Instant, out: &mut Outbox) {
-        let base = i32::from(self.config.priority.get());
-        let (total, priority) = if self.config.priority.is_owner() {
-            // An owner's priority moves for nobody but another owner.
-            (base, if self.gave_way { 254 } else { 255 })
-        } else {
-            let total = base + self.script_weights(world) + self.link_weights(world);
-            (total, u8::try_from(total.clamp(1, 254)).unwrap_or(254))
-        };
-        self.total_priority = total;
-        if let Some(priority) = Priority::new(priority).filter(|priority| *priority != self.priority) {
-            self.change_priority(priority, now, out);
-        }
-    }
-
-    pub(crate) fn change_priority(&mut self, priority: Priority, now: Instant, out: &mut Outbox) {
-        let before = self.master_down();
-        let from = self.priority.get();
-        self.priority = priority;
-        self.tell(
-            Happening::PriorityChanged {
-                from,
-                to: priority.get(),
-            },
-            out,
-        );
-        self.shift_take_over(before, now);
-        if let Some(outlet) = &mut self.outlet {
-            outlet.rebuild(&self.config, priority);
-        }
-    }
-
     /// Moves a running master down timer by as much as the interval changed.
     pub(crate) fn shift_take_over(&mut self, before: Duration, now: Instant) {
         let after = self.master_down();
         if let State::Backup { take_over_at, .. } = &mut self.state {
-            *take_over_at = (*take_over_at + after).minus(before).max(now);
+            *take_over_at = (*take_over_at + after)
+                .minus(before)
+                .max(now)
+                .max(self.not_before);
         }
     }
 
@@ -245,93 +216,15 @@ impl Instance {
         )
     }
 
-    fn script_weights(&self, world: &World) -> i32 {
-        let worth = |tracked: &Tracked| match world.script_named(&tracked.name).map(|script| script.health) {
-            Some(Health::Good) => weight_of(tracked, true),
-            Some(Health::Bad) => weight_of(tracked, false),
-            Some(Health::Unknown) | None => 0,
-        };
-        self.config.track_script.iter().map(worth).sum()
-    }
-
-    fn link_weights(&self, world: &World) -> i32 {
-        self.tracked_links()
-            .map(|tracked| weight_of(tracked, world.is_running(&tracked.name)))
-            .sum()
-    }
-
-    /// keepalived ignores the instance's own interface in `track_interface`.
-    fn tracked_links(&self) -> impl Iterator<Item = &Tracked> {
-        self.config
-            .track_interface
-            .iter()
-            .filter(|tracked| tracked.name != self.config.interface)
-    }
-
-    fn find_faults(&self, world: &World) -> BTreeSet<FaultReason> {
-        let mut faults = BTreeSet::new();
-        self.find_link_faults(world, &mut faults);
-        for tracked in self.tracked_links().filter(|tracked| tracked.weight == 0) {
-            if world.is_running(&tracked.name) == tracked.reverse {
-                faults.insert(FaultReason::TrackedInterface {
-                    name: tracked.name.as_str().into(),
-                    reverse: tracked.reverse,
-                });
-            }
-        }
-        for tracked in self
-            .config
-            .track_script
-            .iter()
-            .filter(|tracked| tracked.weight == 0)
-        {
-            let Some(script) = world.script_named(&tracked.name) else {
-                continue;
-            };
-            let name = Arc::clone(&script.name);
-            let reverse = tracked.reverse;
-            match (script.health, reverse) {
-                (Health::Unknown, _) if self.is_waiting() => {
-                    faults.insert(FaultReason::AwaitingScript(name));
-                }
-                (Health::Unknown, _) | (Health::Good, false) | (Health::Bad, true) => {}
-                (Health::Good, true) | (Health::Bad, false) => {
-                    faults.insert(FaultReason::Script { name, reverse });
-                }
-            }
-        }
-        faults
-    }
-
-    fn find_link_faults(&self, world: &World, faults: &mut BTreeSet<FaultReason>) {
-        let interface = || self.config.interface.as_str().into();
-        match world.link_named(&self.config.interface) {
-            None => {
-                faults.insert(FaultReason::InterfaceMissing(interface()));
-            }
-            Some(link) => {
-                if !link.running && !self.config.dont_track_primary {
-                    faults.insert(FaultReason::InterfaceDown(interface()));
-                }
-                if self.source(link).is_none() {
-                    faults.insert(FaultReason::NoSourceAddress(self.config.family));
-                }
-            }
-        }
-        if matches!(self.config.authentication, Authentication::Ah(_)) {
-            faults.insert(FaultReason::AuthenticationHeader);
-        }
-    }
-
     /// Whether it waits for first results: not once it runs, and not where a predecessor did.
-    fn is_waiting(&self) -> bool {
+    pub(crate) fn is_waiting(&self) -> bool {
         match self.state {
             State::Init { .. } | State::Fault => self.resume.is_none(),
             State::Backup { .. } | State::Master(_) | State::Stopped | State::Removed => false,
         }
     }
 
-    fn source(&self, link: &Link) -> Option<IpAddr> {
+    pub(crate) fn source(&self, link: &Link) -> Option<IpAddr> {
         self.config.mcast_src_ip.or(match self.config.family {
             Family::Ipv4 => link.ipv4.map(IpAddr::V4),
             Family::Ipv6 => link.ipv6_link_local.map(IpAddr::V6),
@@ -389,22 +282,23 @@ impl Instance {
             .is_some_and(|saved| saved.notified == Notified::Master);
         if was_master {
             self.become_master(now, out);
-        } else if self.priority.is_owner() {
+        } else if self.priority.is_owner() && self.not_before <= now {
             // RFC 9568 6.4.1: the address owner advertises at once.
             self.tell(Happening::AdvertTimeout, out);
             self.become_master(now, out);
         } else {
-            let wait = self.first_wait();
-            self.become_backup(now + wait, now, out);
+            let take_over_at = self.not_before.max(now) + self.first_wait();
+            self.become_backup(take_over_at, now, out);
         }
         if let Some(saved) = resume.filter(|saved| Some(saved.notified) == self.notified) {
             self.since = saved.since;
         }
     }
 
-    /// keepalived: `state MASTER` shortens the first wait to one interval and the smallest skew.
+    /// The owner waits for nobody. keepalived: `state MASTER` shortens the first wait to one interval and the smallest skew.
     fn first_wait(&self) -> Duration {
         match (&self.state, self.config.initial_state) {
+            _ if self.priority.is_owner() => Duration::ZERO,
             (State::Init { .. }, InitialState::Master) => {
                 self.master_interval + election::skew(self.config.version, 255, self.master_interval)
             }
@@ -417,16 +311,5 @@ impl Instance {
             subject: Arc::clone(&self.name),
             what,
         });
-    }
-}
-
-/// keepalived: a positive weight counts while good, a negative one while bad; `reverse` turns the sign.
-fn weight_of(tracked: &Tracked, good: bool) -> i32 {
-    let weight = i32::from(tracked.weight);
-    let counts = (weight > 0) == good;
-    match (counts, tracked.reverse) {
-        (false, _) => 0,
-        (true, false) => weight,
-        (true, true) => -weight,
     }
 }

@@ -27,6 +27,7 @@ pub mod stats;
 mod text;
 pub mod time;
 mod transition;
+mod weigh;
 mod world;
 
 pub use action::{Action, Datagram, Notified, Transition};

@@ -142,6 +142,8 @@ pub enum Happening {
     LinkDown,
     /// Interface: an advert for a virtual router that we do not run came in (`log_unknown_vrids`).
     UnknownVrid(u8),
+    /// Daemon: `vrrp_startup_delay` runs.
+    DelayingStartup(Duration),
     /// Daemon: `vrrp_startup_delay` is over.
     DelayedStartCompleted,
 }
@@ -250,6 +252,9 @@ impl fmt::Display for News {
                     "Unknown VRID({vrid}) received on interface({name}). ignoring..."
                 )
             }
+            Happening::DelayingStartup(delay) => {
+                write!(f, "Delaying startup for {} seconds", delay.as_secs_f64())
+            }
             Happening::DelayedStartCompleted => f.write_str("Delayed start completed"),
         }
     }
@@ -311,6 +316,7 @@ impl News {
             | Happening::LinkUp
             | Happening::LinkDown
             | Happening::UnknownVrid(_)
+            | Happening::DelayingStartup(_)
             | Happening::DelayedStartCompleted => false,
         }
     }

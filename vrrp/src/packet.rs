@@ -402,6 +402,48 @@ mod tests {
     }
 
     #[test]
+    fn an_ipv6_advert_is_keepalived_s_byte_for_byte() {
+        let advert = Outgoing {
+            version: Version::V3,
+            vrid: Vrid::new(53).unwrap(),
+            priority: 200,
+            interval: Duration::from_secs(1),
+            authentication: &Authentication::None,
+            addresses: &["fe80::100".parse().unwrap(), "2001:db8::7".parse().unwrap()],
+            source: "fe80::cc0e:c2ff:fec7:6766".parse().unwrap(),
+            destination: GROUP_V6.into(),
+        };
+        assert_eq!(
+            advert.encode(),
+            bytes(
+                "3135 c802 0064 e5b7 fe80 0000 0000 0000 0000 0000 0000 0100
+                 2001 0db8 0000 0000 0000 0000 0000 0007"
+            )
+        );
+    }
+
+    #[test]
+    fn without_authentication_version_2_still_carries_eight_bytes_of_it() {
+        let advert = Outgoing {
+            version: Version::V2,
+            vrid: Vrid::new(54).unwrap(),
+            priority: 201,
+            interval: Duration::from_secs(1),
+            authentication: &Authentication::None,
+            addresses: &[v4(102)],
+            source: US,
+            destination: GROUP,
+        };
+        assert_eq!(
+            datagram(&advert, 2),
+            bytes(
+                "45c0 0028 0002 0000 ff70 d043 0a4d 0001 e000 0012
+                 2136 c901 0001 0b14 0a4d 0066 0000 0000 0000 0000"
+            )
+        );
+    }
+
+    #[test]
     fn only_ethernet_s_own_padding_is_tolerated() {
         let packet = Outgoing {
             version: Version::V3,

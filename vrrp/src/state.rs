@@ -9,9 +9,9 @@ use crate::time::Instant;
 /// Where an instance stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
-    /// Not started: waits for its time, then for the first results of its scripts.
+    /// Not started: waits to be told of its links, then for the first results of its scripts.
     Init {
-        /// When it may start (`vrrp_startup_delay`); `None` once that has passed.
+        /// When it looks around for the first time; `None` once it has.
         start_at: Option<Instant>,
     },
     /// Follows a master, or waits for one to show itself.
@@ -42,6 +42,8 @@ pub struct Mastery {
     pub refresh_at: Option<Instant>,
     /// Another master on the link that should yield to us.
     pub rival: Option<Rival>,
+    /// Not before this is another master answered again.
+    pub answer_at: Instant,
 }
 
 /// Announcements to come.
@@ -68,8 +70,6 @@ pub struct Rival {
     pub adverts: u64,
     /// When the episode counts as over, if nothing more comes.
     pub over_at: Instant,
-    /// Not before this is it answered again.
-    pub answer_at: Instant,
     /// Two address owners: when this one gives way.
     pub give_way_at: Option<Instant>,
 }

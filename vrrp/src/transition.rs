@@ -26,6 +26,7 @@ impl Instance {
             }),
             refresh_at: (!garp.master_refresh.is_zero()).then_some(now + garp.master_refresh),
             rival: None,
+            answer_at: now,
         });
         self.change(state, now, out);
     }

@@ -89,6 +89,23 @@ fn a_renamed_interface_is_a_missing_one() {
 }
 
 #[test]
+fn an_interface_made_anew_is_found_under_its_new_index() {
+    let mut engine = started(&config(vec![instance(255)], vec![]));
+    let anew = Link {
+        id: LinkId(8),
+        ..eth0(5)
+    };
+    engine.handle(Event::Link(anew), at(1));
+    engine.handle(Event::LinkGone(ETH0), at(2));
+    let instance = engine.instances().next().unwrap();
+    assert_eq!(
+        (instance.state.word(), instance.link),
+        ("MASTER", Some(LinkId(8)))
+    );
+    assert_eq!(engine.owned(instance.id).next().unwrap().link, LinkId(8));
+}
+
+#[test]
 fn a_lost_source_address_is_a_fault_and_the_resignation_still_leaves() {
     let mut lan = Lan::new([("a", 150), ("b", 100)]);
     lan.run_for(Duration::from_secs(5));
@@ -224,7 +241,7 @@ fn interface_weights_move_the_priority() {
 }
 
 #[test]
-fn an_address_on_another_link_is_owned_there_and_put_back_when_the_link_returns() {
+fn an_address_on_another_link_is_owned_there_for_as_long_as_there_is_one() {
     let mut elsewhere = instance(255);
     elsewhere.virtual_ipaddress[0].dev = Some("eth1".to_owned());
     let mut engine = started(&config(vec![elsewhere], vec![]));
@@ -234,6 +251,41 @@ fn an_address_on_another_link_is_owned_there_and_put_back_when_the_link_returns(
     engine.handle(Event::Link(other_link(true)), at(1));
     assert_eq!(engine.owned(id).next().unwrap().link, LinkId(3));
     assert_eq!(engine.next_action(), Some(vrrp::Action::Reconcile(id)));
+    assert_eq!(
+        engine.next_action(),
+        Some(vrrp::Action::Announce {
+            instance: id,
+            repeat: 5
+        })
+    );
+    engine.handle(Event::LinkGone(LinkId(3)), at(2));
+    assert_eq!(engine.next_action(), Some(vrrp::Action::Reconcile(id)));
+    assert_eq!(engine.next_action(), None);
+}
+
+#[test]
+fn a_new_hardware_address_is_told_to_the_neighbours() {
+    let mut engine = started(&config(vec![instance(255)], vec![]));
+    while engine.next_action().is_some() {}
+    engine.handle(Event::Link(Link { mtu: 9000, ..eth0(5) }), at(1));
+    assert_eq!(engine.next_action(), None);
+    let hardware_address = vec![2, 0, 0, 0, 0, 77];
+    engine.handle(
+        Event::Link(Link {
+            hardware_address,
+            ..eth0(5)
+        }),
+        at(2),
+    );
+    let id = vrrp::InstanceId(0);
+    assert_eq!(engine.next_action(), Some(vrrp::Action::Reconcile(id)));
+    assert_eq!(
+        engine.next_action(),
+        Some(vrrp::Action::Announce {
+            instance: id,
+            repeat: 5
+        })
+    );
 }
 
 #[test]

@@ -35,6 +35,8 @@ pub(crate) struct Host {
     /// How often each instance had become master when last looked at.
     promotions: BTreeMap<InstanceId, u64>,
     pub(crate) actions: Vec<(Instant, Action)>,
+    /// The addresses that the kernel has, as far as it was asked.
+    kernel: BTreeMap<InstanceId, Vec<IpAddr>>,
 }
 
 struct Flight {
@@ -71,6 +73,7 @@ impl Lan {
                 runs: Vec::new(),
                 promotions: BTreeMap::new(),
                 actions: Vec::new(),
+                kernel: BTreeMap::new(),
             };
             lan.hosts.insert(name, host);
             lan.start(name);
@@ -97,6 +100,8 @@ impl Lan {
         let host = self.host_mut(name);
         host.runs.clear();
         host.promotions.clear();
+        // The shell's first plan at a start takes away what nobody wants.
+        host.kernel.clear();
         let mut engine = Engine::new(&host.config, saved, now);
         engine.handle(Event::Link(host.link.clone()), now);
         host.engine = Some(engine);
@@ -272,8 +277,19 @@ impl Lan {
             if let Some(next) = engine.next_deadline() {
                 assert!(next > self.now, "{name} would spin");
             }
+            for (id, present) in &host.kernel {
+                assert_eq!(
+                    *present,
+                    owned(engine, *id),
+                    "{name} was not asked to reconcile {id:?}"
+                );
+            }
             for instance in engine.instances() {
                 let owns = engine.owned(instance.id).next().is_some();
+                assert!(
+                    host.kernel.contains_key(&instance.id) || !owns,
+                    "{name} was never asked"
+                );
                 assert!(
                     !owns || instance.state.is_master(),
                     "{name} owns addresses as {}",
@@ -332,7 +348,10 @@ impl Host {
                     self.runs
                         .extend(outcome.map(|outcome| (now + RUN_TIME, *script, outcome)));
                 }
-                Action::Reconcile(_) | Action::Announce { .. } | Action::Notify(_) | Action::Tell(_) => {}
+                Action::Reconcile(id) => {
+                    self.kernel.insert(*id, owned(engine, *id));
+                }
+                Action::Announce { .. } | Action::Notify(_) | Action::Tell(_) => {}
             }
         }
         self.actions.extend(fresh.into_iter().map(|action| (now, action)));
@@ -350,6 +369,10 @@ fn check_arrival(id: InstanceId, fresh: &[Action]) {
     assert!(fresh.contains(&Action::Reconcile(id)));
     let announced = |action: &Action| matches!(action, Action::Announce { instance, .. } if *instance == id);
     assert!(fresh.iter().any(announced));
+}
+
+fn owned(engine: &Engine, id: InstanceId) -> Vec<IpAddr> {
+    engine.owned(id).map(|owned| owned.address.address).collect()
 }
 
 fn urgency(action: &Action) -> u8 {

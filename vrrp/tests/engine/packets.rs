@@ -9,7 +9,9 @@ use parser::config::vrrp_instance::Authentication;
 use parser::units::Version;
 use vrrp::{Action, Engine, Event, Happening, Packet, Refusal, Stats};
 
-use crate::fixture::{ETH0, advert, at, config, from, instance, ip, line, ms, packet_from, started, vrid};
+use crate::fixture::{
+    ETH0, advert, at, config, eth0, from, instance, ip, line, ms, packet_from, started, vrid,
+};
 
 /// What the engine says about a packet, and what it counts.
 fn judged(
@@ -253,6 +255,34 @@ fn what_was_said_is_said_again_after_the_master_changed() {
     assert_eq!([said(9, &broken), said(9, &broken)], [1, 0]);
     said(8, &advert(&instance(100), 8, 150));
     assert_eq!([said(9, &broken), said(9, &broken)], [1, 0]);
+}
+
+#[test]
+fn what_was_said_is_said_again_in_another_state() {
+    let mut engine = started(&config(vec![instance(100)], vec![]));
+    let mut broken = advert(&instance(100), 9, 200);
+    broken[6] ^= 1;
+    engine.handle(from(9, &broken), at(1));
+    engine.handle_timeout(at(5000));
+    assert_eq!(engine.instances().next().unwrap().state.word(), "MASTER");
+    engine.handle(from(9, &broken), at(5001));
+    assert_eq!(refusals(&mut engine).len(), 2);
+}
+
+#[test]
+fn of_two_instances_with_one_virtual_router_the_first_is_heard() {
+    let again = VrrpInstance {
+        name: "VI_2".to_owned(),
+        ..instance(100)
+    };
+    let mut engine = started(&config(vec![instance(100), again], vec![]));
+    engine.handle(Event::Link(vrrp::Link { mtu: 9000, ..eth0(5) }), at(1));
+    engine.handle(from(9, &advert(&instance(100), 9, 200)), at(2));
+    let heard: Vec<_> = engine
+        .instances()
+        .map(|instance| instance.stats.advert_rcvd)
+        .collect();
+    assert_eq!(heard, [1, 0]);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use parser::config::{VrrpInstance, VrrpScript};
 use vrrp::{Action, Engine, Event, InstanceId, Notified, ScriptId, ScriptOutcome};
 
-use crate::fixture::{at, config, instance, ip, line, ms, script, started, tracked, vrid};
+use crate::fixture::{advert, at, config, from, instance, ip, line, ms, script, started, tracked, vrid};
 
 fn drain(engine: &mut Engine) -> Vec<Action> {
     std::iter::from_fn(|| engine.next_action()).collect()
@@ -86,6 +86,8 @@ fn what_is_gone_resigns_and_is_still_known_to_its_last_actions() {
     assert_eq!(engine.owned(gone).count(), 0);
     assert_eq!(engine.instance(gone).unwrap().config.name, "VI_1");
     assert_eq!(words(&engine), [(1, "VI_2", "MASTER")]);
+    engine.handle(from(9, &advert(&instance(100), 9, 200)), at(600));
+    assert_eq!(engine.strays.unknown_vrid, 1, "nobody listens for it");
     engine.handle_timeout(at(600));
     engine.reload(&config(vec![second(255), instance(255)], vec![]), at(700));
     engine.handle_timeout(at(700));

@@ -153,6 +153,8 @@ fn among_equals_the_higher_address_stays() {
     let line =
         "(VI_1) Master received advert from 10.0.0.2 with same priority 100 but higher IP address than ours";
     assert!(log.contains(&line.to_owned()), "{log:?}");
+    lan.run_for(Duration::from_mins(1));
+    assert_eq!(lan.log("a"), [""; 0], "and the other follows it");
 }
 
 #[test]
@@ -197,6 +199,33 @@ fn after_a_partition_the_winner_tells_the_neighbours_again() {
             "(VI_1) Received advert from 10.0.0.2 with lower priority 100, ours 150, forcing new election",
             "(VI_1) 10.0.0.2 with priority 100 was MASTER beside us for 0.000 s, 1 adverts; it is silent now",
         ]
+    );
+}
+
+#[test]
+fn a_rival_that_resigns_ends_the_episode_at_once() {
+    let mut lan = Lan::with([("a", config(vec![instance(255)], vec![]))]);
+    let advert = |priority| crate::fixture::advert(&instance(100), 9, priority);
+    lan.handle("a", crate::fixture::from(9, &advert(100)));
+    lan.run_for(ms(500));
+    lan.take_actions("a");
+    lan.handle("a", crate::fixture::from(9, &advert(0)));
+    let actions: Vec<_> = lan
+        .take_actions("a")
+        .into_iter()
+        .map(|(_, action)| action)
+        .collect();
+    assert!(
+        matches!(actions[0], Action::Send(_)),
+        "RFC 9568 6.4.3: answer with an advert"
+    );
+    let id = vrrp::InstanceId(0);
+    assert_eq!(
+        actions[1],
+        Action::Announce {
+            instance: id,
+            repeat: 5
+        }
     );
 }
 
@@ -365,6 +394,8 @@ fn version_3_learns_the_interval_of_its_master() {
     );
     lan.run_for(ms(2300));
     assert_eq!(lan.masters(), ["b"]);
+    let b = lan.host("b").engine.as_ref().unwrap().instances().next().unwrap();
+    assert_eq!(b.master_interval, ms(100), "its own again");
 }
 
 #[test]
@@ -452,16 +483,50 @@ fn adverts_do_not_drift_and_a_stall_is_not_made_up_for() {
 }
 
 #[test]
-fn vrrp_startup_delay_holds_everything_back() {
-    let mut delayed = config(vec![instance(255)], vec![]);
-    delayed.global.vrrp_startup_delay = Duration::from_secs(7);
-    let mut lan = Lan::with([("a", delayed)]);
-    lan.run_for(ms(6999));
-    assert_eq!(lan.host("a").state().unwrap().word(), "INIT");
-    assert!(lan.take_actions("a").is_empty());
+fn the_identification_counts_the_adverts_and_is_never_zero() {
+    let mut engine = crate::fixture::started(&config(vec![instance(255)], vec![]));
+    let mut expected = 1_u16;
+    for second in 0..65_540 {
+        engine.handle_timeout(crate::fixture::at(1000 * second));
+        let Some(Action::Send(advert)) = engine.next_action() else {
+            panic!("no advert in second {second}")
+        };
+        assert_eq!(advert.bytes[4..6], expected.to_be_bytes());
+        expected = expected.checked_add(1).unwrap_or(1);
+        while engine.next_action().is_some() {}
+    }
+}
+
+#[test]
+fn vrrp_startup_delay_comes_before_every_first_timer() {
+    let delayed = |priority| {
+        let mut config = config(vec![instance(priority)], vec![]);
+        config.global.vrrp_startup_delay = Duration::from_secs(7);
+        Lan::with([("a", config)])
+    };
+    let mut lan = delayed(100);
+    lan.run_for(ms(10_609));
+    assert_eq!(lan.masters(), [""; 0]);
     lan.run_for(ms(1));
     assert_eq!(lan.masters(), ["a"]);
-    assert_eq!(lan.log("a")[0], "Delayed start completed");
+    assert_eq!(
+        lan.log("a")[..4],
+        [
+            "Delaying startup for 7 seconds",
+            "(VI_1) Entering BACKUP STATE (init)",
+            "Delayed start completed",
+            "(VI_1) Receive advertisement timeout",
+        ]
+    );
+
+    let mut lan = delayed(255);
+    lan.run_for(ms(3000));
+    lan.set_link("a", false);
+    lan.set_link("a", true);
+    lan.run_for(ms(3999));
+    assert_eq!(lan.masters(), [""; 0], "not even an owner, whatever happens");
+    lan.run_for(ms(1));
+    assert_eq!(lan.masters(), ["a"]);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::fixture::{ETH0, advert, at, config, eth0, from, instance, script, tra
 
 /// I init, B backup, M master, F fault, S stopped.
 const TABLE: &str = "
-    event                     init/delay init/script backup master fault stopped
+    event                     init/fresh init/script backup master fault stopped
     advert_higher             I          I           B      B      F     S
     advert_equal_above        I          I           B      B      F     S
     advert_equal_ours         I          I           B      M      F     S
@@ -32,7 +32,7 @@ const TABLE: &str = "
     reload_without_tracking   I          B           B      M      B     S
 ";
 
-/// 10.0.0.5 with priority 100, a script without weight, and an hour of `vrrp_startup_delay` where that is the state.
+/// 10.0.0.5 with priority 100 and a script without weight.
 fn router() -> parser::Config {
     let mut router = instance(100);
     router.track_script = vec![tracked("chk", 0)];
@@ -48,15 +48,13 @@ fn ended(outcome: ScriptOutcome) -> Event<'static> {
 
 /// An engine in this state at second 10, a run of its script in progress.
 fn reach(state: &str) -> Engine {
-    let mut config = router();
-    if state == "init/delay" {
-        config.global.vrrp_startup_delay = std::time::Duration::from_mins(1);
-    }
-    let mut engine = Engine::new(&config, "", at(0));
+    let mut engine = Engine::new(&router(), "", at(0));
     engine.handle(Event::Link(eth0(5)), at(0));
-    engine.handle_timeout(at(0));
+    if state != "init/fresh" {
+        engine.handle_timeout(at(0));
+    }
     match state {
-        "init/delay" | "init/script" => {}
+        "init/fresh" | "init/script" => {}
         "backup" => {
             engine.handle(ended(ScriptOutcome::Exited(0)), at(8000));
             engine.handle_timeout(at(8000));
