@@ -15,10 +15,11 @@ pub mod supervisor;
 pub mod sys;
 pub mod vrrp_process;
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use child::{Child, Role};
-use cli::Command;
+use cli::{Command, Options};
 
 /// What `main` does: sorts the ways to run the program and answers with its exit status.
 pub fn run() -> ExitCode {
@@ -35,32 +36,40 @@ pub fn run_with(work: fn(Child) -> ExitCode) -> ExitCode {
             log::start(&child.options, child.role.syslog_ident());
             work(child)
         }
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
+        Err(error) => print(io::stderr(), &format!("{error}\n"), ExitCode::FAILURE),
     }
 }
 
 fn run_command() -> ExitCode {
     match cli::parse(std::env::args_os()) {
-        Ok(Command::Run(options)) => supervisor::run(*options),
-        Ok(Command::Version) => {
-            eprint!("{}", cli::version_text());
-            ExitCode::SUCCESS
+        Ok(Command::Run(options)) => {
+            remark_on(&options);
+            supervisor::run(*options)
         }
-        Ok(Command::Help(text)) => {
-            eprint!("{text}");
-            ExitCode::SUCCESS
-        }
-        Ok(Command::SignalNumber(number)) => {
-            println!("{number}");
-            ExitCode::SUCCESS
-        }
+        Ok(Command::Version) => print(io::stderr(), &cli::version_text(), ExitCode::SUCCESS),
+        Ok(Command::Help(text)) => print(io::stderr(), &text, ExitCode::SUCCESS),
+        Ok(Command::SignalNumber(number)) => print(io::stdout(), &format!("{number}\n"), ExitCode::SUCCESS),
         Ok(Command::Demo(arguments)) => demo::run(arguments),
-        Err(refusal) => {
-            eprintln!("{refusal}");
-            ExitCode::FAILURE
-        }
+        Err(refusal) => print(io::stderr(), &format!("{refusal}\n"), ExitCode::FAILURE),
+    }
+}
+
+/// Prints to a reader who may have gone away, which is no failure of ours.
+fn print(mut stream: impl Write, text: &str, status: ExitCode) -> ExitCode {
+    let _ = stream.write_all(text.as_bytes());
+    status
+}
+
+fn remark_on(options: &Options) {
+    for remark in &options.remarks {
+        let _ = writeln!(io::stderr(), "{remark}");
+    }
+    if !options.unexpected.is_empty() {
+        let words: Vec<_> = options
+            .unexpected
+            .iter()
+            .map(|word| word.to_string_lossy())
+            .collect();
+        let _ = writeln!(io::stdout(), "Unexpected argument(s): {}", words.join(" "));
     }
 }

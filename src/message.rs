@@ -70,18 +70,17 @@ pub enum MessageError {
     Kind(u8),
 }
 
-/// A message of one direction: its kinds, numbered by their place.
-pub trait Message: Copy + PartialEq + 'static {
-    /// Every kind; the place in this list is the number on the wire.
+/// A message of one direction.
+pub trait Message: Copy + 'static {
+    /// Every message of this direction.
     const ALL: &'static [Self];
+
+    /// The number on the wire.
+    fn kind(self) -> u8;
 
     /// The bytes on the wire.
     fn encode(self) -> [u8; 2] {
-        let kind = Self::ALL
-            .iter()
-            .position(|kind| *kind == self)
-            .unwrap_or_default();
-        [VERSION, u8::try_from(kind).unwrap_or_default()]
+        [VERSION, self.kind()]
     }
 
     /// Reads the bytes of one datagram.
@@ -92,9 +91,8 @@ pub trait Message: Copy + PartialEq + 'static {
         if version != VERSION {
             return Err(MessageError::Version(version));
         }
-        Self::ALL
-            .get(usize::from(kind))
-            .copied()
+        let mut all = Self::ALL.iter().copied();
+        all.find(|message| message.kind() == kind)
             .ok_or(MessageError::Kind(kind))
     }
 }
@@ -108,6 +106,10 @@ impl Message for ToChild {
         ToChild::StatsClear,
         ToChild::Json,
     ];
+
+    fn kind(self) -> u8 {
+        self as u8
+    }
 }
 
 impl Message for FromChild {
@@ -117,6 +119,10 @@ impl Message for FromChild {
         FromChild::Reloaded,
         FromChild::Stopped,
     ];
+
+    fn kind(self) -> u8 {
+        self as u8
+    }
 }
 
 /// One end of the socket pair. Nothing on it ever blocks.
@@ -203,7 +209,7 @@ mod tests {
 
     use super::*;
 
-    fn round_trip<M: Message + Debug>() {
+    fn round_trip<M: Message + Debug + PartialEq>() {
         for message in M::ALL {
             assert_eq!(M::decode(&message.encode()).unwrap(), *message);
         }

@@ -1,6 +1,9 @@
 //! The system calls of the shell that need `unsafe`, each small and with its reason. Absent: everything `nix`,
 //! `socket2` or the standard library already wrap safely, and every decision.
-#![allow(unsafe_code)]
+#![expect(
+    unsafe_code,
+    reason = "the one file of the shell for system calls without a safe wrapper"
+)]
 
 pub(crate) mod exec;
 pub(crate) mod net;

@@ -5,6 +5,7 @@
 
 mod configuration;
 mod daemon;
+mod end;
 mod pid_file;
 mod running;
 mod slot;
@@ -76,9 +77,10 @@ fn start(mut options: Options) -> Result<Running, Failure> {
         interrupt: !options.ignore_sigint,
     };
     let signals = Signals::block(heed).map_err(failed("Unable to receive signals"))?;
-    prepare_process(&mut options).map_err(failed("Unable to set up the process"))?;
+    umask(Mode::from_bits_truncate(options.umask));
     log::start(&options, "Keepalived");
     greet(&options);
+    prepare_process(&mut options).map_err(failed("Unable to set up the process"))?;
 
     let configuration = Configuration::read(&options);
     configuration.log();
@@ -123,7 +125,10 @@ fn start(mut options: Options) -> Result<Running, Failure> {
 }
 
 fn work(running: Running) -> Result<u8, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build();
     let runtime = runtime.map_err(|error| Failure::System {
         what: "Unable to wait for events",
         error,
@@ -132,9 +137,10 @@ fn work(running: Running) -> Result<u8, Failure> {
 }
 
 fn prepare_process(options: &mut Options) -> std::io::Result<()> {
-    umask(Mode::from_bits_truncate(options.umask));
-    if options.core_dump {
-        setrlimit(Resource::RLIMIT_CORE, RLIM_INFINITY, RLIM_INFINITY)?;
+    if options.core_dump
+        && let Err(error) = setrlimit(Resource::RLIMIT_CORE, RLIM_INFINITY, RLIM_INFINITY)
+    {
+        tracing::warn!("Unable to allow core files: {error}");
     }
     // What a dead child leaves behind comes to us, to be reaped.
     prctl::set_child_subreaper(true)?;

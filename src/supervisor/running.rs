@@ -5,16 +5,16 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::select_all;
 use nix::sys::signal::Signal as ProcessSignal;
-use nix::unistd::Pid;
 
 use crate::cli::Options;
 use crate::message::{FromChild, ToChild};
 use crate::signal::{Signal, Signals};
 use crate::supervisor::configuration::{Configuration, Usable};
+use crate::supervisor::end;
 use crate::supervisor::pid_file::PidFile;
 use crate::supervisor::slot::Slot;
 use crate::supervisor::systemd::Systemd;
-use crate::supervisor::watch::{Due, End, Fate, Permanent};
+use crate::supervisor::watch::{Due, End, Fate};
 use crate::sys;
 
 /// How long children may take to let go of everything (keepalived's `child_wait_time`).
@@ -171,34 +171,49 @@ impl Running {
         let Phase::Changing { what, reload_wanted } = self.phase else {
             return;
         };
-        if self.slots.iter().any(|slot| slot.awaited.is_some()) {
+        if self.awaits_confirmation() {
             return;
         }
-        tracing::info!("{what} complete");
-        self.systemd.ready();
-        self.phase = Phase::Settled;
+        let restarting = |slot: &Slot| slot.pid.is_none() && slot.watch.deadline().is_some();
+        if self.slots.iter().any(restarting) {
+            self.phase = Phase::Changing {
+                what,
+                reload_wanted: false,
+            };
+        } else {
+            tracing::info!("{what} complete");
+            self.systemd.ready();
+            self.phase = Phase::Settled;
+        }
         if reload_wanted {
             self.reload();
         }
     }
 
+    fn awaits_confirmation(&self) -> bool {
+        self.slots.iter().any(|slot| slot.awaited.is_some())
+    }
+
     /// Judges the files first: unless they can be used, nothing changes.
     fn reload(&mut self) {
+        let awaits_confirmation = self.awaits_confirmation();
         match &mut self.phase {
-            Phase::Changing { reload_wanted, .. } => *reload_wanted = true,
-            Phase::Stopping { .. } => {}
-            Phase::Settled => {
-                tracing::info!("Reloading ...");
-                self.systemd.reloading();
-                let configuration = Configuration::read(&self.options);
-                configuration.log();
-                match configuration.usable_after(&self.configuration) {
-                    Ok(configuration) => self.hand_over(configuration),
-                    Err(refusal) => {
-                        tracing::error!("{refusal} - the configuration stays as it was");
-                        self.systemd.ready();
-                    }
-                }
+            Phase::Stopping { .. } => return,
+            Phase::Changing { reload_wanted, .. } if awaits_confirmation => {
+                *reload_wanted = true;
+                return;
+            }
+            Phase::Changing { .. } | Phase::Settled => {}
+        }
+        tracing::info!("Reloading ...");
+        self.systemd.reloading();
+        let configuration = Configuration::read(&self.options);
+        configuration.log();
+        match configuration.usable_after(&self.configuration) {
+            Ok(configuration) => self.hand_over(configuration),
+            Err(refusal) => {
+                tracing::error!("{refusal} - the configuration stays as it was");
+                self.systemd.ready();
             }
         }
     }
@@ -209,15 +224,15 @@ impl Running {
             what: "Reload",
             reload_wanted: false,
         };
-        for slot in self.slots.iter_mut().filter(|slot| slot.pid.is_some()) {
-            if let Err(error) = slot.reload(&self.configuration.text) {
+        for slot in &mut self.slots {
+            if slot.pid.is_none() {
+                slot.watch.rest(); // it may have died of the old configuration: no reason to wait longer
+            } else if let Err(error) = slot.reload(&self.configuration.text) {
                 tracing::error!("{} process cannot be given its configuration: {error}", slot.role);
             }
         }
-        // A process that is about to be started again gets the new configuration then.
-        let idle =
-            |index: &usize| self.slots[*index].pid.is_none() && self.slots[*index].watch.deadline().is_none();
-        for index in self.needed().filter(idle).collect::<Vec<usize>>() {
+        let without_process = |index: &usize| self.slots[*index].pid.is_none();
+        for index in self.needed().filter(without_process).collect::<Vec<usize>>() {
             self.start_child(index);
         }
         self.settle();
@@ -272,7 +287,7 @@ impl Running {
             return;
         }
         let fate = slot.watch.ended(end, Instant::now());
-        report_end(pid, end, killed_by_us);
+        end::report(pid, end, killed_by_us);
         match fate {
             Fate::Respawn(_) => tracing::error!("{} child process({pid}) died: Respawning", slot.role),
             Fate::Exit => tracing::error!("{} child process({pid}) died: Exiting", slot.role),
@@ -290,7 +305,7 @@ impl Running {
             }
             Fate::Exit => self.stop(0),
             Fate::Terminate(permanent) => {
-                self.systemd.failed(errno_of(permanent));
+                self.systemd.failed(end::errno_of(permanent));
                 self.stop(permanent as u8);
             }
         }
@@ -316,70 +331,4 @@ fn confirmation_deadline(slot: &Slot) -> Option<Instant> {
     slot.awaited
         .as_ref()
         .map(|awaited| awaited.since + CONFIRMATION_TIME)
-}
-
-fn report_end(pid: Pid, end: End, killed_by_us: bool) {
-    if let Some(permanent) = Permanent::of(end) {
-        tracing::error!(
-            "pid {pid} exited with permanent error {}. Terminating",
-            permanent.words()
-        );
-        return;
-    }
-    match end {
-        End::Exited(0) | End::NotStarted => {}
-        End::Exited(status) => tracing::info!("pid {pid} exited with status {status}"),
-        End::Killed(number) => {
-            let hint = number == libc::SIGKILL && !killed_by_us;
-            let hint = if hint {
-                " - has rlimit_rttime been exceeded?"
-            } else {
-                ""
-            };
-            tracing::info!(
-                "pid {pid} exited due to signal {number} ({}){hint}",
-                signal_name(number)
-            );
-        }
-    }
-    if is_defect(end) {
-        tracing::error!(
-            "This is a defect of Holdfast: please report it, with the configuration and the lines above"
-        );
-    }
-}
-
-/// A panic, or a signal that only a broken program raises.
-fn is_defect(end: End) -> bool {
-    const SIGNALS: [i32; 5] = [
-        libc::SIGSEGV,
-        libc::SIGBUS,
-        libc::SIGILL,
-        libc::SIGFPE,
-        libc::SIGABRT,
-    ];
-    match end {
-        End::Exited(status) => status == 101,
-        End::Killed(number) => SIGNALS.contains(&number),
-        End::NotStarted => false,
-    }
-}
-
-/// strsignal(3), for the signals that end a process in practice.
-fn signal_name(number: i32) -> &'static str {
-    match number {
-        libc::SIGKILL => "Killed",
-        libc::SIGTERM => "Terminated",
-        libc::SIGSEGV => "Segmentation fault",
-        libc::SIGABRT => "Aborted",
-        number => ProcessSignal::try_from(number).map_or("real-time signal", ProcessSignal::as_str),
-    }
-}
-
-/// What systemd shows as the reason.
-fn errno_of(permanent: Permanent) -> i32 {
-    match permanent {
-        Permanent::Permission => libc::EPERM,
-        Permanent::Fatal | Permanent::Configuration => libc::EINVAL,
-    }
 }

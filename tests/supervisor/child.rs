@@ -11,18 +11,19 @@ macro_rules! tell {
 
 pub(crate) fn work(mut child: Child) -> ExitCode {
     let behaviour = instance(&child.config_text());
-    tell!("child {behaviour} finds '{}'", child.saved_state());
+    let found = child.saved_state();
+    child.save_state(&format!("left by {}", std::process::id()));
+    tell!("child {behaviour} finds '{found}'");
     if let Some(variable) = ["HOLDFAST_CHILD", "NOTIFY_SOCKET"]
         .into_iter()
         .find(|name| std::env::var_os(name).is_some())
     {
         tell!("child has {variable} in its environment");
     }
-    if behaviour == "PARENT" && child.saved_state().is_empty() {
+    if behaviour == "PARENT" && found.is_empty() {
         let grandchild = Command::new("sleep").arg("60").spawn().unwrap();
         tell!("child has a child {}", grandchild.id());
     }
-    child.save_state(&format!("left by {}", std::process::id()));
     if let Some(status) = behaviour.strip_prefix("EXIT_") {
         return ExitCode::from(status.parse::<u8>().unwrap_or(99));
     }

@@ -33,6 +33,10 @@ pub(crate) const ALL: &[(&str, fn())] = &[
         "a_reload_starts_a_child_that_is_now_needed",
         a_reload_starts_a_child_that_is_now_needed,
     ),
+    (
+        "a_reload_cures_a_child_that_cannot_live",
+        a_reload_cures_a_child_that_cannot_live,
+    ),
     ("signals_are_passed_on", signals_are_passed_on),
     (
         "signals_sent_to_the_child_itself_work_too",
@@ -227,6 +231,22 @@ fn a_reload_starts_a_child_that_is_now_needed() {
     daemon.says("Starting VRRP child process, pid=");
     daemon.says("Reload complete");
     daemon.child();
+}
+
+fn a_reload_cures_a_child_that_cannot_live() {
+    let mut daemon = Daemon::start(Files::of_instance("EXIT_3"), "-nl");
+    daemon.says("Restart of VRRP process delayed 2 seconds");
+    assert_eq!(daemon.said("Startup complete"), 0);
+    daemon.files.write(&instance("WELL"));
+    let start = Instant::now();
+    daemon.signal(SIGHUP);
+    daemon.says("Reload complete");
+    assert!(
+        start.elapsed() < Duration::from_millis(1500),
+        "{:?}",
+        start.elapsed()
+    );
+    assert!(daemon.place("Reloading ...") < daemon.place("child WELL finds"));
 }
 
 fn signals_are_passed_on() {
