@@ -56,3 +56,24 @@ fn the_end_of_the_vrrp_process_costs_no_failover() {
         assert_eq!(removal, None, "the address should have stayed where it was");
     });
 }
+
+#[test]
+fn a_vrrp_process_that_hangs_is_replaced() {
+    if !ready() {
+        return;
+    }
+    let scene = Scene::new();
+    let (a, _b) = scene.start_pair(&holdfast(), &Daemon::Keepalived);
+    let children = a.process.descendants();
+    let [child] = children[..] else {
+        panic!("one child expected: {children:?}")
+    };
+    kill(child, Signal::SIGSTOP).unwrap();
+    scene.expect("a new process", || {
+        let children = a.process.descendants();
+        !children.is_empty() && !children.contains(&child)
+    });
+    // Whether the other node took over meanwhile depends on when its last advertisement was.
+    scene.watch_adverts("a", 4);
+    assert_eq!(scene.lab.owners(VIRTUAL), ["a"]);
+}
