@@ -4,12 +4,17 @@
 pub mod child;
 pub mod cli;
 pub mod config_test;
+pub mod demo;
+pub mod lab;
 pub mod log;
 pub mod message;
+pub mod notify;
 pub mod reactor;
+pub mod scripts;
 pub mod signal;
 pub mod supervisor;
 pub mod sys;
+pub mod vrrp_process;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -48,11 +53,7 @@ fn run_command() -> ExitCode {
         Ok(Command::Version) => print(io::stderr(), &cli::version_text(), ExitCode::SUCCESS),
         Ok(Command::Help(text)) => print(io::stderr(), &text, ExitCode::SUCCESS),
         Ok(Command::SignalNumber(number)) => print(io::stdout(), &format!("{number}\n"), ExitCode::SUCCESS),
-        Ok(Command::Demo(_)) => print(
-            io::stderr(),
-            "The demonstration is not part of this build\n",
-            ExitCode::FAILURE,
-        ),
+        Ok(Command::Demo(arguments)) => demo::run(arguments),
         Err(refusal) => print(io::stderr(), &format!("{refusal}\n"), ExitCode::FAILURE),
     }
 }
@@ -74,35 +75,5 @@ fn remark_on(options: &Options) {
             .map(|word| word.to_string_lossy())
             .collect();
         let _ = writeln!(io::stdout(), "Unexpected argument(s): {}", words.join(" "));
-    }
-}
-
-/// Stands in until the VRRP process arrives: heeds its orders and does nothing.
-mod vrrp_process {
-    use std::process::ExitCode;
-
-    use crate::child::{Child, Order};
-    use crate::message::BEAT_INTERVAL;
-
-    pub(crate) fn run(mut child: Child) -> ExitCode {
-        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
-            return ExitCode::FAILURE;
-        };
-        runtime.block_on(async {
-            child.ready();
-            let mut beats = tokio::time::interval(BEAT_INTERVAL);
-            loop {
-                tokio::select! {
-                    order = child.next_order() => match order {
-                        Order::Stop => return,
-                        Order::Reload(_) => child.reloaded(),
-                        _ => {}
-                    },
-                    _ = beats.tick() => child.beat(),
-                }
-            }
-        });
-        child.stopped();
-        ExitCode::SUCCESS
     }
 }

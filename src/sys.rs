@@ -5,6 +5,9 @@
     reason = "the one file of the shell for system calls without a safe wrapper"
 )]
 
+pub(crate) mod exec;
+pub(crate) mod net;
+
 use std::fmt;
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};

@@ -4,24 +4,13 @@
 //! environment variables that it is lent through a host trait.
 
 pub mod config;
+mod place;
+pub mod report;
+pub mod source;
+pub mod tree;
 pub mod units;
+pub mod value;
 
 pub use config::Config;
-
-/// Where something stands in the configuration, for messages. Two places always compare equal, so that configurations
-/// compare by meaning.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Place {
-    /// Index of the file in the source map.
-    pub file: u32,
-    /// Line, from 1; 0 means nowhere.
-    pub line: u32,
-}
-
-impl PartialEq for Place {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
-}
-
-impl Eq for Place {}
+pub use place::{At, Place};
+pub use report::Report;

@@ -1,0 +1,197 @@
+//! One line of a block: a keyword, its words, perhaps a block; and the readers a block parser calls on it.
+
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use crate::config::script::{RunAs, Script};
+use crate::place::{At, Place};
+use crate::report::{Reason, Report};
+use crate::tree::{Block, LineRecord, Lines, Tree, Word};
+use crate::value::number::{Decimal, Integer};
+use crate::value::script;
+
+/// One line: a keyword, the words after it, and the block it may open.
+///
+/// Readers of plain settings (`word`, `number`, `flag`, ...) report a missing word and a block that does not belong
+/// there; words beyond those they read are ignored, as keepalived does.
+#[derive(Clone, Copy)]
+pub struct Line<'t> {
+    tree: &'t Tree,
+    index: usize,
+}
+
+impl<'t> Line<'t> {
+    pub(super) fn new(tree: &'t Tree, index: usize) -> Self {
+        Self { tree, index }
+    }
+
+    /// The first word.
+    pub fn keyword(self) -> &'t str {
+        self.keyword_word().text()
+    }
+
+    /// The first word with its place.
+    pub fn keyword_word(self) -> Word<'t> {
+        self.word_at(self.record().first_word as usize)
+    }
+
+    /// The words after the keyword.
+    pub fn words(self) -> impl ExactSizeIterator<Item = Word<'t>> + use<'t> {
+        let next_line = self.tree.lines.get(self.index + 1);
+        let end = next_line.map_or(self.tree.words.len(), |next| next.first_word as usize);
+        (self.record().first_word as usize + 1..end).map(move |index| self.word_at(index))
+    }
+
+    /// File and line.
+    pub fn place(self) -> Place {
+        self.record().place
+    }
+
+    /// The whole line, keyword to last word.
+    pub fn at(self) -> At<'t> {
+        let line = self.record();
+        self.tree.at(line.place, line.start as usize, line.end as usize)
+    }
+
+    /// The text from the keyword to the last word, quotes and all.
+    pub fn text(self) -> &'t str {
+        let line = self.record();
+        &self.tree.text[line.start as usize..line.end as usize]
+    }
+
+    /// The block this line opens. It is empty if there is none, which has been reported when the tree was read.
+    pub fn block(self) -> Block<'t> {
+        Block { head: self }
+    }
+
+    /// Whether braces follow.
+    pub fn has_block(self) -> bool {
+        self.record().block_end != 0
+    }
+
+    /// The lines of a block that is a list of values (`virtual_ipaddress`, `notification_email`, ...): such a block has
+    /// no name, and words before its brace are reported.
+    pub fn list(self, report: &mut Report) -> impl Iterator<Item = Line<'t>> + use<'t> {
+        if let Some(extra) = self.words().next() {
+            report.add(
+                extra.at(),
+                Reason::BlockWithName {
+                    keyword: self.keyword().to_owned(),
+                },
+            );
+        }
+        self.inner_lines()
+    }
+
+    /// A setting that is on by being there.
+    pub fn flag(self, report: &mut Report) -> bool {
+        self.no_block(report);
+        true
+    }
+
+    /// `[<BOOL>]`: no word means true.
+    pub fn boolean(self, report: &mut Report) -> Option<bool> {
+        self.no_block(report);
+        self.words()
+            .next()
+            .map_or(Some(true), |word| word.boolean(report))
+    }
+
+    /// One word, taken as it is.
+    pub fn word(self, report: &mut Report) -> Option<&'t str> {
+        self.setting(report).map(Word::text)
+    }
+
+    /// One decimal integer in `range`.
+    pub fn number<T: Integer>(self, range: RangeInclusive<T>, report: &mut Report) -> Option<T> {
+        self.setting(report)?.number(range, report)
+    }
+
+    /// Whole seconds in `range`.
+    pub fn whole_seconds(self, range: RangeInclusive<u32>, report: &mut Report) -> Option<Duration> {
+        self.number(range, report)
+            .map(|seconds| Duration::from_secs(seconds.into()))
+    }
+
+    /// Decimal seconds in `range`, to the grain of `decimal`.
+    pub fn seconds(
+        self,
+        range: RangeInclusive<Duration>,
+        decimal: Decimal,
+        report: &mut Report,
+    ) -> Option<Duration> {
+        self.setting(report)?.seconds(range, decimal, report)
+    }
+
+    /// `<SCRIPT> [<user> [:][<group>]]`, read again from the text with the rules of script words.
+    pub fn script(self, report: &mut Report) -> Option<Script> {
+        self.setting(report)?;
+        script::read(self, report)
+    }
+
+    /// `<user> [:][<group>]`.
+    pub fn run_as(self, report: &mut Report) -> Option<RunAs> {
+        self.setting(report)?;
+        script::run_as(self.words().map(Word::text))
+    }
+
+    /// The first word after the keyword; keepalived ends with status 2 if it is missing.
+    pub fn argument(self, report: &mut Report) -> Option<Word<'t>> {
+        let word = self.words().next();
+        if word.is_none() {
+            let keyword = self.keyword().to_owned();
+            report.add(self.keyword_word().at(), Reason::MissingParameter { keyword });
+        }
+        word
+    }
+
+    /// As [`Line::argument`] for a setting that opens no block.
+    pub fn setting(self, report: &mut Report) -> Option<Word<'t>> {
+        self.no_block(report);
+        self.argument(report)
+    }
+
+    /// Reports a block after a line that takes none.
+    pub fn no_block(self, report: &mut Report) {
+        if self.has_block() {
+            report.add(
+                self.at(),
+                Reason::UnexpectedBlock {
+                    keyword: self.keyword().to_owned(),
+                },
+            );
+        }
+    }
+
+    pub(super) fn inner_lines(self) -> Lines<'t> {
+        Lines {
+            tree: self.tree,
+            next: self.index + 1,
+            end: self.record().block_end as usize,
+        }
+    }
+
+    /// Index of the line after this one and its block.
+    pub(super) fn after_block(self) -> usize {
+        (self.record().block_end as usize).max(self.index + 1)
+    }
+
+    fn record(self) -> LineRecord {
+        self.tree.lines[self.index]
+    }
+
+    fn word_at(self, index: usize) -> Word<'t> {
+        Word {
+            tree: self.tree,
+            index,
+            place: self.record().place,
+        }
+    }
+}
+
+impl fmt::Debug for Line<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.text().fmt(f)
+    }
+}

@@ -1,0 +1,152 @@
+//! Integers and decimal seconds.
+
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use crate::report::Reason;
+
+/// Integers that settings are made of.
+pub trait Integer: Copy + Display + PartialOrd + TryFrom<i64> + Into<i64> {}
+
+impl Integer for u8 {}
+impl Integer for i8 {}
+impl Integer for u16 {}
+impl Integer for i16 {}
+impl Integer for u32 {}
+impl Integer for i32 {}
+
+/// How many digits after the point a setting takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decimal {
+    /// Seconds to the microsecond.
+    Micro,
+    /// Seconds to the millisecond.
+    Milli,
+}
+
+impl Decimal {
+    fn digits(self) -> u32 {
+        match self {
+            Self::Micro => 6,
+            Self::Milli => 3,
+        }
+    }
+}
+
+/// Reads a decimal integer. Digits before rubbish give a value beside the reason.
+pub(crate) fn integer<T: Integer>(text: &str, range: RangeInclusive<T>) -> (Option<T>, Option<Reason>) {
+    let allowed = || format!("a number from {} to {}", range.start(), range.end());
+    let trimmed = text.trim_start();
+    let unsigned = trimmed.strip_prefix(['+', '-']).unwrap_or(trimmed);
+    let digits = unsigned.bytes().take_while(u8::is_ascii_digit).count();
+    let number = &trimmed[..trimmed.len() - unsigned.len() + digits];
+    let in_range = number
+        .parse::<i64>()
+        .ok()
+        .and_then(|value| T::try_from(value).ok())
+        .filter(|value| range.contains(value));
+    let reason = if digits == 0 || digits < unsigned.len() {
+        Some(Reason::NotANumber {
+            got: text.to_owned(),
+            range: allowed(),
+        })
+    } else if in_range.is_none() {
+        Some(Reason::OutOfRange {
+            got: text.to_owned(),
+            range: allowed(),
+        })
+    } else {
+        None
+    };
+    (in_range, reason)
+}
+
+/// Reads decimal seconds. Digits before rubbish, and too many of them, give a value beside the reason.
+pub(crate) fn seconds(
+    text: &str,
+    range: RangeInclusive<Duration>,
+    decimal: Decimal,
+) -> (Option<Duration>, Option<Reason>) {
+    let allowed = || {
+        format!(
+            "{} to {} seconds",
+            range.start().as_secs_f64(),
+            range.end().as_secs_f64()
+        )
+    };
+    let rubbish = |(value, _)| {
+        (
+            value,
+            Some(Reason::NotANumber {
+                got: text.to_owned(),
+                range: allowed(),
+            }),
+        )
+    };
+    let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
+    let trimmed = text.trim_start();
+    let (whole, rest) = trimmed.split_at(digits(trimmed));
+    let fraction = rest.strip_prefix('.').map_or("", |rest| &rest[..digits(rest)]);
+    let point = usize::from(rest.starts_with('.'));
+    if whole.len() + fraction.len() == 0 {
+        return rubbish((None, None));
+    }
+    let result = exact_seconds(text, whole, fraction, range.clone(), decimal);
+    if whole.len() + point + fraction.len() < trimmed.len() {
+        rubbish(result)
+    } else {
+        result
+    }
+}
+
+fn exact_seconds(
+    text: &str,
+    whole: &str,
+    fraction: &str,
+    range: RangeInclusive<Duration>,
+    decimal: Decimal,
+) -> (Option<Duration>, Option<Reason>) {
+    let out_of_range = || Reason::OutOfRange {
+        got: text.to_owned(),
+        range: format!(
+            "{} to {} seconds",
+            range.start().as_secs_f64(),
+            range.end().as_secs_f64()
+        ),
+    };
+    let whole = if whole.is_empty() {
+        Some(0)
+    } else {
+        whole.parse::<u64>().ok()
+    };
+    let Some(whole) = whole else {
+        return (None, Some(out_of_range()));
+    };
+    let places = decimal.digits() as usize;
+    // One digit more than counts, for rounding.
+    let digits: String = fraction
+        .chars()
+        .chain(std::iter::repeat('0'))
+        .take(places + 1)
+        .collect();
+    let rounded = digits
+        .parse::<u64>()
+        .map_or(0, |tenths| tenths.div_ceil(10).min((tenths + 5) / 10));
+    let grain = Duration::from_secs(1) / 10u32.pow(decimal.digits());
+    let value = u32::try_from(rounded)
+        .ok()
+        .and_then(|units| Duration::from_secs(whole).checked_add(grain * units))
+        .filter(|value| range.contains(value));
+    let reason = if value.is_none() {
+        Some(out_of_range())
+    } else if fraction.len() > places {
+        Some(Reason::TooManyDecimals {
+            got: text.to_owned(),
+            digits: decimal.digits(),
+        })
+    } else {
+        None
+    };
+    (value, reason)
+}
