@@ -4,41 +4,17 @@ use std::time::{Duration, Instant};
 
 use holdfast::notify::{Limits, Notifier, WAITING_AT_MOST};
 use holdfast::scripts::{Inspector, Runner};
-use parser::Place;
 use parser::config::Script;
-use parser::config::vrrp_instance::{Authentication, Garp, InitialState, Notify, VrrpInstance};
-use parser::units::{Family, Priority, Version, Vrid};
+use parser::config::vrrp_instance::{Notify, VrrpInstance};
 use vrrp::{InstanceId, Notified, Transition};
 
 use crate::stage::{Log, Stage, as_ourselves, block_on, eventually, is_gone, words};
 
 fn instance(name: &str, notify: Notify) -> VrrpInstance {
-    VrrpInstance {
-        name: name.to_owned(),
-        interface: "eth0".to_owned(),
-        virtual_router_id: Vrid::new(51).unwrap(),
-        version: Version::V2,
-        family: Family::Ipv4,
-        initial_state: InitialState::Backup,
-        priority: Priority::DEFAULT,
-        advert_int: Duration::from_secs(1),
-        down_timer_adverts: 3,
-        nopreempt: false,
-        preempt_delay: Duration::ZERO,
-        authentication: Authentication::None,
-        virtual_ipaddress: Vec::new(),
-        virtual_ipaddress_excluded: Vec::new(),
-        mcast_src_ip: None,
-        track_script: Vec::new(),
-        track_interface: Vec::new(),
-        dont_track_primary: false,
-        skip_check_adv_addr: false,
-        lower_prio_no_advert: false,
-        higher_prio_send_advert: false,
-        garp: Garp::default(),
-        notify,
-        place: Place::default(),
-    }
+    let text = format!("vrrp_instance \"{name}\" {{\ninterface eth0\nvirtual_router_id 51\n}}\n");
+    let mut instance = parser::parse_text(&text).config.vrrp_instances.remove(0);
+    instance.notify = notify;
+    instance
 }
 
 /// A notifier that knows these instances.
@@ -81,6 +57,7 @@ fn each_transition_runs_its_script_and_then_the_generic_one_with_four_words_more
             stop: Some(teller(&stage, "stop")),
             any: Some(teller(&stage, "generic")),
             master_rx_lower_pri: Some(teller(&stage, "lower")),
+            ..Notify::default()
         },
     );
     block_on(async {

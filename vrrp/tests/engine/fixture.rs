@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use parser::Config;
 use parser::Place;
-use parser::config::vrrp_instance::{Authentication, Garp, InitialState, Notify, Tracked};
-use parser::config::{GlobalDefs, Script, VirtualAddress, VrrpInstance, VrrpScript};
-use parser::units::{Family, Priority, Version, Vrid};
+use parser::config::vrrp_instance::Tracked;
+use parser::config::{Script, VirtualAddress, VrrpInstance, VrrpScript};
+use parser::units::Vrid;
 use vrrp::packet::{self, Outgoing};
 use vrrp::{Engine, Event, Instant, Link, LinkId, Packet};
 
@@ -28,51 +28,26 @@ pub(crate) fn ip(last: u8) -> IpAddr {
 
 /// `vrrp_instance VI_1` on eth0, virtual router 51, one address, everything else as by default.
 pub(crate) fn instance(priority: u8) -> VrrpInstance {
-    VrrpInstance {
-        name: "VI_1".to_owned(),
-        interface: "eth0".to_owned(),
-        virtual_router_id: Vrid::new(51).unwrap(),
-        version: Version::V2,
-        family: Family::Ipv4,
-        initial_state: InitialState::Backup,
-        priority: Priority::new(priority).unwrap(),
-        advert_int: Duration::from_secs(1),
-        down_timer_adverts: 3,
-        nopreempt: false,
-        preempt_delay: Duration::ZERO,
-        authentication: Authentication::None,
-        virtual_ipaddress: vec![line(ip(100))],
-        virtual_ipaddress_excluded: Vec::new(),
-        mcast_src_ip: None,
-        track_script: Vec::new(),
-        track_interface: Vec::new(),
-        dont_track_primary: false,
-        skip_check_adv_addr: false,
-        lower_prio_no_advert: false,
-        higher_prio_send_advert: false,
-        garp: Garp::default(),
-        notify: Notify::default(),
-        place: Place::default(),
-    }
+    let text = format!(
+        "vrrp_instance VI_1 {{\ninterface eth0\nvirtual_router_id 51\npriority {priority}\nversion 2\n\
+         virtual_ipaddress {{\n{}\n}}\n}}\n",
+        ip(100)
+    );
+    only(parser::parse_text(&text).config.vrrp_instances)
 }
 
 pub(crate) fn line(address: IpAddr) -> VirtualAddress {
-    VirtualAddress {
-        address,
-        prefix_len: if address.is_ipv4() { 32 } else { 128 },
-        dev: None,
-        scope: 0,
-        label: None,
-        broadcast: None,
-        peer: None,
-        home: false,
-        nodad: true,
-        mngtmpaddr: false,
-        noprefixroute: false,
-        autojoin: false,
-        preferred_lft: None,
-        no_track: false,
-    }
+    let text = format!(
+        "vrrp_instance VI_1 {{\ninterface eth0\nvirtual_router_id 51\nvirtual_ipaddress {{\n{address}\n}}\n}}\n"
+    );
+    only(only(parser::parse_text(&text).config.vrrp_instances).virtual_ipaddress)
+}
+
+fn only<T>(list: Vec<T>) -> T {
+    let mut list = list.into_iter();
+    let item = list.next().expect("the fixture's text is a configuration");
+    assert!(list.next().is_none());
+    item
 }
 
 pub(crate) fn script(name: &str) -> VrrpScript {
@@ -105,22 +80,9 @@ pub(crate) fn tracked(name: &str, weight: i16) -> Tracked {
 
 pub(crate) fn config(instances: Vec<VrrpInstance>, scripts: Vec<VrrpScript>) -> Config {
     Config {
-        global: GlobalDefs {
-            router_id: None,
-            script_user: None,
-            enable_script_security: false,
-            vrrp_version: Version::V2,
-            vrrp_startup_delay: Duration::ZERO,
-            garp: Garp::default(),
-            vrrp_skip_check_adv_addr: false,
-            vrrp_strict: false,
-            vrrp_priority: 0,
-            vrrp_rt_priority: None,
-            vrrp_no_swap: false,
-            log_unknown_vrids: false,
-        },
         vrrp_scripts: scripts,
         vrrp_instances: instances,
+        ..Config::default()
     }
 }
 
