@@ -18,7 +18,10 @@ pub fn run(options: &Options, to: &ConfigTest) -> ExitCode {
             Err(error) => {
                 let number = error.raw_os_error().unwrap_or_default();
                 let path = path.display();
-                let _ = writeln!(io::stderr(), "Unable to open config-test log file {path} {number} - {error}");
+                let _ = writeln!(
+                    io::stderr(),
+                    "Unable to open config-test log file {path} {number} - {error}"
+                );
                 return ExitCode::FAILURE;
             }
         },
@@ -35,5 +38,10 @@ pub fn run(options: &Options, to: &ConfigTest) -> ExitCode {
 
 /// Earlier reports stay; a link that somebody laid there is not followed.
 fn open(path: &Path) -> io::Result<std::fs::File> {
-    OpenOptions::new().append(true).create(true).mode(0o644).custom_flags(libc::O_NOFOLLOW).open(path)
+    OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o644)
+        .custom_flags(libc::O_NOFOLLOW)
+        .open(path)
 }

@@ -51,8 +51,15 @@ impl Configuration {
     /// Reads the files that `-f` names.
     pub(crate) fn read(options: &Options) -> Configuration {
         let name = options.use_file.to_string_lossy().into_owned();
-        let checks = if options.all_config { Checks::ALL } else { Checks::default() };
-        let parser_options = parser::Options { config_id: options.config_id.clone(), checks };
+        let checks = if options.all_config {
+            Checks::ALL
+        } else {
+            Checks::default()
+        };
+        let parser_options = parser::Options {
+            config_id: options.config_id.clone(),
+            checks,
+        };
         let reading = parser::read(&Machine, &[&name], &parser_options);
         Configuration { name, reading }
     }
@@ -74,7 +81,11 @@ impl Configuration {
     /// The report of `-t`: every mistake with its line and the words meant underlined.
     pub(crate) fn report(&self, color: bool) -> String {
         let Reading { sources, report, .. } = &self.reading;
-        let missing = if sources.files.is_empty() { self.missing() + "\n" } else { String::new() };
+        let missing = if sources.files.is_empty() {
+            self.missing() + "\n"
+        } else {
+            String::new()
+        };
         missing + &report.render(sources, color)
     }
 
@@ -89,8 +100,17 @@ impl Configuration {
     /// Whether the daemon can begin with it. Ordinary mistakes do not hinder: what is wrong is left out.
     pub(crate) fn usable(self) -> Result<Usable, Unusable> {
         self.usable_at_all()?;
-        let Reading { config, report, flattened, .. } = self.reading;
-        Ok(Usable { text: flattened, config, report })
+        let Reading {
+            config,
+            report,
+            flattened,
+            ..
+        } = self.reading;
+        Ok(Usable {
+            text: flattened,
+            config,
+            report,
+        })
     }
 
     /// Whether it can take the place of the running one: not with an error that the running one is free of, which is
@@ -98,7 +118,11 @@ impl Configuration {
     pub(crate) fn usable_after(self, running: &Usable) -> Result<Usable, Unusable> {
         let Reading { sources, report, .. } = &self.reading;
         let is_new = |mistake: &&Mistake| !running.report.mistakes.contains(mistake);
-        let slip = report.mistakes.iter().filter(|mistake| is_error(mistake.reason.class())).find(is_new);
+        let slip = report
+            .mistakes
+            .iter()
+            .filter(|mistake| is_error(mistake.reason.class()))
+            .find(is_new);
         match slip {
             Some(mistake) => Err(Unusable::Mistake(line_of(mistake, sources))),
             None => self.usable(),
@@ -110,7 +134,12 @@ impl Configuration {
         if sources.files.is_empty() {
             return Err(Unusable::NoFile(self.missing()));
         }
-        let first = |class| report.mistakes.iter().find(|mistake| mistake.reason.class() == class);
+        let first = |class| {
+            report
+                .mistakes
+                .iter()
+                .find(|mistake| mistake.reason.class() == class)
+        };
         if let Some(mistake) = first(Class::NoConfig) {
             return Err(Unusable::NoFile(line_of(mistake, sources)));
         }

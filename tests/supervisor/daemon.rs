@@ -76,7 +76,7 @@ impl Files {
 
 pub(crate) fn instance(name: &str) -> String {
     format!(
-        "vrrp_instance {name} {{\n interface lo\n virtual_router_id 51\n priority 100\n \
+        "vrrp_instance {name} {{\n interface eth0\n virtual_router_id 51\n priority 100\n \
          virtual_ipaddress {{\n 192.0.2.1\n }}\n}}\n"
     )
 }
