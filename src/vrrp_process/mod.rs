@@ -55,9 +55,7 @@ pub fn run(child: Child) -> ExitCode {
         .enable_all()
         .build()
         .map_err(VrrpProcessError::Start)
-        .and_then(|runtime| {
-            runtime.block_on(async { Process::start(child)?.serve().await })
-        });
+        .and_then(|runtime| runtime.block_on(async { Process::start(child)?.serve().await }));
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => {
@@ -396,7 +394,7 @@ impl Process {
 
 /// The configuration in a text, without the scripts that may not run on this machine, and the scripts that may.
 fn admit(text: &str, notifier: &Notifier) -> (Config, Vec<Arc<Prepared>>) {
-    let mut config = parser::parse_text(text);
+    let mut config = parser::parse_text(text).config;
     let mut inspector = Inspector::new(Policy::new(&config.global));
     let mut prepared = Vec::new();
     config.vrrp_scripts.retain(|script| {
