@@ -169,6 +169,15 @@ impl Drop for Daemon {
     }
 }
 
+/// Ends a process that is nobody's child when a story fails.
+pub(crate) struct Guard(pub(crate) Pid);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let _ = kill(self.0, Signal::SIGKILL);
+    }
+}
+
 /// Sends a signal by number: real-time signals have no name in `nix`.
 pub(crate) fn send(pid: Pid, number: i32) {
     let status = Command::new("kill")

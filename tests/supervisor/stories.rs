@@ -4,7 +4,7 @@ use std::os::unix::net::UnixDatagram;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use crate::daemon::{Daemon, Files, instance, is_running, mode, send, wait_until};
+use crate::daemon::{Daemon, Files, Guard, instance, is_running, mode, send, wait_until};
 
 pub(crate) const ALL: &[(&str, fn())] = &[
     ("a_life_from_start_to_stop", a_life_from_start_to_stop),
@@ -366,7 +366,9 @@ fn a_daemon_leaves_the_terminal() {
         .unwrap();
     assert_eq!(status.code(), Some(0));
     // At once: whoever waited for the first process may read the files.
-    let (daemon, child) = (files.pid("keepalived.pid"), files.pid("vrrp.pid"));
+    let daemon = files.pid("keepalived.pid");
+    let _guard = Guard(daemon);
+    let child = files.pid("vrrp.pid");
     let stat = std::fs::read_to_string(format!("/proc/{daemon}/stat")).unwrap();
     let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
     let (session, terminal) = (fields[3], fields[4]);
