@@ -1,4 +1,5 @@
 //! The program itself, as a script calls it: what it prints where, and its exit status.
+#![expect(clippy::unwrap_used, reason = "a failed step of a test must end it")]
 
 use std::fs;
 use std::process::{Command, Output};
@@ -104,6 +105,83 @@ fn unusable_and_unknown_words_are_told_and_ignored() {
         stderr(&output),
         "Invalid log facility '9'\nInvalid --umask option zz\n"
     );
+}
+
+const WELL: &str = "vrrp_instance VI_1 {
+    interface eth0
+    virtual_router_id 51
+    priority 100
+    virtual_ipaddress {
+        192.0.2.1
+    }
+}
+";
+
+#[test]
+fn a_config_test_says_nothing_of_a_good_file() {
+    let (_place, configuration) = place_with(WELL);
+    let output = holdfast(&["-t", "-f", &configuration]);
+    assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(0), ""));
+    assert_eq!(stdout(&output), "");
+}
+
+#[test]
+fn a_config_test_underlines_every_mistake() {
+    let (_place, configuration) = place_with(&WELL.replace("priority 100", "prioritty 100\n    nonsense"));
+    let output = holdfast(&["-t", "-f", &configuration]);
+    assert_eq!(output.status.code(), Some(5));
+    let report = stderr(&output);
+    for words in [
+        "    prioritty 100\n",
+        "    ^^^^^^^^^ ",
+        "    nonsense\n",
+        "    ^^^^^^^^ ",
+        "keepalived.conf:4:5",
+        ":5:5",
+    ] {
+        assert!(report.contains(words), "{words:?} is missing in:\n{report}");
+    }
+}
+
+#[test]
+fn a_config_test_of_what_cannot_be_used_has_its_own_status() {
+    let (_place, configuration) = place_with(&WELL.replace("virtual_router_id 51", "virtual_router_id"));
+    assert_eq!(holdfast(&["-t", "-f", &configuration]).status.code(), Some(2));
+    let missing = holdfast(&["-t", "-f", "/nonexistent/keepalived.conf"]);
+    assert_eq!(missing.status.code(), Some(6));
+    assert!(stderr(&missing).contains("Config files missing '/nonexistent/keepalived.conf'."));
+}
+
+#[test]
+fn the_report_of_a_config_test_goes_to_the_end_of_a_file() {
+    let (place, configuration) = place_with("nonsense\n");
+    let report = place.path().join("report");
+    fs::write(&report, "before\n").unwrap();
+    for option in [
+        format!("-t{}", report.display()),
+        format!("--config-test={}", report.display()),
+    ] {
+        let output = holdfast(&[&option, "-f", &configuration]);
+        assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(5), ""));
+    }
+    let text = fs::read_to_string(&report).unwrap();
+    assert!(
+        text.starts_with("before\n") && text.matches("unknown keyword `nonsense`").count() == 2,
+        "{text}"
+    );
+
+    let output = holdfast(&["-t/nonexistent/report", "-f", &configuration]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stderr(&output)
+            .starts_with("Unable to open config-test log file /nonexistent/report 2 - No such file")
+    );
+    // A link is not followed.
+    let link = place.path().join("link");
+    std::os::unix::fs::symlink(&report, &link).unwrap();
+    let output = holdfast(&[&format!("-t{}", link.display()), "-f", &configuration]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(fs::read_to_string(&report).unwrap(), text);
 }
 
 #[test]

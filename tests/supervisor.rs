@@ -1,5 +1,10 @@
 //! The supervisor with real processes and signals. This test program is also the daemon under test and, executed again
 //! by it, the child process, whose behaviour is the name of the VRRP instance in its configuration. Needs no root.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a failed step of a story must end it"
+)]
 
 #[path = "supervisor/child.rs"]
 mod child;

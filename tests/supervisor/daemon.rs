@@ -76,7 +76,7 @@ impl Files {
 
 pub(crate) fn instance(name: &str) -> String {
     format!(
-        "vrrp_instance {name} {{\n interface lo\n virtual_router_id 51\n priority 100\n \
+        "vrrp_instance {name} {{\n interface eth0\n virtual_router_id 51\n priority 100\n \
          virtual_ipaddress {{\n 192.0.2.1\n }}\n}}\n"
     )
 }
@@ -166,6 +166,15 @@ impl Drop for Daemon {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
+    }
+}
+
+/// Ends a process that is nobody's child when a story fails.
+pub(crate) struct Guard(pub(crate) Pid);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let _ = kill(self.0, Signal::SIGKILL);
     }
 }
 

@@ -4,7 +4,7 @@ use std::os::unix::net::UnixDatagram;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use crate::daemon::{Daemon, Files, instance, is_running, mode, send, wait_until};
+use crate::daemon::{Daemon, Files, Guard, instance, is_running, mode, send, wait_until};
 
 pub(crate) const ALL: &[(&str, fn())] = &[
     ("a_life_from_start_to_stop", a_life_from_start_to_stop),
@@ -28,6 +28,10 @@ pub(crate) const ALL: &[(&str, fn())] = &[
     ),
     ("a_reload_reaches_the_child", a_reload_reaches_the_child),
     ("a_bad_file_changes_nothing", a_bad_file_changes_nothing),
+    (
+        "a_file_that_was_good_enough_to_begin_with_can_be_reloaded",
+        a_file_that_was_good_enough_to_begin_with_can_be_reloaded,
+    ),
     ("many_reloads_become_few", many_reloads_become_few),
     (
         "a_reload_starts_a_child_that_is_now_needed",
@@ -193,13 +197,61 @@ fn a_reload_reaches_the_child() {
 
 fn a_bad_file_changes_nothing() {
     let mut daemon = Daemon::with_instance("WELL");
+    let well = instance("WORSE");
+    for (text, reason) in [
+        (
+            well[..well.len() - 2].to_owned(),
+            "the block of `vrrp_instance` is not closed",
+        ),
+        (
+            well.replace("priority 100", "priority 1000"),
+            "keepalived.conf: Line 4) ",
+        ),
+        (
+            well.replace(" priority 100", " router_id \"x"),
+            "keepalived.conf: Line 4) ",
+        ),
+    ] {
+        daemon.files.write(&text);
+        daemon.signal(SIGHUP);
+        daemon.says("Reloading ...");
+        let refusal = daemon.says("the configuration stays as it was");
+        assert!(
+            refusal.contains("The new configuration is not taken: (") && refusal.contains(reason),
+            "{refusal}"
+        );
+    }
     std::fs::remove_file(daemon.files.path("keepalived.conf")).unwrap();
     daemon.signal(SIGHUP);
-    daemon.says("Reloading ...");
-    daemon.says("the configuration stays as it was");
+    daemon.says("No usable configuration file");
     let child = daemon.child();
     send(child, SIGKILL);
     daemon.says(&format!("child WELL finds 'left by {child}'"));
+    assert_eq!(daemon.said("child reloads"), 0);
+}
+
+fn a_file_that_was_good_enough_to_begin_with_can_be_reloaded() {
+    let files = Files::of_instance("WELL");
+    let flawed = |name: &str| {
+        format!(
+            "nonsense\n{}",
+            instance(name).replace(" priority 100", " priority 1000")
+        )
+    };
+    files.write(&flawed("WELL"));
+    let mut daemon = Daemon::start(files, "-nl");
+    daemon.says("keepalived.conf: Line 1) unknown keyword `nonsense`");
+    daemon.says("keepalived.conf: Line 5) ");
+    daemon.says("Startup complete");
+    daemon.files.write(&flawed("BETTER"));
+    daemon.signal(SIGHUP);
+    daemon.says("child reloads BETTER");
+    // A keyword of another version is no slip.
+    daemon
+        .files
+        .write(&format!("brand_new_keyword\n{}", flawed("MODERN")));
+    daemon.signal(SIGHUP);
+    daemon.says("child reloads MODERN");
 }
 
 fn many_reloads_become_few() {
@@ -314,7 +366,9 @@ fn a_daemon_leaves_the_terminal() {
         .unwrap();
     assert_eq!(status.code(), Some(0));
     // At once: whoever waited for the first process may read the files.
-    let (daemon, child) = (files.pid("keepalived.pid"), files.pid("vrrp.pid"));
+    let daemon = files.pid("keepalived.pid");
+    let _guard = Guard(daemon);
+    let child = files.pid("vrrp.pid");
     let stat = std::fs::read_to_string(format!("/proc/{daemon}/stat")).unwrap();
     let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
     let (session, terminal) = (fields[3], fields[4]);
