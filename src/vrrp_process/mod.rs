@@ -55,9 +55,7 @@ pub fn run(child: Child) -> ExitCode {
         .enable_all()
         .build()
         .map_err(VrrpProcessError::Start)
-        .and_then(|runtime| {
-            runtime.block_on(async { Process::start(child)?.serve().await })
-        });
+        .and_then(|runtime| runtime.block_on(async { Process::start(child)?.serve().await }));
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => {
