@@ -3,6 +3,7 @@
 
 pub mod child;
 pub mod cli;
+pub mod config_test;
 pub mod demo;
 pub mod lab;
 pub mod log;
@@ -44,7 +45,10 @@ fn run_command() -> ExitCode {
     match cli::parse(std::env::args_os()) {
         Ok(Command::Run(options)) => {
             remark_on(&options);
-            supervisor::run(*options)
+            match &options.config_test {
+                Some(to) => config_test::run(&options, to),
+                None => supervisor::run(*options),
+            }
         }
         Ok(Command::Version) => print(io::stderr(), &cli::version_text(), ExitCode::SUCCESS),
         Ok(Command::Help(text)) => print(io::stderr(), &text, ExitCode::SUCCESS),

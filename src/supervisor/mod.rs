@@ -3,7 +3,7 @@
 //!
 //! Absent: VRRP, checking, the network; every file format but that of pid files.
 
-mod configuration;
+pub(crate) mod configuration;
 mod daemon;
 mod end;
 mod pid_file;

@@ -17,9 +17,6 @@ use crate::supervisor::systemd::Systemd;
 use crate::supervisor::watch::{Due, End, Fate};
 use crate::sys;
 
-/// How long children may take to let go of everything (keepalived's `child_wait_time`).
-const CHILD_WAIT_TIME: Duration = Duration::from_secs(5);
-
 /// After this long a configuration that a child has not confirmed holds the next one up no more.
 const CONFIRMATION_TIME: Duration = Duration::from_secs(30);
 
@@ -319,7 +316,7 @@ impl Running {
         self.systemd.stopping();
         self.phase = Phase::Stopping {
             status,
-            kill_at: Some(Instant::now() + CHILD_WAIT_TIME),
+            kill_at: Some(Instant::now() + self.configuration.config.daemon.child_wait_time),
         };
         for slot in &mut self.slots {
             slot.stop();

@@ -41,6 +41,7 @@ pub(crate) fn work(mut child: Child) -> ExitCode {
 
 async fn obey(child: &mut Child, behaviour: &str) {
     child.ready();
+    let mut thoughtful = false; // confirms a reload when reminded
     let mut beats = tokio::time::interval(BEAT_INTERVAL);
     loop {
         tokio::select! {
@@ -49,10 +50,13 @@ async fn obey(child: &mut Child, behaviour: &str) {
                 Order::Stop if behaviour == "STUBBORN" => tokio::time::sleep(BEAT_INTERVAL).await,
                 Order::Stop => return tell!("child stops"),
                 Order::Reload(text) => {
-                    tokio::time::sleep(BEAT_INTERVAL).await;
                     tell!("child reloads {}", instance(&text));
-                    child.reloaded();
+                    thoughtful = instance(&text) == "THOUGHTFUL";
+                    if !thoughtful {
+                        child.reloaded();
+                    }
                 }
+                Order::Data if thoughtful => child.reloaded(),
                 order => tell!("child is ordered {order:?}"),
             },
         }

@@ -63,6 +63,7 @@ pub(crate) const ALL: &[(&str, fn())] = &[
 const SIGHUP: i32 = 1;
 const SIGINT: i32 = 2;
 const SIGKILL: i32 = 9;
+const SIGUSR1: i32 = 10;
 const SIGTERM: i32 = 15;
 const SIGSTOP: i32 = 19;
 
@@ -203,14 +204,15 @@ fn a_bad_file_changes_nothing() {
 
 fn many_reloads_become_few() {
     let mut daemon = Daemon::with_instance("WELL");
-    daemon.files.write(&instance("FIRST"));
+    daemon.files.write(&instance("THOUGHTFUL"));
     daemon.signal(SIGHUP);
-    daemon.says("Reloading ...");
+    daemon.says("child reloads THOUGHTFUL");
     for _ in 0..20 {
         daemon.signal(SIGHUP);
     }
     daemon.files.write(&instance("LAST"));
     daemon.signal(SIGHUP);
+    daemon.signal(SIGUSR1);
     daemon.says("Reload complete");
     daemon.says("child reloads LAST");
     daemon.says("Reload complete");
@@ -258,7 +260,7 @@ fn signals_are_passed_on() {
     // SIGPIPE and the end of a terminal hurt nobody.
     daemon.signal(13);
     send(daemon.child(), 13);
-    daemon.signal(10);
+    daemon.signal(SIGUSR1);
     daemon.says("child is ordered Data");
 }
 
@@ -288,7 +290,7 @@ fn a_second_daemon_ends_without_harm() {
         daemon.files.pid("keepalived.pid").as_raw().cast_unsigned(),
         daemon.process.id()
     );
-    daemon.signal(10);
+    daemon.signal(SIGUSR1);
     daemon.says("child is ordered Data");
     // Killed, it leaves files behind that hinder nobody.
     daemon.signal(SIGKILL);
@@ -395,7 +397,7 @@ fn sigint_stops_unless_ignored() {
     daemon.says("Startup complete");
     daemon.signal(SIGINT);
     send(daemon.child(), SIGINT);
-    daemon.signal(10);
+    daemon.signal(SIGUSR1);
     daemon.says("child is ordered Data");
     assert_eq!(daemon.said("Stopping"), 0);
 }

@@ -201,6 +201,7 @@ mod tests {
             SOUND.replace(" 17 ", " 0 "),
             SOUND.replace(" 17 ", " 99999 "),
             SOUND.replace("1000000000", "0"),
+            SOUND.replace("1000000000", "256000000000"),
             SOUND.replace("Good", "good"),
             SOUND.replace("eth0", "eth%zz"),
             SOUND.replace("script chk", "scripts chk"),

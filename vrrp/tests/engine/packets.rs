@@ -286,6 +286,36 @@ fn of_two_instances_with_one_virtual_router_the_first_is_heard() {
 }
 
 #[test]
+fn an_interval_of_nothing_is_not_learned() {
+    let v3 = VrrpInstance {
+        version: Version::V3,
+        ..instance(100)
+    };
+    let hasty = VrrpInstance {
+        advert_int: Duration::ZERO,
+        ..v3.clone()
+    };
+    let mut engine = started(&config(vec![v3], vec![]));
+    engine.handle(from(9, &advert(&hasty, 9, 200)), at(1));
+    assert_eq!(engine.instances().next().unwrap().master_interval, ms(10));
+}
+
+#[test]
+fn an_advert_fits_into_the_link_s_mtu() {
+    let crowded = VrrpInstance {
+        virtual_ipaddress: (0..200).map(|last| line(ip(last))).collect(),
+        ..instance(255)
+    };
+    let mut engine = Engine::new(&config(vec![crowded], vec![]), "", at(0));
+    engine.handle(Event::Link(vrrp::Link { mtu: 576, ..eth0(5) }), at(0));
+    engine.handle_timeout(at(0));
+    let Some(Action::Send(advert)) = engine.next_action() else {
+        panic!("no advert")
+    };
+    assert_eq!((advert.bytes.len(), advert.bytes[23]), (576, 135));
+}
+
+#[test]
 fn packets_for_nobody_are_counted_and_named_on_request() {
     let mut wanted = config(vec![instance(100)], vec![]);
     wanted.global.log_unknown_vrids = true;

@@ -121,6 +121,7 @@ fn another_interface_is_another_instance() {
     engine.reload(&config(vec![moved], vec![]), at(500));
     engine.handle_timeout(at(500));
     assert_eq!(words(&engine), [(1, "VI_1", "FAULT")]);
+    assert_eq!(engine.next_deadline(), None);
     let resigned = drain(&mut engine)
         .into_iter()
         .any(|action| matches!(action, Action::Send(_)));
@@ -311,6 +312,7 @@ fn a_run_that_a_reload_ended_starts_again_at_once() {
 fn nothing_moves_a_stopped_engine() {
     let mut engine = started(&config(vec![instance(255)], vec![]));
     engine.handle(Event::Stop, at(100));
+    assert_eq!(engine.next_deadline(), None);
     drain(&mut engine);
     engine.reload(&config(vec![instance(255), second(255)], vec![]), at(200));
     engine.handle_timeout(at(9000));

@@ -109,6 +109,25 @@ fn a_master_whose_link_went_down_meanwhile_is_in_fault_and_says_so() {
         |action| matches!(action, Action::Notify(transition) if transition.to == vrrp::Notified::Fault),
     );
     assert_eq!(told.count(), 1);
+    engine.handle(Event::Link(eth0(5)), at(20));
+    assert_eq!(
+        engine.instances().next().unwrap().state.word(),
+        "MASTER",
+        "an owner"
+    );
+}
+
+#[test]
+fn a_master_that_was_in_fault_meanwhile_begins_again_as_backup() {
+    let config = config(vec![instance(100)], vec![]);
+    let mut engine = started(&config);
+    engine.handle_timeout(at(4000));
+    let saved = engine.snapshot();
+    assert!(saved.contains("MASTER"));
+    let mut engine = Engine::new(&config, &saved, at(4010));
+    engine.handle_timeout(at(4010));
+    engine.handle(Event::Link(eth0(5)), at(4020));
+    assert_eq!(engine.instances().next().unwrap().state.word(), "BACKUP");
 }
 
 #[test]
