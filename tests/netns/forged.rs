@@ -122,8 +122,8 @@ fn forgeries() -> Vec<Vec<u8>> {
     let kinds: [&dyn Fn(usize) -> Forgery; 13] = [
         // Truncated anywhere, with a right checksum of what is there.
         &|n| Forgery::with(|it| it.payload.truncate(n % 20)),
-        // Too long.
-        &|n| Forgery::with(|it| it.payload.resize(21 + n % 1400, 0)),
+        // Too long, by more than what keepalived takes for the padding of a short Ethernet frame (2 or 6 bytes).
+        &|n| Forgery::with(|it| it.payload.resize(27 + n % 1400, 0)),
         // Fewer and more addresses than the packet has room for.
         &|n| {
             Forgery::with(|it| {

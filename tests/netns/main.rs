@@ -12,6 +12,7 @@ mod nginx;
 mod notify;
 mod password;
 mod reload;
+mod repair;
 mod restart;
 mod scene;
 mod script;

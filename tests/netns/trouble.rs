@@ -69,11 +69,7 @@ fn bad_scripts_are_told_once_and_do_not_stop_the_rest() {
 
         let (_, advert) = scene.lab.capture.adverts("a").pop().unwrap();
         assert_eq!(advert.priority, 140, "a script that hangs is one that fails");
-        for words in [
-            "Disabling track script gone",
-            "Disabling track script locked",
-            "VRRP_Script(hangs) timed_out",
-        ] {
+        for words in ["/run/nothing", "/run/locked", "VRRP_Script(hangs) timed_out"] {
             assert_eq!(node.said(words), 1, "{words}");
         }
         assert_eq!(node.stop(SOON).expect("the daemon ends").code(), Some(0));
