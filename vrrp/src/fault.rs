@@ -30,8 +30,8 @@ pub enum FaultReason {
     },
     /// A script with weight 0 has not ended its first run. Keeps an instance from starting, never from going on.
     AwaitingScript(Arc<str>),
-    /// `auth_type AH` is configured, and an advert without its header would be a lie.
-    AuthenticationHeader,
+    /// Something is configured, by this name, without which an advert would be a lie.
+    NotSupported(&'static str),
 }
 
 impl FaultReason {
@@ -44,7 +44,7 @@ impl FaultReason {
             | Self::NoSourceAddress(_)
             | Self::TrackedInterface { .. }
             | Self::Script { .. }
-            | Self::AuthenticationHeader => false,
+            | Self::NotSupported(_) => false,
         }
     }
 }
@@ -63,7 +63,7 @@ impl fmt::Display for FaultReason {
             Self::Script { name, reverse: false } => write!(f, "script {name} failed"),
             Self::Script { name, reverse: true } => write!(f, "script {name} succeeded, reversed"),
             Self::AwaitingScript(name) => write!(f, "waiting for the first result of script {name}"),
-            Self::AuthenticationHeader => f.write_str("auth_type AH is not supported"),
+            Self::NotSupported(what) => write!(f, "{what} is not supported"),
         }
     }
 }

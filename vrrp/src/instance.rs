@@ -1,6 +1,6 @@
 //! One virtual router: what is known of it, and what its trackers and its link make of that.
 //!
-//! Every decision to run or not to run is taken in one place, [`Instance::evaluate`], from the truth as it stands, not
+//! Every decision to run or not to run is taken in one place, `Instance::weigh`, from the truth as it stands, not
 //! from what changed: whatever order things happen in, the same truth gives the same state.
 
 use std::collections::BTreeSet;
@@ -161,38 +161,31 @@ impl Instance {
         }
     }
 
-    /// Weighs links and scripts as they are now: priority, faults, and from them the state.
+    /// Something that it depends on changed. Before its start that means nothing yet.
     pub(crate) fn evaluate(&mut self, world: &World, now: Instant, out: &mut Outbox) {
         match self.state {
-            State::Stopped | State::Removed => return,
-            State::Init { .. } | State::Backup { .. } | State::Master(_) | State::Fault => {}
-        }
-        self.weigh_priority(world, now, out);
-        let faults = self.find_faults(world);
-        let before = std::mem::replace(&mut self.faults, faults);
-        match self.state {
-            // Not all links have been told.
-            State::Init { start_at: Some(_) } => {}
-            State::Init { start_at: None }
-            | State::Backup { .. }
-            | State::Master(_)
-            | State::Fault
-            | State::Stopped
-            | State::Removed => {
-                self.tell_faults(&before, out);
-                self.settle(now, out);
+            State::Init { start_at: Some(_) } | State::Stopped | State::Removed => {}
+            State::Init { start_at: None } | State::Backup { .. } | State::Master(_) | State::Fault => {
+                self.weigh(world, now, out);
             }
         }
     }
 
     /// All links have been told.
     pub(crate) fn start(&mut self, world: &World, now: Instant, out: &mut Outbox) {
-        self.evaluate(world, now, out);
-        self.tell_faults(&BTreeSet::new(), out);
-        self.settle(now, out);
+        self.weigh(world, now, out);
         if let State::Init { start_at } = &mut self.state {
             *start_at = None;
         }
+    }
+
+    /// Links and scripts as they are now give the priority and the faults, and those the state.
+    fn weigh(&mut self, world: &World, now: Instant, out: &mut Outbox) {
+        self.weigh_priority(world, now, out);
+        let faults = self.find_faults(world);
+        let before = std::mem::replace(&mut self.faults, faults);
+        self.tell_faults(&before, out);
+        self.settle(now, out);
     }
 
     /// Moves a running master down timer by as much as the interval changed.
@@ -287,7 +280,7 @@ impl Instance {
             self.tell(Happening::AdvertTimeout, out);
             self.become_master(now, out);
         } else {
-            let take_over_at = self.not_before.max(now) + self.first_wait();
+            let take_over_at = self.not_before.max(now) + self.first_wait(resume.is_some());
             self.become_backup(take_over_at, now, out);
         }
         if let Some(saved) = resume.filter(|saved| Some(saved.notified) == self.notified) {
@@ -295,11 +288,12 @@ impl Instance {
         }
     }
 
-    /// The owner waits for nobody. keepalived: `state MASTER` shortens the first wait to one interval and the smallest skew.
-    fn first_wait(&self) -> Duration {
+    /// The owner waits for nobody. keepalived: `state MASTER` shortens the first wait to one interval and the smallest
+    /// skew; a successor process waits as its predecessor would have.
+    fn first_wait(&self, resumed: bool) -> Duration {
         match (&self.state, self.config.initial_state) {
             _ if self.priority.is_owner() => Duration::ZERO,
-            (State::Init { .. }, InitialState::Master) => {
+            (State::Init { .. }, InitialState::Master) if !resumed => {
                 self.master_interval + election::skew(self.config.version, 255, self.master_interval)
             }
             _ => self.master_down(),

@@ -1,4 +1,5 @@
-//! Where an instance's adverts leave the machine, and the advert itself, built ahead: sending one is a copy and a patch.
+//! Where an instance's adverts leave the machine, and the advert itself, built ahead: sending one is a copy and a
+//! patch.
 
 use std::net::IpAddr;
 

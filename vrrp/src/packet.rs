@@ -1,7 +1,7 @@
 //! The wire: VRRPv2 and VRRPv3 adverts as bytes, over IPv4 and IPv6, and the IPv4 header in front of them.
 //!
 //! Reading never panics, whatever the bytes. Nothing here judges whom an advert comes from or whether it suits an
-//! instance: that is [`crate::judge`]. Centiseconds and seconds live only here.
+//! instance: that is `judge`. Centiseconds and seconds live only here.
 //!
 //! ```text
 //!  0                   1                   2                   3
@@ -162,7 +162,7 @@ pub struct Advert<'a> {
     pub auth_type: u8,
     /// Version 2 over IPv4: authentication data.
     pub auth_data: Option<[u8; AUTH_DATA_LEN]>,
-    /// Whether the checksum fits; [`crate::judge`] refuses others after all else is judged, as keepalived does.
+    /// Whether the checksum fits; `judge` refuses others after all else is judged, as keepalived does.
     pub sum_is_right: bool,
     family: Family,
     addresses: &'a [u8],

@@ -93,7 +93,7 @@ pub(crate) fn write<'a>(
 }
 
 impl Snapshot {
-    /// Reads what [`write`] wrote; anything else is a start from nothing.
+    /// Reads what [`write()`] wrote; anything else is a start from nothing.
     pub(crate) fn read(text: &str) -> Self {
         Self::try_read(text).unwrap_or_default()
     }

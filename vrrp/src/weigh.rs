@@ -123,7 +123,7 @@ impl Instance {
             }
         }
         if matches!(self.config.authentication, Authentication::Ah(_)) {
-            faults.insert(FaultReason::AuthenticationHeader);
+            faults.insert(FaultReason::NotSupported("auth_type AH"));
         }
     }
 }

@@ -214,6 +214,25 @@ fn a_tracked_interface_without_weight_is_a_fault_when_down() {
 }
 
 #[test]
+fn nothing_is_judged_before_all_links_are_told() {
+    let tracking = VrrpInstance {
+        track_interface: vec![tracked("eth1", -20), tracked("eth2", 0)],
+        ..instance(100)
+    };
+    let mut engine = vrrp::Engine::new(&config(vec![tracking], vec![]), "", at(0));
+    engine.handle(Event::Link(eth0(5)), at(0));
+    engine.handle(Event::Link(other_link(true)), at(0));
+    let eth2 = Link {
+        id: LinkId(4),
+        name: "eth2".to_owned(),
+        ..eth0(9)
+    };
+    engine.handle(Event::Link(eth2), at(0));
+    engine.handle_timeout(at(0));
+    assert_eq!(log_of(&mut engine), ["(VI_1) Entering BACKUP STATE (init)"]);
+}
+
+#[test]
 fn interface_weights_move_the_priority() {
     let down_is_fault_reversed = |weight, reverse| {
         let tracking = VrrpInstance {

@@ -78,6 +78,19 @@ fn a_backup_goes_on_as_backup_with_the_interval_that_it_learned() {
 }
 
 #[test]
+fn state_master_hastens_the_first_start_only() {
+    let eager = VrrpInstance {
+        initial_state: parser::config::vrrp_instance::InitialState::Master,
+        ..instance(100)
+    };
+    let config = config(vec![eager], vec![]);
+    let first = started(&config);
+    assert!(first.next_deadline() < Some(at(1010)));
+    let (successor, _) = resumed(&config, &first.snapshot(), 0);
+    assert!(successor.next_deadline() > Some(at(3600)));
+}
+
+#[test]
 fn a_successor_does_not_wait_for_scripts_whose_results_are_known() {
     let tracking = VrrpInstance {
         track_script: vec![tracked("chk", 0)],
