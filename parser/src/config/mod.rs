@@ -6,14 +6,28 @@
 //! [`crate::tree::grammar`].
 
 pub mod address;
+pub mod checker;
+mod endpoint;
+pub mod forwarding;
 pub mod global_defs;
+pub mod pace;
+pub mod real_server;
 pub mod script;
+mod shared;
+pub mod ssl;
+pub mod virtual_server;
+pub mod virtual_server_group;
 pub mod vrrp_instance;
 pub mod vrrp_script;
 
 pub use address::VirtualAddress;
+pub use checker::Checker;
 pub use global_defs::GlobalDefs;
+pub use real_server::RealServer;
 pub use script::{RunAs, Script};
+pub use ssl::Ssl;
+pub use virtual_server::VirtualServer;
+pub use virtual_server_group::VirtualServerGroup;
 pub use vrrp_instance::VrrpInstance;
 pub use vrrp_script::VrrpScript;
 

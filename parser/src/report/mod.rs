@@ -4,10 +4,12 @@
 //! what was expected and what helps. Nothing here prints.
 
 mod class;
+mod lvs;
 mod reason;
 pub(crate) mod suggest;
 
 pub use class::{Class, ExitStatus};
+pub use lvs::{LvsReason, RegexError, TunnelError};
 pub use reason::Reason;
 
 use crate::place::{At, Place};
@@ -81,6 +83,41 @@ impl Report {
             );
         }
         value
+    }
+
+    /// Reads a setting that counts once: the first stays, another is reported.
+    pub fn keep_first<'t, T>(
+        &mut self,
+        line: Line<'t>,
+        setting: &mut Option<T>,
+        read: impl FnOnce(Line<'t>, &mut Self) -> Option<T>,
+    ) {
+        if setting.is_some() {
+            let keyword = line.keyword().to_owned();
+            self.add(line.at(), Reason::AlreadySpecified { keyword });
+        } else {
+            *setting = read(line, self);
+        }
+    }
+
+    /// Reads a setting that counts once: the last stays, but that there was another is reported.
+    pub fn keep_last<'t, T>(
+        &mut self,
+        line: Line<'t>,
+        setting: &mut Option<T>,
+        read: impl FnOnce(Line<'t>, &mut Self) -> Option<T>,
+    ) {
+        let Some(value) = read(line, self) else { return };
+        if setting.replace(value).is_some() {
+            let keyword = line.keyword().to_owned();
+            self.add(line.at(), Reason::Replaced { keyword });
+        }
+    }
+
+    /// A keyword that still works, but has a successor.
+    pub fn deprecated(&mut self, line: Line<'_>, instead: &'static str) {
+        let keyword = line.keyword().to_owned();
+        self.add(line.keyword_word().at(), Reason::Deprecated { keyword, instead });
     }
 
     /// The exit status of a config test with these mistakes.

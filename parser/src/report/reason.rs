@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::report::Class;
+use crate::report::{Class, LvsReason, suggest};
 use crate::source::{
     MAX_BYTES, MAX_EXPANDED_LINE, MAX_FILES, MAX_GENERATED_LINES, MAX_INCLUDE_DEPTH, MAX_NESTED_LINES,
     SequenceError,
@@ -241,6 +241,51 @@ pub enum Reason {
         /// Digits that count.
         digits: u32,
     },
+    /// A word that is none of those the setting takes.
+    #[error("`{got}` is not allowed here")]
+    NotAChoice {
+        /// As written.
+        got: String,
+        /// The words it takes.
+        choices: Vec<&'static str>,
+    },
+    /// A keyword without the value it needs, where keepalived goes on.
+    #[error("`{keyword}` has no value")]
+    NoValue {
+        /// The keyword.
+        keyword: String,
+    },
+    /// A setting that counts once and is there already: the first stays.
+    #[error("`{keyword}` is there already; this one is ignored")]
+    AlreadySpecified {
+        /// The keyword.
+        keyword: String,
+    },
+    /// A setting that counts once and is there already: the last stays.
+    #[error("`{keyword}` is there already; this one takes its place")]
+    Replaced {
+        /// The keyword.
+        keyword: String,
+    },
+    /// An old form that still works.
+    #[error("`{keyword}` is deprecated")]
+    Deprecated {
+        /// As written.
+        keyword: String,
+        /// What to write.
+        instead: &'static str,
+    },
+    /// A name that does not fit where the kernel keeps it.
+    #[error("`{got}` is longer than {most} bytes")]
+    TooLong {
+        /// As written.
+        got: String,
+        /// Bytes that fit.
+        most: usize,
+    },
+    /// Something about virtual servers, real servers or their checkers.
+    #[error(transparent)]
+    Lvs(#[from] LvsReason),
 }
 
 impl Reason {
@@ -288,7 +333,14 @@ impl Reason {
             | Self::NotUtf8
             | Self::Missing { .. }
             | Self::NotABoolean { .. }
-            | Self::NotAnAddress { .. } => Class::General,
+            | Self::NotAnAddress { .. }
+            | Self::NotAChoice { .. }
+            | Self::NoValue { .. }
+            | Self::AlreadySpecified { .. }
+            | Self::Replaced { .. }
+            | Self::TooLong { .. } => Class::General,
+            Self::Deprecated { .. } => Class::Deprecated,
+            Self::Lvs(reason) => reason.class(),
         }
     }
 
@@ -299,6 +351,7 @@ impl Reason {
             Self::NotAnAddress { .. } => "expected an IPv4 or IPv6 address".to_owned(),
             Self::NotANumber { range, .. } | Self::OutOfRange { range, .. } => format!("expected {range}"),
             Self::TooManyDecimals { digits, .. } => format!("expected at most {digits} decimal places"),
+            Self::NotAChoice { choices, .. } => format!("expected {}", choices.join(", ")),
             Self::StrayOpening => "no block begins here".to_owned(),
             Self::StrayClosing => "no block is open here".to_owned(),
             _ => return None,
@@ -313,6 +366,9 @@ impl Reason {
                 ..
             } => format!("did you mean `{nearest}`?"),
             Self::UnknownKeyword { has_block: true, .. } => "it is skipped with its block".to_owned(),
+            Self::NotAChoice { got, choices } => format!("did you mean `{}`?", suggest::nearest(got, choices)?),
+            Self::Deprecated { instead, .. } => format!("write `{instead}`"),
+            Self::Lvs(reason) => return reason.help(),
             _ => return None,
         })
     }

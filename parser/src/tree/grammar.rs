@@ -1,11 +1,17 @@
 //! Which keywords open a block, and where: what the tree needs to know to mend a missing brace.
 
+use crate::config::checker;
+
 /// Whether `keyword` opens a block inside the block of `parent` (`None`: outside every block).
 pub(crate) fn opens_block(parent: Option<&str>, keyword: &str) -> bool {
     match parent {
         None => TOP_LEVEL.contains(&keyword),
         Some("global_defs") => keyword == "notification_email",
         Some("vrrp_instance") => IN_VRRP_INSTANCE.contains(&keyword),
+        Some("virtual_server") => keyword == "real_server",
+        Some("real_server") => checker::BLOCKS.contains(&keyword),
+        Some("HTTP_GET" | "SSL_GET") => keyword == "url",
+        Some("SMTP_CHECK") => keyword == "host",
         Some(_) => false,
     }
 }

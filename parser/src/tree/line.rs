@@ -103,6 +103,28 @@ impl<'t> Line<'t> {
         self.setting(report).map(Word::text)
     }
 
+    /// One word of a setting whose absence is an ordinary mistake: keepalived goes on.
+    pub fn value(self, report: &mut Report) -> Option<Word<'t>> {
+        self.no_block(report);
+        let word = self.words().next();
+        if word.is_none() {
+            let keyword = self.keyword().to_owned();
+            report.add(self.keyword_word().at(), Reason::NoValue { keyword });
+        }
+        word
+    }
+
+    /// All words after the keyword, read again from the text with the quotes and escapes of script words.
+    pub fn script_words(self, report: &mut Report) -> Option<Vec<String>> {
+        self.no_block(report);
+        script::words(self, report)
+    }
+
+    /// Where the line stands among all lines, in reading order: some names must be defined before they are used.
+    pub fn order(self) -> usize {
+        self.index
+    }
+
     /// One decimal integer in `range`.
     pub fn number<T: Integer>(self, range: RangeInclusive<T>, report: &mut Report) -> Option<T> {
         self.setting(report)?.number(range, report)

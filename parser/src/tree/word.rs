@@ -82,6 +82,31 @@ impl<'t> Word<'t> {
         address
     }
 
+    /// One of some words, each with its meaning.
+    pub fn choice<T: Copy>(self, choices: &[(&'static str, T)], report: &mut Report) -> Option<T> {
+        self.choose(choices, |name| name == self.text(), report)
+    }
+
+    /// One of some words in capital or small letters, each with its meaning.
+    pub fn choice_in_any_case<T: Copy>(self, choices: &[(&'static str, T)], report: &mut Report) -> Option<T> {
+        self.choose(choices, |name| name.eq_ignore_ascii_case(self.text()), report)
+    }
+
+    fn choose<T: Copy>(
+        self,
+        choices: &[(&'static str, T)],
+        is: impl Fn(&str) -> bool,
+        report: &mut Report,
+    ) -> Option<T> {
+        let chosen = choices.iter().find(|(name, _)| is(name)).map(|&(_, value)| value);
+        if chosen.is_none() {
+            let got = self.text().to_owned();
+            let choices = choices.iter().map(|&(name, _)| name).collect();
+            report.add(self.at(), Reason::NotAChoice { got, choices });
+        }
+        chosen
+    }
+
     fn blame(self, reason: Option<Reason>, report: &mut Report) {
         if let Some(reason) = reason {
             report.add(self.at(), reason);

@@ -1,0 +1,58 @@
+//! `BFD_CHECK`: a BFD session says whether the real server can be reached.
+
+use std::collections::HashSet;
+
+use super::{Common, Surroundings, set};
+use crate::report::{LvsReason, Report};
+use crate::tree::{Block, Word};
+
+/// `BFD_CHECK`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bfd {
+    /// `name` of a `bfd_instance` that stands before; once in a real server.
+    pub name: Box<str>,
+}
+
+/// The keywords of the block.
+pub(super) const KEYWORDS: [&str; 2] = ["name", "alpha"];
+
+/// What the block says.
+#[derive(Debug)]
+pub(super) struct Draft<'t> {
+    name: Word<'t>,
+}
+
+/// Reads a `BFD_CHECK` block. One without `name` is reported and dropped.
+pub(super) fn parse<'t>(block: Block<'t>, common: &mut Common, report: &mut Report) -> Option<Draft<'t>> {
+    let mut name = None;
+    for line in block.lines() {
+        match line.keyword() {
+            "name" => set(&mut name, line.setting(report)),
+            "alpha" => set(&mut common.alpha, line.boolean(report)),
+            _ => report.unknown_keyword(line, &KEYWORDS),
+        }
+    }
+    Some(Draft { name: report.require(block, "name", name)? })
+}
+
+impl<'t> Draft<'t> {
+    /// Finds the session; it must stand before the checker, and `sessions` are those the real server has already.
+    pub(super) fn resolve(
+        self,
+        block: Block<'_>,
+        surroundings: &Surroundings<'_>,
+        sessions: &mut HashSet<&'t str>,
+        report: &mut Report,
+    ) -> Option<Bfd> {
+        let name = self.name.text();
+        let known = surroundings.bfd_instances.get(name).is_some_and(|order| *order < block.head.order());
+        if !known {
+            report.add(self.name.at(), LvsReason::UnknownBfd { name: name.to_owned() }.into());
+        } else if !sessions.insert(name) {
+            report.add(self.name.at(), LvsReason::BfdAgain { name: name.to_owned() }.into());
+        } else {
+            return Some(Bfd { name: name.into() });
+        }
+        None
+    }
+}
