@@ -81,7 +81,7 @@ pub enum Version {
 pub enum Family {
     /// IPv4: 224.0.0.18, gratuitous ARP.
     Ipv4,
-    /// IPv6: ff02::12, unsolicited neighbour advertisements.
+    /// IPv6: `ff02::12`, unsolicited neighbour advertisements.
     Ipv6,
 }
 

@@ -63,7 +63,7 @@ pub(super) fn read(line: Line<'_>, before: Option<Forwarding>, report: &mut Repo
         ("DR", Forwarding::Direct),
         ("TUN", Forwarding::Tunnel(Tunnel::Ipip)),
     ];
-    let Some(method) = line.setting(report).and_then(|word| word.choice(&methods, report)) else {
+    let Some(method) = line.setting(report).and_then(|word| word.one_of("lvs_method", &methods, report)) else {
         return before;
     };
     match tunnel(line.words().skip(1)) {
@@ -176,7 +176,7 @@ mod tests {
         for words in ["nat", "FOO"] {
             let (method, reasons) = method(words, Some(Forwarding::Direct));
             assert_eq!(method, Some(Forwarding::Direct));
-            assert!(matches!(&reasons[..], [Reason::NotAChoice { .. }]));
+            assert!(matches!(&reasons[..], [Reason::UnknownOption { .. }]));
         }
         assert!(matches!(&method("", None), (None, reasons) if matches!(&reasons[..], [Reason::MissingParameter { .. }])));
     }

@@ -151,7 +151,7 @@ pub(super) struct Parent<'a, 't> {
     pub(super) inhibit_on_failure: bool,
     pub(super) alpha: bool,
     pub(super) virtual_host: Option<&'a str>,
-    pub(super) surroundings: &'a Surroundings<'t>,
+    pub(super) surroundings: &'a Surroundings<'a, 't>,
 }
 
 /// Where a real server is and how packets reach it, once the virtual server is known.
@@ -189,11 +189,6 @@ impl<'t> Draft<'t> {
 
     fn extras(&mut self) -> &mut Extras {
         self.extras.get_or_insert_default()
-    }
-
-    /// The weight it will have.
-    pub(super) fn weight(&self, default: u32) -> u32 {
-        self.weight.unwrap_or(default)
     }
 
     /// Fills in what is inherited.

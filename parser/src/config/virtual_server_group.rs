@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use crate::Place;
 use crate::config::endpoint;
@@ -80,16 +81,16 @@ pub(super) fn parse<'t>(block: Block<'t>, report: &mut Report) -> Option<Draft<'
 }
 
 /// Gives every group once, by its name; of several with one name the first counts.
-pub(super) fn resolve(drafts: Vec<Draft<'_>>, report: &mut Report) -> Vec<VirtualServerGroup> {
+pub(super) fn resolve(drafts: Vec<Draft<'_>>, report: &mut Report) -> Vec<Arc<VirtualServerGroup>> {
     let mut names = std::collections::HashSet::new();
     let mut groups = Vec::new();
     for draft in drafts {
         if names.insert(draft.name) {
-            groups.push(VirtualServerGroup {
+            groups.push(Arc::new(VirtualServerGroup {
                 name: draft.name.to_owned(),
                 entries: draft.entries,
                 place: draft.block.head.place(),
-            });
+            }));
         } else {
             let group = draft.name.to_owned();
             report.add(draft.block.head.at(), LvsReason::GroupAgain { group }.into());
@@ -102,7 +103,7 @@ pub(super) fn resolve(drafts: Vec<Draft<'_>>, report: &mut Report) -> Vec<Virtua
 fn fwmark(line: Line<'_>, zero_marks: &mut bool, report: &mut Report) -> Option<GroupEntry> {
     let mark = line.argument(report)?.number(0..=u32::MAX, report)?;
     let family = match line.words().nth(1) {
-        Some(word) => Some(word.choice(FAMILIES, report)?),
+        Some(word) => Some(word.one_of("fwmark", FAMILIES, report)?),
         None => None,
     };
     let mark = NonZeroU32::new(mark);
@@ -202,7 +203,7 @@ mod tests {
         let tree = Tree::read(format!("virtual_server_group g {{\n{body}\n}}\n"), &mut report);
         let drafts = tree.lines().filter_map(|line| parse(line.block(), &mut report)).collect();
         let groups = resolve(drafts, &mut report);
-        let entries = groups.into_iter().flat_map(|group| group.entries).collect();
+        let entries = groups.iter().flat_map(|group| group.entries.clone()).collect();
         (entries, report.mistakes.into_iter().map(|mistake| mistake.reason).collect())
     }
 

@@ -258,18 +258,6 @@ pub enum LvsReason {
         /// As written.
         got: String,
     },
-    /// `FILE_CHECK` of a `track_file` that is not defined before it.
-    #[error("there is no track_file {name} before this; the checker is ignored")]
-    UnknownTrackFile {
-        /// The name.
-        name: String,
-    },
-    /// `BFD_CHECK` of a `bfd_instance` that is not defined before it.
-    #[error("there is no bfd_instance {name} before this; the checker is ignored")]
-    UnknownBfd {
-        /// The name.
-        name: String,
-    },
     /// A second `BFD_CHECK` of one session in a real server.
     #[error("the real server follows bfd_instance {name} already; the checker is ignored")]
     BfdAgain {

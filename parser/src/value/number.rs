@@ -62,6 +62,27 @@ pub(crate) fn integer<T: Integer>(text: &str, range: RangeInclusive<T>) -> (Opti
     (in_range, reason)
 }
 
+/// Reads a number as C does: `0x` and a leading 0 choose the base.
+pub(crate) fn any_base(text: &str) -> Option<i64> {
+    let (sign, digits) = match text.as_bytes().first()? {
+        b'-' => (-1, &text[1..]),
+        b'+' => (1, &text[1..]),
+        _ => (1, text),
+    };
+    let (base, digits) = if let Some(hex) = digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")) {
+        (16, hex)
+    } else if digits.len() > 1 && digits.starts_with('0') {
+        (8, &digits[1..])
+    } else {
+        (10, digits)
+    };
+    let unsigned = digits.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    i64::from_str_radix(digits, base)
+        .ok()
+        .filter(|_| unsigned)
+        .map(|value| sign * value)
+}
+
 /// Reads decimal seconds. Digits before rubbish, and too many of them, give a value beside the reason.
 pub(crate) fn seconds(
     text: &str,

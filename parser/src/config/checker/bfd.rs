@@ -2,19 +2,19 @@
 
 use std::collections::HashSet;
 
-use super::{Common, Surroundings, set};
+use super::{Common, Surroundings, follow, set};
 use crate::report::{LvsReason, Report};
 use crate::tree::{Block, Word};
 
 /// `BFD_CHECK`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bfd {
-    /// `name` of a `bfd_instance` that stands before; once in a real server.
+    /// `name` of a `bfd_instance`; once in a real server.
     pub name: Box<str>,
 }
 
 /// The keywords of the block.
-pub(super) const KEYWORDS: [&str; 2] = ["name", "alpha"];
+pub(in crate::config) const KEYWORDS: [&str; 2] = ["name", "alpha"];
 
 /// What the block says.
 #[derive(Debug)]
@@ -36,23 +36,20 @@ pub(super) fn parse<'t>(block: Block<'t>, common: &mut Common, report: &mut Repo
 }
 
 impl<'t> Draft<'t> {
-    /// Finds the session; it must stand before the checker, and `sessions` are those the real server has already.
+    /// Finds the session; `sessions` are those the real server follows already.
     pub(super) fn resolve(
         self,
         block: Block<'_>,
-        surroundings: &Surroundings<'_>,
+        surroundings: &Surroundings<'_, '_>,
         sessions: &mut HashSet<&'t str>,
         report: &mut Report,
     ) -> Option<Bfd> {
+        follow(self.name, "bfd_instance", surroundings.bfds, block.head.order(), report)?;
         let name = self.name.text();
-        let known = surroundings.bfd_instances.get(name).is_some_and(|order| *order < block.head.order());
-        if !known {
-            report.add(self.name.at(), LvsReason::UnknownBfd { name: name.to_owned() }.into());
-        } else if !sessions.insert(name) {
+        if !sessions.insert(name) {
             report.add(self.name.at(), LvsReason::BfdAgain { name: name.to_owned() }.into());
-        } else {
-            return Some(Bfd { name: name.into() });
+            return None;
         }
-        None
+        Some(Bfd { name: name.into() })
     }
 }

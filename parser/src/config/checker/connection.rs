@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::{COMMON, Common, Heritage, all, set};
-use crate::report::{LvsReason, Reason, Report};
+use crate::report::{LvsReason, Report};
 use crate::tree::{Block, Line};
 
 /// Where a checker connects to, and from where.
@@ -35,7 +35,7 @@ const OWN: [&str; 7] =
     ["connect_ip", "connect_port", "bindto", "bind_port", "bind_if", "connect_timeout", "fwmark"];
 
 /// The keywords of checkers with a connection and nothing else.
-pub(super) const KEYWORDS: [&str; 13] = all(&[&OWN, &COMMON]);
+pub(in crate::config) const KEYWORDS: [&str; 13] = all(&[&OWN, &COMMON]);
 
 /// Reads a block that says nothing but where and how it connects: `TCP_CHECK`, `PING_CHECK`, `host`.
 pub(super) fn parse(block: Block<'_>, server: IpAddr, common: &mut Common, report: &mut Report) -> Option<Draft> {
@@ -83,7 +83,7 @@ impl Draft {
                 }
             }
             "bind_if" => {
-                if let Some(interface) = interface(line, report) {
+                if let Some(interface) = line.interface(report) {
                     self.source().bind_if = Some(interface.into());
                 }
             }
@@ -149,16 +149,4 @@ fn address(line: Line<'_>, other: Option<IpAddr>, report: &mut Report) -> Option
         return None;
     }
     Some(address)
-}
-
-/// The name of an interface as the kernel can keep it.
-fn interface<'t>(line: Line<'t>, report: &mut Report) -> Option<&'t str> {
-    const MOST: usize = 15;
-    let word = line.setting(report)?;
-    let got = word.text();
-    if got.len() > MOST {
-        report.add(word.at(), Reason::TooLong { got: got.to_owned(), most: MOST });
-        return None;
-    }
-    Some(got)
 }

@@ -37,7 +37,7 @@ pub enum DnsType {
 }
 
 /// The keywords of the block.
-pub(super) const KEYWORDS: [&str; 15] = all(&[&["type", "name"], &connection::KEYWORDS]);
+pub(in crate::config) const KEYWORDS: [&str; 15] = all(&[&["type", "name"], &connection::KEYWORDS]);
 
 /// What the block says.
 #[derive(Debug, Default)]
@@ -58,7 +58,7 @@ pub(super) fn parse(
     for line in block.lines() {
         match line.keyword() {
             "type" => {
-                let kind = line.setting(report).and_then(|word| word.choice_in_any_case(&TYPES, report));
+                let kind = line.setting(report).and_then(|word| word.one_of_in_any_case("type", &TYPES, report));
                 set(&mut draft.kind, kind);
             }
             "name" => report.keep_first(line, &mut draft.name, name),

@@ -2,14 +2,14 @@
 
 use std::ops::RangeInclusive;
 
-use super::{Surroundings, set};
-use crate::report::{LvsReason, Report};
+use super::{Surroundings, follow, set};
+use crate::report::Report;
 use crate::tree::{Block, Line, Word};
 
 /// `FILE_CHECK`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct File {
-    /// `track_file`: name of a `track_file` block that stands before.
+    /// `track_file`: name of a `track_file` block.
     pub track_file: Box<str>,
     /// `weight`, -2147483647 to 2147483647: what the number is multiplied by. 0 means that any number but 0 is a
     /// failure. The `track_file`'s weight by default.
@@ -19,7 +19,7 @@ pub struct File {
 }
 
 /// The keywords of the block.
-pub(super) const KEYWORDS: [&str; 2] = ["track_file", "weight"];
+pub(in crate::config) const KEYWORDS: [&str; 2] = ["track_file", "weight"];
 
 /// What the block says.
 #[derive(Debug)]
@@ -44,22 +44,17 @@ pub(super) fn parse<'t>(block: Block<'t>, report: &mut Report) -> Option<Draft<'
 }
 
 impl Draft<'_> {
-    /// Finds the `track_file`; it must stand before the checker.
+    /// Finds the `track_file`.
     pub(super) fn resolve(
         self,
         block: Block<'_>,
-        surroundings: &Surroundings<'_>,
+        surroundings: &Surroundings<'_, '_>,
         report: &mut Report,
     ) -> Option<File> {
-        let name = self.track_file.text();
-        let known = surroundings.track_files.get(name).filter(|file| file.order < block.head.order());
-        let Some(known) = known else {
-            let name = name.to_owned();
-            report.add(self.track_file.at(), LvsReason::UnknownTrackFile { name }.into());
-            return None;
-        };
-        let (weight, reverse) = self.weight.unwrap_or((known.weight, known.reverse));
-        Some(File { track_file: name.into(), weight, reverse })
+        let files = surroundings.track_files;
+        let file = follow(self.track_file, "track_file", files, block.head.order(), report)?;
+        let (weight, reverse) = self.weight.unwrap_or((file.weight.into(), file.reverse));
+        Some(File { track_file: self.track_file.text().into(), weight, reverse })
     }
 }
 
@@ -69,7 +64,7 @@ const WEIGHT: RangeInclusive<i32> = -i32::MAX..=i32::MAX;
 fn weight(line: Line<'_>, report: &mut Report) -> Option<(i32, bool)> {
     let weight = line.number(WEIGHT, report)?;
     let reverse = match line.words().nth(1) {
-        Some(word) => word.choice(&[("reverse", true), ("noreverse", false)], report)?,
+        Some(word) => word.one_of("weight", &[("reverse", true), ("noreverse", false)], report)?,
         None => false,
     };
     Some((weight, reverse))

@@ -44,10 +44,10 @@ const OWN: [&str; 7] =
     ["nb_get_retry", "virtualhost", "http_protocol", "enable_sni", "sni_name", "fast_recovery", "url"];
 
 /// The keywords of `HTTP_GET`.
-pub(super) const HTTP: [&str; 20] = all(&[&OWN, &connection::KEYWORDS]);
+pub(in crate::config) const HTTP: [&str; 20] = all(&[&OWN, &connection::KEYWORDS]);
 
 /// The keywords of `SSL_GET`.
-pub(super) const SSL: [&str; 21] = all(&[&OWN, &["tls_compliant"], &connection::KEYWORDS]);
+pub(in crate::config) const SSL: [&str; 21] = all(&[&OWN, &["tls_compliant"], &connection::KEYWORDS]);
 
 /// What the block says.
 #[derive(Debug)]
@@ -102,7 +102,7 @@ impl<'t> Draft<'t> {
                 report.keep_last(line, &mut self.virtualhost, |line, report| Some(line.value(report)?.text()));
             }
             "http_protocol" => {
-                let protocol = line.value(report).and_then(|word| word.choice(&PROTOCOLS, report));
+                let protocol = line.value(report).and_then(|word| word.one_of("http_protocol", &PROTOCOLS, report));
                 set(&mut self.protocol, protocol);
             }
             "enable_sni" => set(&mut self.enable_sni, line.boolean(report)),

@@ -19,7 +19,7 @@ pub struct Misc {
 }
 
 /// The keywords of the block.
-pub(super) const KEYWORDS: [&str; 10] =
+pub(in crate::config) const KEYWORDS: [&str; 10] =
     all(&[&["misc_path", "misc_timeout", "misc_dynamic", "user"], &COMMON]);
 
 /// What the block says.

@@ -21,6 +21,13 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
+#[rustfmt::skip]
+pub(super) use {
+    bfd::KEYWORDS as BFD_KEYWORDS, connection::KEYWORDS as CONNECTION_KEYWORDS, dns::KEYWORDS as DNS_KEYWORDS,
+    file::KEYWORDS as FILE_KEYWORDS, http::HTTP as HTTP_KEYWORDS, http::SSL as SSL_KEYWORDS,
+    misc::KEYWORDS as MISC_KEYWORDS, smtp::KEYWORDS as SMTP_KEYWORDS, udp::KEYWORDS as UDP_KEYWORDS,
+    url::HTTP as URL_KEYWORDS, url::SSL as SSL_URL_KEYWORDS,
+};
 pub use bfd::Bfd;
 pub use connection::{Connection, Source};
 pub use dns::{Dns, DnsType};
@@ -35,8 +42,9 @@ pub use url::Url;
 use crate::Place;
 use crate::config::pace::{self, Pace, Timing};
 use crate::config::shared::Shared;
-use crate::report::Report;
-use crate::tree::{Block, Line};
+use crate::config::tracked::Trackable;
+use crate::report::{Reason, Report};
+use crate::tree::{Block, Line, Word};
 
 /// One checker of a real server, everything inherited filled in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -204,31 +212,40 @@ pub(super) struct Heritage<'a, 't> {
     /// The virtual server's `delay_loop`.
     pub(super) delay_loop: Duration,
     /// What the whole configuration says.
-    pub(super) surroundings: &'a Surroundings<'t>,
+    pub(super) surroundings: &'a Surroundings<'a, 't>,
 }
 
 /// What virtual servers and their checkers need of other blocks.
-#[derive(Debug, Default)]
-pub(super) struct Surroundings<'t> {
+#[derive(Debug)]
+pub(super) struct Surroundings<'a, 't> {
     /// `smtp_alert_checker`, else `smtp_alert`.
     pub(super) smtp_alert: Option<bool>,
     /// `checker_log_all_failures`.
     pub(super) log_all_failures: bool,
     /// Every `track_file` by name.
-    pub(super) track_files: HashMap<&'t str, TrackFile>,
-    /// Every `bfd_instance` by name: where it stands ([`Line::order`]).
-    pub(super) bfd_instances: HashMap<&'t str, usize>,
+    pub(super) track_files: &'a HashMap<&'t str, Trackable<'t>>,
+    /// Every `bfd_instance` by name.
+    pub(super) bfds: &'a HashMap<&'t str, Trackable<'t>>,
 }
 
-/// What `FILE_CHECK` needs of a `track_file`.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct TrackFile {
-    /// Where it stands ([`Line::order`]).
-    pub(super) order: usize,
-    /// `weight`.
-    pub(super) weight: i32,
-    /// `weight N reverse`.
-    pub(super) reverse: bool,
+/// Finds what a checker follows. keepalived does not find what is defined further down; here it is only reported.
+fn follow<'t>(
+    name: Word<'_>,
+    kind: &'static str,
+    known: &HashMap<&'t str, Trackable<'t>>,
+    order: usize,
+    report: &mut Report,
+) -> Option<Trackable<'t>> {
+    let found = known.get(name.text());
+    let name_text = name.text().to_owned();
+    match found {
+        None => report.add(name.at(), Reason::UnknownName { kind, name: name_text }),
+        Some(found) if found.defined.order() > order => {
+            report.add(name.at(), Reason::DefinedLater { kind, name: name_text });
+        }
+        Some(_) => {}
+    }
+    found.copied()
 }
 
 /// What many checkers have in common, once.

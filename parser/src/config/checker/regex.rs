@@ -92,7 +92,7 @@ impl RegexOption {
 }
 
 /// The keywords.
-pub(super) const KEYWORDS: [&str; 6] = [
+pub(in crate::config) const KEYWORDS: [&str; 6] = [
     "regex",
     "regex_no_match",
     "regex_options",

@@ -18,7 +18,7 @@ pub struct Smtp {
 }
 
 /// The keywords of the block.
-pub(super) const KEYWORDS: [&str; 15] = all(&[&["helo_name", "host"], &connection::KEYWORDS]);
+pub(in crate::config) const KEYWORDS: [&str; 15] = all(&[&["helo_name", "host"], &connection::KEYWORDS]);
 
 /// What the block says.
 #[derive(Debug)]

@@ -45,7 +45,7 @@ impl Nibbles {
 }
 
 /// The keywords of the block.
-pub(super) const KEYWORDS: [&str; 17] = all(&[
+pub(in crate::config) const KEYWORDS: [&str; 17] = all(&[
     &["payload", "require_reply", "min_reply_length", "max_reply_length"],
     &connection::KEYWORDS,
 ]);

@@ -31,10 +31,10 @@ pub struct Url {
 const OWN: [&str; 4] = ["path", "digest", "status_code", "virtualhost"];
 
 /// The keywords of a url of `HTTP_GET`.
-pub(super) const HTTP: [&str; 10] = all(&[&OWN, &regex::KEYWORDS]);
+pub(in crate::config) const HTTP: [&str; 10] = all(&[&OWN, &regex::KEYWORDS]);
 
 /// The keywords of a url of `SSL_GET`.
-pub(super) const SSL: [&str; 11] = all(&[&OWN, &regex::KEYWORDS, &["tls_compliant"]]);
+pub(in crate::config) const SSL: [&str; 11] = all(&[&OWN, &regex::KEYWORDS, &["tls_compliant"]]);
 
 /// What a `url` block says.
 #[derive(Debug, Default)]

@@ -167,8 +167,7 @@ impl<'t> Draft<'t> {
         match line.keyword() {
             "ip_family" => self.read_ip_family(line, report),
             "lvs_sched" | "lb_algo" => {
-                let word = line.setting(report);
-                set(&mut self.scheduler, word.and_then(|word| word.choice(&Scheduler::ALL, report)));
+                set(&mut self.scheduler, line.one_of(&Scheduler::ALL, report));
             }
             "ops" => self.one_packet = line.flag(report),
             "lvs_method" | "lb_kind" => self.forwarding = forwarding::read(line, self.forwarding, report),
@@ -182,7 +181,7 @@ impl<'t> Draft<'t> {
             }
             "protocol" => {
                 let word = line.setting(report);
-                set(&mut self.protocol, word.and_then(|word| word.choice_in_any_case(&PROTOCOLS, report)));
+                set(&mut self.protocol, word.and_then(|word| word.one_of_in_any_case("protocol", &PROTOCOLS, report)));
             }
             "ha_suspend" => self.ha_suspend = line.flag(report),
             "smtp_alert" => set(&mut self.smtp_alert, line.boolean(report)),
@@ -255,7 +254,7 @@ impl<'t> Draft<'t> {
 
     fn read_ip_family(&mut self, line: Line<'_>, report: &mut Report) {
         let Some(word) = line.setting(report) else { return };
-        let Some(wanted) = word.choice(FAMILIES, report) else { return };
+        let Some(wanted) = word.one_of("ip_family", FAMILIES, report) else { return };
         let family = *self.family.get_or_insert(wanted);
         if family != wanted {
             report.add(word.at(), LvsReason::FamilyConflict { family }.into());
@@ -285,7 +284,7 @@ fn engine(line: Line<'_>, report: &mut Report) -> Option<Box<str>> {
     let word = line.setting(report)?;
     let got = word.text();
     if got.len() > MOST {
-        report.add(word.at(), Reason::TooLong { got: got.to_owned(), most: MOST });
+        report.add(word.at(), Reason::Truncated { longest: MOST });
     }
     Some(got[..got.floor_char_boundary(MOST)].into())
 }

@@ -14,6 +14,7 @@ use std::sync::Arc;
 pub(crate) use draft::KEYWORDS;
 pub(super) use draft::{Draft, parse};
 pub use persistence::{Granularity, Persistence};
+pub(super) use resolve::resolve;
 pub use scheduler::{Scheduler, SchedulerFlags};
 
 use crate::Place;

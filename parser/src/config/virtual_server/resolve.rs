@@ -16,15 +16,26 @@ use crate::report::{LvsReason, Report};
 use crate::tree::Line;
 use crate::units::Family;
 
+/// Gives the defaults and mends what does not fit. A virtual server that cannot work is reported and dropped.
+pub(in crate::config) fn resolve<'t>(
+    drafts: Vec<Draft<'t>>,
+    groups: &[Arc<VirtualServerGroup>],
+    surroundings: &Surroundings<'_, 't>,
+    report: &mut Report,
+) -> Vec<VirtualServer> {
+    let groups = groups.iter().map(|group| (group.name.as_str(), group)).collect();
+    let mut pool = Pool::default();
+    drafts.into_iter().filter_map(|draft| draft.resolve(&groups, surroundings, &mut pool, report)).collect()
+}
+
 /// The groups by name.
-pub(in crate::config) type Groups = HashMap<String, Arc<VirtualServerGroup>>;
+type Groups<'a> = HashMap<&'a str, &'a Arc<VirtualServerGroup>>;
 
 impl<'t> Draft<'t> {
-    /// Gives the defaults and mends what does not fit. A virtual server that cannot work is reported and dropped.
-    pub(in crate::config) fn resolve(
+    fn resolve(
         mut self,
-        groups: &Groups,
-        surroundings: &Surroundings<'t>,
+        groups: &Groups<'_>,
+        surroundings: &Surroundings<'_, 't>,
         pool: &mut Pool,
         report: &mut Report,
     ) -> Option<VirtualServer> {
@@ -95,7 +106,7 @@ impl<'t> Draft<'t> {
         self.family.unwrap_or_else(|| if tunnelled() { Family::Ipv6 } else { Family::Ipv4 })
     }
 
-    fn service(&self, groups: &Groups, family: Family, report: &mut Report) -> Option<Service> {
+    fn service(&self, groups: &Groups<'_>, family: Family, report: &mut Report) -> Option<Service> {
         match self.head {
             Head::Address(address, port) => {
                 let protocol = self.protocol_or_udp(report);
@@ -121,7 +132,7 @@ impl<'t> Draft<'t> {
     fn group(
         &self,
         name: &str,
-        groups: &Groups,
+        groups: &Groups<'_>,
         family: Family,
         report: &mut Report,
     ) -> Option<Arc<VirtualServerGroup>> {
