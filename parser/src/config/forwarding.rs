@@ -63,7 +63,10 @@ pub(super) fn read(line: Line<'_>, before: Option<Forwarding>, report: &mut Repo
         ("DR", Forwarding::Direct),
         ("TUN", Forwarding::Tunnel(Tunnel::Ipip)),
     ];
-    let Some(method) = line.setting(report).and_then(|word| word.one_of("lvs_method", &methods, report)) else {
+    let Some(method) = line
+        .setting(report)
+        .and_then(|word| word.one_of("lvs_method", &methods, report))
+    else {
         return before;
     };
     match tunnel(line.words().skip(1)) {
@@ -71,7 +74,9 @@ pub(super) fn read(line: Line<'_>, before: Option<Forwarding>, report: &mut Repo
         Ok(_) => Some(method),
         Err(error) => {
             report.add(line.at(), LvsReason::Tunnel { error }.into());
-            before.filter(|before| before.is_tunnel() && method.is_tunnel()).or(Some(method))
+            before
+                .filter(|before| before.is_tunnel() && method.is_tunnel())
+                .or(Some(method))
         }
     }
 }
@@ -99,11 +104,16 @@ fn tunnel<'t>(mut words: impl Iterator<Item = Word<'t>>) -> Result<Tunnel, Tunne
         }
     }
     match (kind, port, checksum) {
-        ("gue", Some(port), checksum) => Ok(Tunnel::Gue { port, checksum: checksum.unwrap_or_default() }),
+        ("gue", Some(port), checksum) => Ok(Tunnel::Gue {
+            port,
+            checksum: checksum.unwrap_or_default(),
+        }),
         ("gue", None, _) | (_, Some(_), _) => Err(TunnelError::Port),
         ("gre", None, Some(TunnelChecksum::Remote)) => Err(TunnelError::Checksum("gre")),
-        ("gre", None, checksum) => Ok(Tunnel::Gre { checksum: checksum == Some(TunnelChecksum::Full) }),
-        (_, None, None) => Ok(Tunnel::Ipip),
+        ("gre", None, checksum) => Ok(Tunnel::Gre {
+            checksum: checksum == Some(TunnelChecksum::Full),
+        }),
+        (_, None, None | Some(TunnelChecksum::None)) => Ok(Tunnel::Ipip),
         (_, None, Some(_)) => Err(TunnelError::Checksum("ipip")),
     }
 }
@@ -121,7 +131,14 @@ mod tests {
         let mut report = Report::default();
         let tree = Tree::read(format!("lvs_method {words}"), &mut report);
         let method = read(tree.lines().next().unwrap(), before, &mut report);
-        (method, report.mistakes.into_iter().map(|mistake| mistake.reason).collect())
+        (
+            method,
+            report
+                .mistakes
+                .into_iter()
+                .map(|mistake| mistake.reason)
+                .collect(),
+        )
     }
 
     #[test]
@@ -132,12 +149,16 @@ mod tests {
             ("DR", Forwarding::Direct),
             ("TUN", IPIP),
             ("TUN type ipip", IPIP),
+            ("TUN nocsum", IPIP),
             ("TUN type gue port 5555", gue(TunnelChecksum::None)),
             ("TUN port 5555 nocsum type gue", gue(TunnelChecksum::None)),
             ("TUN type gue port 5555 csum", gue(TunnelChecksum::Full)),
             ("TUN type gue port 5555 remcsum", gue(TunnelChecksum::Remote)),
             ("TUN type gre", GRE),
-            ("TUN type gre csum", Forwarding::Tunnel(Tunnel::Gre { checksum: true })),
+            (
+                "TUN type gre csum",
+                Forwarding::Tunnel(Tunnel::Gre { checksum: true }),
+            ),
             ("NAT type gre csum", Forwarding::Nat),
         ] {
             assert_eq!(method(words, None), (Some(meant), vec![]), "{words}");
@@ -162,7 +183,10 @@ mod tests {
             for (before, after) in [(None, IPIP), (Some(Forwarding::Nat), IPIP), (Some(GRE), GRE)] {
                 let (method, reasons) = method(words, before);
                 assert_eq!(method, Some(after), "{words}");
-                assert!(matches!(&reasons[..], [Reason::Lvs(LvsReason::Tunnel { .. })]), "{words}: {reasons:?}");
+                assert!(
+                    matches!(&reasons[..], [Reason::Lvs(LvsReason::Tunnel { .. })]),
+                    "{words}: {reasons:?}"
+                );
             }
         }
         assert!(matches!(
@@ -178,6 +202,8 @@ mod tests {
             assert_eq!(method, Some(Forwarding::Direct));
             assert!(matches!(&reasons[..], [Reason::UnknownOption { .. }]));
         }
-        assert!(matches!(&method("", None), (None, reasons) if matches!(&reasons[..], [Reason::MissingParameter { .. }])));
+        assert!(
+            matches!(&method("", None), (None, reasons) if matches!(&reasons[..], [Reason::MissingParameter { .. }]))
+        );
     }
 }

@@ -7,18 +7,18 @@
 
 pub mod address;
 pub mod checker;
+pub mod daemon;
 mod endpoint;
 pub mod forwarding;
-pub mod daemon;
 pub mod global_defs;
 pub mod pace;
 pub mod real_server;
 pub mod script;
 mod shared;
 pub mod ssl;
+mod tracked;
 pub mod virtual_server;
 pub mod virtual_server_group;
-mod tracked;
 pub mod vrrp_instance;
 pub mod vrrp_script;
 

@@ -41,7 +41,7 @@ pub struct Timing {
 impl Default for Pace {
     fn default() -> Self {
         Self {
-            delay_loop: Duration::from_secs(60),
+            delay_loop: Duration::from_mins(1),
             connect_timeout: Duration::from_secs(5),
             retry: None,
             delay_before_retry: None,
@@ -69,7 +69,10 @@ impl Pace {
             delay_loop: self.delay_loop,
             connect_timeout: self.connect_timeout,
             retry: self.retry.unwrap_or(retry),
-            delay_before_retry: self.delay_before_retry.or(delay_before_retry).unwrap_or(self.delay_loop),
+            delay_before_retry: self
+                .delay_before_retry
+                .or(delay_before_retry)
+                .unwrap_or(self.delay_loop),
             warmup: self.warmup.unwrap_or(self.delay_loop),
         }
     }
@@ -144,7 +147,8 @@ impl Draft {
 /// What keepalived can count: 64 bits of microseconds, the last value set aside.
 const LONGEST: Duration = Duration::from_micros(u64::MAX - 1);
 const AT_LEAST_A_MICROSECOND: RangeInclusive<Duration> = Duration::from_micros(1)..=LONGEST;
-const CONNECT_TIMEOUT: RangeInclusive<Duration> = Duration::from_micros(1)..=Duration::from_micros(u32::MAX as u64);
+const CONNECT_TIMEOUT: RangeInclusive<Duration> =
+    Duration::from_micros(1)..=Duration::from_micros(u32::MAX as u64);
 
 fn set<T>(draft: &mut Option<Box<Draft>>, field: impl Fn(&mut Draft) -> &mut Option<T>, value: Option<T>) {
     if value.is_some() {

@@ -139,7 +139,10 @@ pub(super) fn parse<'t>(block: Block<'t>, report: &mut Report) -> Option<Draft<'
     }
     let (lower, upper) = (draft.lower_threshold, draft.upper_threshold);
     if upper != 0 && lower > upper {
-        report.add(block.line_of("lthreshold").at(), LvsReason::Thresholds { lower, upper }.into());
+        report.add(
+            block.line_of("lthreshold").at(),
+            LvsReason::Thresholds { lower, upper }.into(),
+        );
     }
     Some(draft)
 }
@@ -181,7 +184,7 @@ impl<'t> Draft<'t> {
             "notify_up" => report.keep_first(line, &mut self.extras().notify_up, Line::script),
             "notify_down" => report.keep_first(line, &mut self.extras().notify_down, Line::script),
             "virtualhost" => report.keep_last(line, &mut self.extras().virtualhost, text),
-            "snmp_name" => report.keep_last(line, &mut self.extras().snmp_name, only_word),
+            "snmp_name" => report.keep_last(line, &mut self.extras().snmp_name, snmp_name),
             _ => return false,
         }
         true
@@ -209,7 +212,10 @@ impl<'t> Draft<'t> {
             port: target.check_port,
             pace: &pace,
             alpha,
-            real_host: self.extras.as_ref().and_then(|extras| extras.virtualhost.as_deref()),
+            real_host: self
+                .extras
+                .as_ref()
+                .and_then(|extras| extras.virtualhost.as_deref()),
             virtual_host: parent.virtual_host,
             delay_loop: parent.pace.delay_loop,
             surroundings: parent.surroundings,
@@ -241,11 +247,22 @@ pub(super) fn text(line: Line<'_>, report: &mut Report) -> Option<Box<str>> {
 }
 
 /// Exactly one word.
-pub(super) fn only_word(line: Line<'_>, report: &mut Report) -> Option<Box<str>> {
+pub(super) fn only_word<'t>(line: Line<'t>, report: &mut Report) -> Option<Word<'t>> {
     let word = line.value(report)?;
     if let Some(extra) = line.words().nth(1) {
-        report.add(extra.at(), LvsReason::ExtraWord { keyword: line.keyword().to_owned() }.into());
+        report.add(
+            extra.at(),
+            LvsReason::ExtraWord {
+                keyword: line.keyword().to_owned(),
+            }
+            .into(),
+        );
         return None;
     }
-    Some(Word::text(word).into())
+    Some(word)
+}
+
+/// `snmp_name`.
+pub(super) fn snmp_name(line: Line<'_>, report: &mut Report) -> Option<Box<str>> {
+    only_word(line, report).map(|word| word.text().into())
 }

@@ -7,22 +7,33 @@ use std::sync::Arc;
 
 /// Values that many blocks have in common.
 #[derive(Debug)]
-pub(super) struct Shared<T: ?Sized>(HashSet<Arc<T>>);
+pub(super) struct Shared<T: ?Sized> {
+    known: HashSet<Arc<T>>,
+    /// The next value is mostly the one before again.
+    last: Option<Arc<T>>,
+}
 
 impl<T: ?Sized> Default for Shared<T> {
     fn default() -> Self {
-        Self(HashSet::new())
+        Self {
+            known: HashSet::new(),
+            last: None,
+        }
     }
 }
 
 impl<T: ?Sized + Eq + Hash> Shared<T> {
     /// The one allocation of a value.
     pub(super) fn get(&mut self, value: impl Borrow<T> + Into<Arc<T>>) -> Arc<T> {
-        if let Some(known) = self.0.get(value.borrow()) {
-            return Arc::clone(known);
+        if let Some(last) = self.last.as_ref().filter(|last| ***last == *value.borrow()) {
+            return Arc::clone(last);
         }
-        let new = value.into();
-        self.0.insert(Arc::clone(&new));
-        new
+        let one = self.known.get(value.borrow()).cloned().unwrap_or_else(|| {
+            let new = value.into();
+            self.known.insert(Arc::clone(&new));
+            new
+        });
+        self.last = Some(Arc::clone(&one));
+        one
     }
 }

@@ -36,7 +36,10 @@ impl std::fmt::Debug for Ssl {
 
 /// Reads an `SSL` block. Nothing in it has a default.
 pub(super) fn parse(block: Block<'_>, report: &mut Report) -> Ssl {
-    let mut ssl = Ssl { place: block.head.place(), ..Ssl::default() };
+    let mut ssl = Ssl {
+        place: block.head.place(),
+        ..Ssl::default()
+    };
     for line in block.lines() {
         let setting = match line.keyword() {
             "password" => &mut ssl.password,
@@ -67,7 +70,14 @@ mod tests {
         let mut report = Report::default();
         let tree = Tree::read(format!("SSL {{\n{body}\n}}\n"), &mut report);
         let ssl = parse(tree.lines().next().unwrap().block(), &mut report);
-        (ssl, report.mistakes.into_iter().map(|mistake| mistake.reason).collect())
+        (
+            ssl,
+            report
+                .mistakes
+                .into_iter()
+                .map(|mistake| mistake.reason)
+                .collect(),
+        )
     }
 
     #[test]
@@ -85,7 +95,10 @@ mod tests {
             assert!(matches!(&reasons[..], [Reason::Replaced { .. }]), "{keyword}");
             let settings = [ssl.password, ssl.ca, ssl.certificate, ssl.key];
             assert!(settings.contains(&Some("b".to_owned())), "{keyword}");
-            assert!(matches!(&read(keyword).1[..], [Reason::NoValue { .. }]), "{keyword}");
+            assert!(
+                matches!(&read(keyword).1[..], [Reason::NoValue { .. }]),
+                "{keyword}"
+            );
         }
     }
 

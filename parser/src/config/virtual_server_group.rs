@@ -46,7 +46,9 @@ pub enum GroupEntry {
 impl VirtualServerGroup {
     /// Whether there are firewall marks and nothing else.
     pub fn is_fwmarks_only(&self) -> bool {
-        self.entries.iter().all(|entry| matches!(entry, GroupEntry::Fwmark { .. }))
+        self.entries
+            .iter()
+            .all(|entry| matches!(entry, GroupEntry::Fwmark { .. }))
     }
 }
 
@@ -133,7 +135,10 @@ fn addresses(line: Line<'_>, report: &mut Report) -> Option<GroupEntry> {
 
 /// First and last address of `A`, `A-LAST_PART`, `A-B` or `A/LENGTH`.
 fn range(text: &str) -> Result<(IpAddr, IpAddr), Reason> {
-    let address = |text: &str| text.parse().map_err(|_| Reason::NotAnAddress { got: text.to_owned() });
+    let address = |text: &str| {
+        text.parse()
+            .map_err(|_| Reason::NotAnAddress { got: text.to_owned() })
+    };
     if let Some((first, length)) = text.split_once('/') {
         return prefix(text, address(first)?, length);
     }
@@ -142,7 +147,11 @@ fn range(text: &str) -> Result<(IpAddr, IpAddr), Reason> {
     };
     let first = address(start)?;
     let whole = end.contains(['.', ':']);
-    let last = if whole { address(end)? } else { last_part(first, end)? };
+    let last = if whole {
+        address(end)?
+    } else {
+        last_part(first, end)?
+    };
     let fits = first.is_ipv4() == last.is_ipv4();
     if fits && (first < last || whole && first == last) {
         Ok((first, last))
@@ -181,9 +190,17 @@ fn prefix(text: &str, first: IpAddr, length: &str) -> Result<(IpAddr, IpAddr), R
     let (bits, last): (u128, IpAddr) = match first {
         IpAddr::V4(first) => {
             let bits = u128::from(first.to_bits());
-            (bits, u32::try_from(bits | host_bits).map_or(first, Ipv4Addr::from_bits).into())
+            (
+                bits,
+                u32::try_from(bits | host_bits)
+                    .map_or(first, Ipv4Addr::from_bits)
+                    .into(),
+            )
         }
-        IpAddr::V6(first) => (first.to_bits(), Ipv6Addr::from_bits(first.to_bits() | host_bits).into()),
+        IpAddr::V6(first) => (
+            first.to_bits(),
+            Ipv6Addr::from_bits(first.to_bits() | host_bits).into(),
+        ),
     };
     if bits & host_bits == 0 {
         Ok((first, last))
@@ -201,19 +218,36 @@ mod tests {
     fn read(body: &str) -> (Vec<GroupEntry>, Vec<Reason>) {
         let mut report = Report::default();
         let tree = Tree::read(format!("virtual_server_group g {{\n{body}\n}}\n"), &mut report);
-        let drafts = tree.lines().filter_map(|line| parse(line.block(), &mut report)).collect();
+        let drafts = tree
+            .lines()
+            .filter_map(|line| parse(line.block(), &mut report))
+            .collect();
         let groups = resolve(drafts, &mut report);
         let entries = groups.iter().flat_map(|group| group.entries.clone()).collect();
-        (entries, report.mistakes.into_iter().map(|mistake| mistake.reason).collect())
+        (
+            entries,
+            report
+                .mistakes
+                .into_iter()
+                .map(|mistake| mistake.reason)
+                .collect(),
+        )
     }
 
     fn span(first: &str, last: &str, port: u16) -> GroupEntry {
-        GroupEntry::Addresses { first: first.parse().unwrap(), last: last.parse().unwrap(), port }
+        GroupEntry::Addresses {
+            first: first.parse().unwrap(),
+            last: last.parse().unwrap(),
+            port,
+        }
     }
 
     #[test]
     fn every_form_of_an_entry_is_read() {
-        let mark = |mark, family| GroupEntry::Fwmark { mark: NonZeroU32::new(mark).unwrap(), family };
+        let mark = |mark, family| GroupEntry::Fwmark {
+            mark: NonZeroU32::new(mark).unwrap(),
+            family,
+        };
         for (line, entry) in [
             ("10.0.0.1 80", span("10.0.0.1", "10.0.0.1", 80)),
             ("10.0.0.1", span("10.0.0.1", "10.0.0.1", 0)),
@@ -283,6 +317,9 @@ mod tests {
     fn of_two_groups_with_one_name_the_first_counts() {
         let (entries, reasons) = read("10.0.0.1 80\n}\nvirtual_server_group g {\n10.0.0.2 80");
         assert_eq!(entries, [span("10.0.0.1", "10.0.0.1", 80)]);
-        assert!(matches!(&reasons[..], [Reason::Lvs(LvsReason::GroupAgain { .. })]));
+        assert!(matches!(
+            &reasons[..],
+            [Reason::Lvs(LvsReason::GroupAgain { .. })]
+        ));
     }
 }

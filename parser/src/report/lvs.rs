@@ -327,7 +327,9 @@ impl LvsReason {
             | Self::FamilyOfGroup { .. }
             | Self::UnknownGroup { .. }
             | Self::GroupAgain { .. }
-            | Self::RealServerAgain { as_written: false, .. }
+            | Self::RealServerAgain {
+                as_written: false, ..
+            }
             | Self::Thresholds { .. }
             | Self::NoCheckPort
             | Self::BadRegex { .. }
@@ -344,7 +346,10 @@ impl LvsReason {
     pub(super) fn help(&self) -> Option<String> {
         Some(match self {
             Self::NetmaskExpected { got, .. } => {
-                let length = got.parse::<u32>().ok().filter(|length| (1..=32).contains(length))?;
+                let length = got
+                    .parse::<u32>()
+                    .ok()
+                    .filter(|length| (1..=32).contains(length))?;
                 let netmask = std::net::Ipv4Addr::from_bits(u32::MAX << (32 - length));
                 format!("did you mean {netmask}?")
             }

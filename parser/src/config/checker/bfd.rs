@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use super::{Common, Surroundings, follow, set};
+use crate::config::real_server::only_word;
 use crate::report::{LvsReason, Report};
 use crate::tree::{Block, Word};
 
@@ -27,12 +28,14 @@ pub(super) fn parse<'t>(block: Block<'t>, common: &mut Common, report: &mut Repo
     let mut name = None;
     for line in block.lines() {
         match line.keyword() {
-            "name" => set(&mut name, line.setting(report)),
+            "name" => set(&mut name, only_word(line, report)),
             "alpha" => set(&mut common.alpha, line.boolean(report)),
             _ => report.unknown_keyword(line, &KEYWORDS),
         }
     }
-    Some(Draft { name: report.require(block, "name", name)? })
+    Some(Draft {
+        name: report.require(block, "name", name)?,
+    })
 }
 
 impl<'t> Draft<'t> {
@@ -44,10 +47,22 @@ impl<'t> Draft<'t> {
         sessions: &mut HashSet<&'t str>,
         report: &mut Report,
     ) -> Option<Bfd> {
-        follow(self.name, "bfd_instance", surroundings.bfds, block.head.order(), report)?;
+        follow(
+            self.name,
+            "bfd_instance",
+            surroundings.bfds,
+            block.head.order(),
+            report,
+        )?;
         let name = self.name.text();
         if !sessions.insert(name) {
-            report.add(self.name.at(), LvsReason::BfdAgain { name: name.to_owned() }.into());
+            report.add(
+                self.name.at(),
+                LvsReason::BfdAgain {
+                    name: name.to_owned(),
+                }
+                .into(),
+            );
             return None;
         }
         Some(Bfd { name: name.into() })

@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 
 use super::{COMMON, Common, Heritage, all, set};
+use crate::config::endpoint;
+use crate::config::pace;
 use crate::report::{LvsReason, Report};
 use crate::tree::{Block, Line};
 
@@ -30,15 +32,30 @@ pub struct Source {
     pub fwmark: u32,
 }
 
+/// Bytes of an interface's name (`IFNAMSIZ` without the NUL).
+const INTERFACE_MOST: usize = 15;
+
 /// The settings of every checker with a connection.
-const OWN: [&str; 7] =
-    ["connect_ip", "connect_port", "bindto", "bind_port", "bind_if", "connect_timeout", "fwmark"];
+const OWN: [&str; 7] = [
+    "connect_ip",
+    "connect_port",
+    "bindto",
+    "bind_port",
+    "bind_if",
+    "connect_timeout",
+    "fwmark",
+];
 
 /// The keywords of checkers with a connection and nothing else.
 pub(in crate::config) const KEYWORDS: [&str; 13] = all(&[&OWN, &COMMON]);
 
 /// Reads a block that says nothing but where and how it connects: `TCP_CHECK`, `PING_CHECK`, `host`.
-pub(super) fn parse(block: Block<'_>, server: IpAddr, common: &mut Common, report: &mut Report) -> Option<Draft> {
+pub(super) fn parse(
+    block: Block<'_>,
+    server: IpAddr,
+    common: &mut Common,
+    report: &mut Report,
+) -> Option<Draft> {
     let mut connection = Draft::default();
     for line in block.lines() {
         if !connection.read(line, server, common, report) {
@@ -83,8 +100,11 @@ impl Draft {
                 }
             }
             "bind_if" => {
-                if let Some(interface) = line.interface(report) {
-                    self.source().bind_if = Some(interface.into());
+                let name = line
+                    .setting(report)
+                    .and_then(|word| word.name(INTERFACE_MOST, report));
+                if let Some(name) = name {
+                    self.source().bind_if = Some(name.into());
                 }
             }
             "fwmark" => {
@@ -93,7 +113,7 @@ impl Draft {
                 }
             }
             "connect_timeout" => {
-                return crate::config::pace::Draft::read(&mut common.pace, line, 0, report);
+                return pace::Draft::read(&mut common.pace, line, 0, report);
             }
             _ => return common.read(line, report),
         }
@@ -109,16 +129,27 @@ impl Draft {
     pub(super) fn can_work(&self, block: Block<'_>, server: IpAddr, report: &mut Report) -> bool {
         let address = self.address.unwrap_or(server);
         let link_local = matches!(address, IpAddr::V6(address) if address.is_unicast_link_local());
-        let has_interface = self.source.as_ref().is_some_and(|source| source.bind_if.is_some());
+        let has_interface = self
+            .source
+            .as_ref()
+            .is_some_and(|source| source.bind_if.is_some());
         if link_local && !has_interface {
-            report.add(block.line_of("connect_ip").at(), LvsReason::LinkLocal { address }.into());
+            report.add(
+                block.line_of("connect_ip").at(),
+                LvsReason::LinkLocal { address }.into(),
+            );
             return false;
         }
         true
     }
 
     /// Fills in the real server's address and port.
-    pub(super) fn resolve(self, block: Block<'_>, heritage: &Heritage<'_, '_>, report: &mut Report) -> Connection {
+    pub(super) fn resolve(
+        self,
+        block: Block<'_>,
+        heritage: &Heritage<'_, '_>,
+        report: &mut Report,
+    ) -> Connection {
         let connection = self.resolve_without_port(heritage);
         if connection.port == 0 {
             report.add(block.head.at(), LvsReason::NoCheckPort.into());
@@ -143,7 +174,7 @@ impl Draft {
 /// An address that must be of the family of another.
 fn address(line: Line<'_>, other: Option<IpAddr>, report: &mut Report) -> Option<IpAddr> {
     let word = line.setting(report)?;
-    let address = word.address(report)?;
+    let address = endpoint::address(word, report)?;
     if let Some(other) = other.filter(|other| other.is_ipv4() != address.is_ipv4()) {
         report.add(word.at(), LvsReason::FamilyOfConnection { address, other }.into());
         return None;

@@ -58,7 +58,9 @@ pub(super) fn parse(
     for line in block.lines() {
         match line.keyword() {
             "type" => {
-                let kind = line.setting(report).and_then(|word| word.one_of_in_any_case("type", &TYPES, report));
+                let kind = line
+                    .setting(report)
+                    .and_then(|word| word.one_of_in_any_case("type", &TYPES, report));
                 set(&mut draft.kind, kind);
             }
             "name" => report.keep_first(line, &mut draft.name, name),
@@ -98,9 +100,12 @@ fn name(line: Line<'_>, report: &mut Report) -> Option<Box<str>> {
     let text = word.text();
     let name = text.strip_suffix('.').unwrap_or(text);
     let fits = name.len() <= 253 && name.split('.').all(|label| (1..=63).contains(&label.len()));
-    if text == "." || fits {
+    if name.is_empty() || fits {
         return Some(name.into());
     }
-    report.add(word.at(), LvsReason::NotADomainName { got: text.to_owned() }.into());
+    report.add(
+        word.at(),
+        LvsReason::NotADomainName { got: text.to_owned() }.into(),
+    );
     None
 }

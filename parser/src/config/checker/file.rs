@@ -40,7 +40,10 @@ pub(super) fn parse<'t>(block: Block<'t>, report: &mut Report) -> Option<Draft<'
         }
     }
     let track_file = report.require(block, "track_file", track_file)?;
-    Some(Draft { track_file, weight: file_weight })
+    Some(Draft {
+        track_file,
+        weight: file_weight,
+    })
 }
 
 impl Draft<'_> {
@@ -54,7 +57,11 @@ impl Draft<'_> {
         let files = surroundings.track_files;
         let file = follow(self.track_file, "track_file", files, block.head.order(), report)?;
         let (weight, reverse) = self.weight.unwrap_or((file.weight.into(), file.reverse));
-        Some(File { track_file: self.track_file.text().into(), weight, reverse })
+        Some(File {
+            track_file: self.track_file.text().into(),
+            weight,
+            reverse,
+        })
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::net::IpAddr;
 
-use super::{Common, Connection, Heritage, Pool, Url, all, connection, set, url};
+use super::{Common, Connection, Heritage, Pool, Url, all, connection, push, set, url};
+use crate::config::pace;
 use crate::report::{LvsReason, Report};
-use crate::tree::{Block, Line};
+use crate::tree::{Block, Line, Word};
 
 /// `HTTP_GET` or `SSL_GET`: one url in each `delay_loop`, all of them before the real server is up.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,8 +41,15 @@ pub enum HttpProtocol {
     Http11,
 }
 
-const OWN: [&str; 7] =
-    ["nb_get_retry", "virtualhost", "http_protocol", "enable_sni", "sni_name", "fast_recovery", "url"];
+const OWN: [&str; 7] = [
+    "nb_get_retry",
+    "virtualhost",
+    "http_protocol",
+    "enable_sni",
+    "sni_name",
+    "fast_recovery",
+    "url",
+];
 
 /// The keywords of `HTTP_GET`.
 pub(in crate::config) const HTTP: [&str; 20] = all(&[&OWN, &connection::KEYWORDS]);
@@ -97,26 +105,34 @@ pub(super) fn parse<'t>(
 impl<'t> Draft<'t> {
     fn read(&mut self, line: Line<'t>, common: &mut Common, report: &mut Report) -> bool {
         match line.keyword() {
-            "url" => self.urls.extend(url::parse(line.block(), self.is_tls, report)),
+            "url" => {
+                if let Some(url) = url::parse(line.block(), self.is_tls, report) {
+                    push(&mut self.urls, url);
+                }
+            }
             "virtualhost" => {
-                report.keep_last(line, &mut self.virtualhost, |line, report| Some(line.value(report)?.text()));
+                report.keep_last(line, &mut self.virtualhost, |line, report| {
+                    line.value(report).map(Word::text)
+                });
             }
             "http_protocol" => {
-                let protocol = line.value(report).and_then(|word| word.one_of("http_protocol", &PROTOCOLS, report));
+                let protocol = line
+                    .value(report)
+                    .and_then(|word| word.one_of("http_protocol", &PROTOCOLS, report));
                 set(&mut self.protocol, protocol);
             }
             "enable_sni" => set(&mut self.enable_sni, line.boolean(report)),
             "sni_name" => {
                 line.no_block(report);
                 self.enable_sni = Some(true);
-                set(&mut self.sni_name, line.words().next().map(crate::tree::Word::text));
+                set(&mut self.sni_name, line.words().next().map(Word::text));
             }
             "fast_recovery" => set(&mut self.fast_recovery, line.boolean(report)),
             "tls_compliant" if self.is_tls => set(&mut self.tls_compliant, line.boolean(report)),
             "nb_get_retry" => {
                 report.deprecated(line, "retry");
                 let retry = line.number(0..=u32::MAX, report);
-                crate::config::pace::Draft::set_retry(&mut common.pace, retry);
+                pace::Draft::set_retry(&mut common.pace, retry);
             }
             _ => return false,
         }
@@ -146,7 +162,11 @@ impl<'t> Draft<'t> {
             tls: self.is_tls.then_some(Tls { sni }),
             protocol: self.protocol.unwrap_or_default(),
             fast_recovery: self.fast_recovery.unwrap_or(false),
-            urls: self.urls.into_iter().map(|url| url.resolve(&defaults, pool)).collect(),
+            urls: self
+                .urls
+                .into_iter()
+                .map(|url| url.resolve(&defaults, pool))
+                .collect(),
         }
     }
 }

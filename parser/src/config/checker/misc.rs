@@ -58,7 +58,11 @@ pub(super) fn parse(block: Block<'_>, common: &mut Common, report: &mut Report) 
     script.run_as = user.or(script.run_as);
     // 0 stands for the default.
     let timeout = timeout.filter(|timeout: &Duration| !timeout.is_zero());
-    Some(Draft { script, timeout, dynamic })
+    Some(Draft {
+        script,
+        timeout,
+        dynamic,
+    })
 }
 
 impl Draft {

@@ -138,27 +138,39 @@ enum ProbeDraft<'t> {
 }
 
 /// Reads a checker block of a real server with this address. `false` if the keyword names no kind of checker.
-pub(super) fn parse<'t>(line: Line<'t>, server: IpAddr, checkers: &mut Vec<Draft<'t>>, report: &mut Report) -> bool {
+pub(super) fn parse<'t>(
+    line: Line<'t>,
+    server: IpAddr,
+    checkers: &mut Vec<Draft<'t>>,
+    report: &mut Report,
+) -> bool {
     let block = line.block();
     let mut common = Common::default();
     let probe = match line.keyword() {
         "TCP_CHECK" => connection::parse(block, server, &mut common, report).map(ProbeDraft::Tcp),
-        "HTTP_GET" | "SSL_GET" => http::parse(block, server, &mut common, report)
-            .map(|draft| ProbeDraft::Http(Box::new(draft))),
-        "SMTP_CHECK" => smtp::parse(block, server, &mut common, report)
-            .map(|draft| ProbeDraft::Smtp(Box::new(draft))),
-        "DNS_CHECK" => dns::parse(block, server, &mut common, report)
-            .map(|draft| ProbeDraft::Dns(Box::new(draft))),
-        "UDP_CHECK" => udp::parse(block, server, &mut common, report)
-            .map(|draft| ProbeDraft::Udp(Box::new(draft))),
+        "HTTP_GET" | "SSL_GET" => {
+            http::parse(block, server, &mut common, report).map(|draft| ProbeDraft::Http(Box::new(draft)))
+        }
+        "SMTP_CHECK" => {
+            smtp::parse(block, server, &mut common, report).map(|draft| ProbeDraft::Smtp(Box::new(draft)))
+        }
+        "DNS_CHECK" => {
+            dns::parse(block, server, &mut common, report).map(|draft| ProbeDraft::Dns(Box::new(draft)))
+        }
+        "UDP_CHECK" => {
+            udp::parse(block, server, &mut common, report).map(|draft| ProbeDraft::Udp(Box::new(draft)))
+        }
         "PING_CHECK" => connection::parse(block, server, &mut common, report).map(ProbeDraft::Ping),
-        "MISC_CHECK" => misc::parse(block, &mut common, report)
-            .map(|draft| ProbeDraft::Misc(Box::new(draft))),
+        "MISC_CHECK" => {
+            misc::parse(block, &mut common, report).map(|draft| ProbeDraft::Misc(Box::new(draft)))
+        }
         "FILE_CHECK" => file::parse(block, report).map(ProbeDraft::File),
         "BFD_CHECK" => bfd::parse(block, &mut common, report).map(ProbeDraft::Bfd),
         _ => return false,
     };
-    checkers.extend(probe.map(|probe| Draft { block, common, probe }));
+    if let Some(probe) = probe {
+        push(checkers, Draft { block, common, probe });
+    }
     true
 }
 
@@ -171,8 +183,14 @@ struct Common {
 }
 
 /// The settings of every checker but `FILE_CHECK` and `BFD_CHECK`.
-const COMMON: [&str; 6] =
-    ["retry", "delay_before_retry", "warmup", "delay_loop", "alpha", "log_all_failures"];
+const COMMON: [&str; 6] = [
+    "retry",
+    "delay_before_retry",
+    "warmup",
+    "delay_loop",
+    "alpha",
+    "log_all_failures",
+];
 
 impl Common {
     /// Reads one of the settings that every checker has. `false` if the keyword is none of them.
@@ -193,6 +211,14 @@ pub(super) fn set<T>(setting: &mut Option<T>, value: Option<T>) {
     if value.is_some() {
         *setting = value;
     }
+}
+
+/// Adds to a list that mostly has one member, so that no room for four is kept.
+fn push<T>(list: &mut Vec<T>, member: T) {
+    if list.is_empty() {
+        list.reserve_exact(1);
+    }
+    list.push(member);
 }
 
 /// What checkers inherit from their real server, their virtual server and the whole configuration.
@@ -239,9 +265,21 @@ fn follow<'t>(
     let found = known.get(name.text());
     let name_text = name.text().to_owned();
     match found {
-        None => report.add(name.at(), Reason::UnknownName { kind, name: name_text }),
+        None => report.add(
+            name.at(),
+            Reason::UnknownName {
+                kind,
+                name: name_text,
+            },
+        ),
         Some(found) if found.defined.order() > order => {
-            report.add(name.at(), Reason::DefinedLater { kind, name: name_text });
+            report.add(
+                name.at(),
+                Reason::DefinedLater {
+                    kind,
+                    name: name_text,
+                },
+            );
         }
         Some(_) => {}
     }
@@ -293,11 +331,20 @@ impl<'t> Draft<'t> {
         let probe = match probe {
             ProbeDraft::Tcp(draft) => Some(Probe::Tcp(draft.resolve(block, heritage, report))),
             ProbeDraft::Ping(draft) => Some(Probe::Ping(draft.resolve_without_port(heritage))),
-            ProbeDraft::Http(draft) => Some(Probe::Http(Box::new(draft.resolve(block, heritage, pool, report)))),
+            ProbeDraft::Http(draft) => Some(Probe::Http(Box::new(
+                draft.resolve(block, heritage, pool, report),
+            ))),
             ProbeDraft::Smtp(draft) => {
                 for (block, common, smtp) in draft.resolve(block, &common, heritage, pool, report) {
                     let probe = Probe::Smtp(Box::new(smtp));
-                    checkers.push(finish(block, &common, probe, (retry, delay_before_retry), heritage, pool));
+                    checkers.push(finish(
+                        block,
+                        &common,
+                        probe,
+                        (retry, delay_before_retry),
+                        heritage,
+                        pool,
+                    ));
                 }
                 None
             }
@@ -312,7 +359,14 @@ impl<'t> Draft<'t> {
                 .map(|bfd| Probe::Bfd(Box::new(bfd))),
         };
         if let Some(probe) = probe {
-            checkers.push(finish(block, &common, probe, (retry, delay_before_retry), heritage, pool));
+            checkers.push(finish(
+                block,
+                &common,
+                probe,
+                (retry, delay_before_retry),
+                heritage,
+                pool,
+            ));
         }
     }
 }
@@ -333,7 +387,9 @@ fn finish(
         probe,
         timing: pool.timings.get(timing),
         alpha: common.alpha.unwrap_or(heritage.alpha),
-        log_all_failures: common.log_all_failures.unwrap_or(heritage.surroundings.log_all_failures),
+        log_all_failures: common
+            .log_all_failures
+            .unwrap_or(heritage.surroundings.log_all_failures),
         place: block.head.place(),
     }
 }

@@ -33,7 +33,10 @@ pub struct Pattern {
 
 /// Options of PCRE2, by their names there in small letters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[expect(missing_docs, reason = "each is the PCRE2 option of its name; see pcre2api(3)")]
+#[expect(
+    missing_docs,
+    reason = "each is the PCRE2 option of its name; see pcre2api(3)"
+)]
 pub enum RegexOption {
     AllowEmptyClass,
     AltBsux,
@@ -155,7 +158,10 @@ impl Draft {
         self.options.dedup();
         let fits = self.offsets_go_upwards();
         Some(Regex {
-            pattern: pool.patterns.get(Pattern { text: self.text?.into(), options: self.options.into() }),
+            pattern: pool.patterns.get(Pattern {
+                text: self.text?.into(),
+                options: self.options.into(),
+            }),
             no_match: self.no_match,
             min_offset: self.min_offset.filter(|_| fits).unwrap_or(0),
             max_offset: self.max_offset.filter(|_| fits),
@@ -178,7 +184,8 @@ impl Draft {
     }
 
     fn offsets_go_upwards(&self) -> bool {
-        self.max_offset.is_none_or(|max| self.min_offset.unwrap_or(0) < max)
+        self.max_offset
+            .is_none_or(|max| self.min_offset.unwrap_or(0) < max)
     }
 }
 
@@ -198,7 +205,10 @@ fn text(line: Line<'_>, report: &mut Report) -> Option<String> {
 
 fn number(line: Line<'_>, position: usize, report: &mut Report) -> Option<u32> {
     line.no_block(report);
-    let number = line.words().nth(position).and_then(|word| word.text().parse().ok());
+    let number = line
+        .words()
+        .nth(position)
+        .and_then(|word| word.text().parse().ok());
     if number.is_none() {
         blame_numbers(line, report);
     }
@@ -242,7 +252,11 @@ fn syntax(text: &str) -> Result<(), RegexError> {
             _ => (after, false),
         };
     }
-    if open == 0 { Ok(()) } else { Err(RegexError::Parenthesis) }
+    if open == 0 {
+        Ok(())
+    } else {
+        Err(RegexError::Parenthesis)
+    }
 }
 
 /// What follows a backslash and what belongs to it.

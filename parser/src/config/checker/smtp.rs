@@ -3,10 +3,10 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::{Common, Connection, Heritage, Pool, all, connection};
+use super::{Common, Connection, Heritage, Pool, all, connection, set};
 use crate::config::pace;
 use crate::report::{LvsReason, Report};
-use crate::tree::Block;
+use crate::tree::{Block, Word};
 
 /// `SMTP_CHECK`, or one `host` of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,17 +35,21 @@ pub(super) fn parse<'t>(
     common: &mut Common,
     report: &mut Report,
 ) -> Option<Draft<'t>> {
-    let mut draft = Draft { connection: connection::Draft::default(), helo_name: None, hosts: Vec::new() };
+    let mut draft = Draft {
+        connection: connection::Draft::default(),
+        helo_name: None,
+        hosts: Vec::new(),
+    };
     for line in block.lines() {
         match line.keyword() {
-            "helo_name" => {
-                report.keep_last(line, &mut draft.helo_name, |line, report| Some(line.value(report)?.text()));
-            }
+            "helo_name" => set(&mut draft.helo_name, line.value(report).map(Word::text)),
             "host" => {
                 report.add(line.keyword_word().at(), LvsReason::SmtpHost.into());
                 let mut own = Common::default();
                 let connection = connection::parse(line.block(), server, &mut own, report);
-                draft.hosts.extend(connection.map(|connection| (line.block(), connection, own)));
+                draft
+                    .hosts
+                    .extend(connection.map(|connection| (line.block(), connection, own)));
             }
             _ if draft.connection.read(line, server, common, report) => {}
             _ => report.unknown_keyword(line, &KEYWORDS),
@@ -64,15 +68,27 @@ impl<'t> Draft<'t> {
         pool: &mut Pool,
         report: &mut Report,
     ) -> Vec<(Block<'t>, Common, Smtp)> {
-        let helo_name = pool.texts.get(self.helo_name.unwrap_or("smtpchecker.keepalived.org"));
+        let helo_name = pool
+            .texts
+            .get(self.helo_name.unwrap_or("smtpchecker.keepalived.org"));
         let own = self.connection.is_written() || self.hosts.is_empty();
         let own = own.then(|| (block, self.connection, common.clone()));
-        let hosts = self.hosts.into_iter().map(|(block, connection, host)| (block, connection, common.with(host)));
+        let hosts = self
+            .hosts
+            .into_iter()
+            .map(|(block, connection, host)| (block, connection, common.with(host)));
         own.into_iter()
             .chain(hosts)
             .map(|(block, connection, common)| {
                 let connection = connection.resolve(block, heritage, report);
-                (block, common, Smtp { connection, helo_name: Arc::clone(&helo_name) })
+                (
+                    block,
+                    common,
+                    Smtp {
+                        connection,
+                        helo_name: Arc::clone(&helo_name),
+                    },
+                )
             })
             .collect()
     }

@@ -91,7 +91,10 @@ pub(super) fn parse(
     }
     let (min, max) = draft.lengths();
     if min > max {
-        report.add(block.line_of("min_reply_length").at(), LvsReason::ReplyLengths { min, max }.into());
+        report.add(
+            block.line_of("min_reply_length").at(),
+            LvsReason::ReplyLengths { min, max }.into(),
+        );
     }
     draft.connection.can_work(block, server, report).then_some(draft)
 }
@@ -104,11 +107,17 @@ impl Draft {
     /// Gives the defaults.
     pub(super) fn resolve(self, block: Block<'_>, heritage: &Heritage<'_, '_>, report: &mut Report) -> Udp {
         let (min_length, max_length) = self.lengths();
-        let payload = self.payload.map(|bytes| bytes.iter().map(|nibbles| nibbles.value).collect());
+        let payload = self
+            .payload
+            .map(|bytes| bytes.iter().map(|nibbles| nibbles.value).collect());
         Udp {
             connection: self.connection.resolve(block, heritage, report),
             payload,
-            reply: self.require_reply.then_some(UdpReply { pattern: self.pattern, min_length, max_length }),
+            reply: self.require_reply.then_some(UdpReply {
+                pattern: self.pattern,
+                min_length,
+                max_length,
+            }),
         }
     }
 }
@@ -140,7 +149,10 @@ fn hex(line: Line<'_>, wildcards: bool, report: &mut Report) -> Option<Box<[Nibb
 
 /// One digit, or `X` for any.
 fn nibble(digit: u8, wildcards: bool) -> Option<Nibbles> {
-    match char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok()) {
+    match char::from(digit)
+        .to_digit(16)
+        .and_then(|value| u8::try_from(value).ok())
+    {
         Some(value) => Some(Nibbles { mask: 0xf, value }),
         None if wildcards && digit.eq_ignore_ascii_case(&b'x') => Some(Nibbles { mask: 0, value: 0 }),
         None => None,

@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use super::{Pool, Regex, all, regex, set};
+use super::{Pool, Regex, all, push, regex, set};
 use crate::report::{LvsReason, Report};
 use crate::tree::{Block, Line, Word};
 
@@ -56,7 +56,9 @@ pub(super) fn parse<'t>(block: Block<'t>, is_tls: bool, report: &mut Report) -> 
             "digest" => report.keep_first(line, &mut draft.digest, digest),
             "status_code" => status(line, &mut draft.status, report),
             "virtualhost" => {
-                report.keep_last(line, &mut draft.virtualhost, |line, report| Some(line.value(report)?.text()));
+                report.keep_last(line, &mut draft.virtualhost, |line, report| {
+                    line.value(report).map(Word::text)
+                });
             }
             "tls_compliant" if is_tls => set(&mut draft.tls_compliant, line.boolean(report)),
             _ if regex::Draft::read(&mut draft.regex, line, report) => {}
@@ -91,9 +93,16 @@ pub(super) struct Sni<'a> {
 impl Draft<'_> {
     /// Fills in the defaults.
     pub(super) fn resolve(self, defaults: &Defaults<'_>, pool: &mut Pool) -> Url {
-        let server_name = defaults.sni.as_ref().and_then(|sni| sni.name.or(self.virtualhost).or(sni.host));
+        let server_name = defaults
+            .sni
+            .as_ref()
+            .and_then(|sni| sni.name.or(self.virtualhost).or(sni.host));
         let host = self.virtualhost.or(defaults.host);
-        let status = if self.status.is_empty() { vec![200..=299] } else { self.status };
+        let status: &[_] = if self.status.is_empty() {
+            &[200..=299]
+        } else {
+            &self.status
+        };
         Url {
             path: self.path.unwrap_or_default().into(),
             host: host.map(|host| pool.texts.get(host)),
@@ -123,12 +132,11 @@ fn digest(line: Line<'_>, report: &mut Report) -> Option<[u8; 16]> {
 fn status(line: Line<'_>, status: &mut Vec<RangeInclusive<u16>>, report: &mut Report) {
     line.no_block(report);
     for word in line.words() {
-        match range(word) {
-            Some(range) => status.push(range),
-            None => {
-                let got = word.text().to_owned();
-                report.add(word.at(), LvsReason::NotAStatus { got }.into());
-            }
+        if let Some(range) = range(word) {
+            push(status, range);
+        } else {
+            let got = word.text().to_owned();
+            report.add(word.at(), LvsReason::NotAStatus { got }.into());
         }
     }
 }
@@ -138,7 +146,9 @@ fn range(word: Word<'_>) -> Option<RangeInclusive<u16>> {
     let (first, last) = text.split_once('-').unwrap_or((text, text));
     let code = |text: &str| {
         let plain = text.bytes().all(|byte| byte.is_ascii_digit());
-        text.parse().ok().filter(|code| plain && (100..=599).contains(code))
+        text.parse()
+            .ok()
+            .filter(|code| plain && (100..=599).contains(code))
     };
     let (first, last) = (code(first)?, code(last)?);
     (first <= last).then_some(first..=last)

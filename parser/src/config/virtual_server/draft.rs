@@ -11,7 +11,7 @@ use crate::config::checker::set;
 use crate::config::endpoint;
 use crate::config::forwarding::{self, Forwarding};
 use crate::config::pace;
-use crate::config::real_server::{self, WEIGHT_MAX, only_word, text};
+use crate::config::real_server::{self, WEIGHT_MAX, snmp_name, text};
 use crate::config::script::Script;
 use crate::config::virtual_server_group::FAMILIES;
 use crate::report::{LvsReason, Reason, Report};
@@ -112,7 +112,9 @@ impl<'t> Head<'t> {
             "fwmark" => {
                 let word = second()?;
                 let before = report.mistakes.len();
-                let mark = word.number(0..=u32::MAX, report).filter(|_| report.mistakes.len() == before)?;
+                let mark = word
+                    .number(0..=u32::MAX, report)
+                    .filter(|_| report.mistakes.len() == before)?;
                 let mark = NonZeroU32::new(mark);
                 if mark.is_none() {
                     let got = word.text().to_owned();
@@ -176,17 +178,23 @@ impl<'t> Draft<'t> {
                 set(&mut self.persistence_timeout, persistence::timeout(line, report));
             }
             "persistence_granularity" => {
-                set(&mut self.granularity, persistence::granularity(line, self.family, report));
+                set(
+                    &mut self.granularity,
+                    persistence::granularity(line, self.family, report),
+                );
                 self.family = self.family.or(self.granularity.map(Granularity::family));
             }
             "protocol" => {
                 let word = line.setting(report);
-                set(&mut self.protocol, word.and_then(|word| word.one_of_in_any_case("protocol", &PROTOCOLS, report)));
+                set(
+                    &mut self.protocol,
+                    word.and_then(|word| word.one_of_in_any_case("protocol", &PROTOCOLS, report)),
+                );
             }
             "ha_suspend" => self.ha_suspend = line.flag(report),
             "smtp_alert" => set(&mut self.smtp_alert, line.boolean(report)),
             "virtualhost" => report.keep_last(line, &mut self.virtualhost, text),
-            "snmp_name" => report.keep_last(line, &mut self.snmp_name, only_word),
+            "snmp_name" => report.keep_last(line, &mut self.snmp_name, snmp_name),
             _ => return false,
         }
         true
@@ -227,7 +235,10 @@ impl<'t> Draft<'t> {
     /// Reads a real server. Without a tunnel it must be of the virtual server's family, or settles it.
     fn read_real_server(&mut self, line: Line<'t>, report: &mut Report) -> bool {
         if let Some(server) = real_server::parse(line.block(), report) {
-            let tunnel = server.forwarding.or(self.forwarding).is_some_and(Forwarding::is_tunnel);
+            let tunnel = server
+                .forwarding
+                .or(self.forwarding)
+                .is_some_and(Forwarding::is_tunnel);
             if tunnel || self.is_of_family(server.address, line, report) {
                 self.real_servers.push(server);
             }
@@ -237,7 +248,10 @@ impl<'t> Draft<'t> {
 
     fn drop_sorry_server_of_other_family(&mut self, report: &mut Report) {
         let Some(server) = self.sorry_server else { return };
-        let tunnel = server.forwarding.or(self.forwarding).is_some_and(Forwarding::is_tunnel);
+        let tunnel = server
+            .forwarding
+            .or(self.forwarding)
+            .is_some_and(Forwarding::is_tunnel);
         if !tunnel && !self.is_of_family(server.address, self.block.line_of("sorry_server"), report) {
             self.sorry_server = None;
         }
@@ -254,7 +268,9 @@ impl<'t> Draft<'t> {
 
     fn read_ip_family(&mut self, line: Line<'_>, report: &mut Report) {
         let Some(word) = line.setting(report) else { return };
-        let Some(wanted) = word.one_of("ip_family", FAMILIES, report) else { return };
+        let Some(wanted) = word.one_of("ip_family", FAMILIES, report) else {
+            return;
+        };
         let family = *self.family.get_or_insert(wanted);
         if family != wanted {
             report.add(word.at(), LvsReason::FamilyConflict { family }.into());
@@ -264,18 +280,29 @@ impl<'t> Draft<'t> {
     fn sorry_server_before(&mut self, line: Line<'_>, report: &mut Report) -> Option<&mut SorryServerDraft> {
         if self.sorry_server.is_none() {
             let keyword = line.keyword().to_owned();
-            report.add(line.keyword_word().at(), LvsReason::NoSorryServerYet { keyword }.into());
+            report.add(
+                line.keyword_word().at(),
+                LvsReason::NoSorryServerYet { keyword }.into(),
+            );
         }
         self.sorry_server.as_mut()
     }
 }
 
-const PROTOCOLS: [(&str, Protocol); 3] =
-    [("TCP", Protocol::Tcp), ("UDP", Protocol::Udp), ("SCTP", Protocol::Sctp)];
+const PROTOCOLS: [(&str, Protocol); 3] = [
+    ("TCP", Protocol::Tcp),
+    ("UDP", Protocol::Udp),
+    ("SCTP", Protocol::Sctp),
+];
 
 fn sorry_server(line: Line<'_>, report: &mut Report) -> Option<SorryServerDraft> {
     let (address, port) = endpoint::read(line.words(), report)?;
-    Some(SorryServerDraft { address, port, forwarding: None, inhibit: false })
+    Some(SorryServerDraft {
+        address,
+        port,
+        forwarding: None,
+        inhibit: false,
+    })
 }
 
 /// The name of a persistence engine, cut to what the kernel keeps.

@@ -45,7 +45,7 @@ impl Granularity {
 }
 
 /// The timeout where none is written.
-pub(super) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(360);
+pub(super) const DEFAULT_TIMEOUT: Duration = Duration::from_mins(6);
 
 /// `persistence_timeout [<SECONDS>]`.
 pub(super) fn timeout(line: Line<'_>, report: &mut Report) -> Option<Duration> {
@@ -53,12 +53,17 @@ pub(super) fn timeout(line: Line<'_>, report: &mut Report) -> Option<Duration> {
     let Some(word) = line.words().next() else {
         return Some(DEFAULT_TIMEOUT);
     };
-    word.number(1..=2_678_400_u32, report).map(|seconds| Duration::from_secs(seconds.into()))
+    word.number(1..=2_678_400_u32, report)
+        .map(|seconds| Duration::from_secs(seconds.into()))
 }
 
 /// `persistence_granularity <NETMASK | PREFIX_LENGTH>`. Which of them it is follows from the family, or if that is open,
 /// from the form.
-pub(super) fn granularity(line: Line<'_>, family: Option<Family>, report: &mut Report) -> Option<Granularity> {
+pub(super) fn granularity(
+    line: Line<'_>,
+    family: Option<Family>,
+    report: &mut Report,
+) -> Option<Granularity> {
     let word = line.setting(report)?;
     let got = word.text();
     if family.map_or(!got.contains('.'), |family| family == Family::Ipv6) {
@@ -77,7 +82,11 @@ pub(super) fn granularity(line: Line<'_>, family: Option<Family>, report: &mut R
     report.add(
         word.at(),
         match netmask {
-            Some(netmask) => LvsReason::NetmaskExpected { got: got.to_owned(), netmask }.into(),
+            Some(netmask) => LvsReason::NetmaskExpected {
+                got: got.to_owned(),
+                netmask,
+            }
+            .into(),
             None => Reason::NotAnAddress { got: got.to_owned() },
         },
     );

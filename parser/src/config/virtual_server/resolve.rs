@@ -25,7 +25,10 @@ pub(in crate::config) fn resolve<'t>(
 ) -> Vec<VirtualServer> {
     let groups = groups.iter().map(|group| (group.name.as_str(), group)).collect();
     let mut pool = Pool::default();
-    drafts.into_iter().filter_map(|draft| draft.resolve(&groups, surroundings, &mut pool, report)).collect()
+    drafts
+        .into_iter()
+        .filter_map(|draft| draft.resolve(&groups, surroundings, &mut pool, report))
+        .collect()
 }
 
 /// The groups by name.
@@ -103,14 +106,19 @@ impl<'t> Draft<'t> {
             let mut addresses = self.real_servers.iter().map(|server| server.address).chain(sorry);
             addresses.all(|address| address.is_ipv6())
         };
-        self.family.unwrap_or_else(|| if tunnelled() { Family::Ipv6 } else { Family::Ipv4 })
+        self.family
+            .unwrap_or_else(|| if tunnelled() { Family::Ipv6 } else { Family::Ipv4 })
     }
 
     fn service(&self, groups: &Groups<'_>, family: Family, report: &mut Report) -> Option<Service> {
         match self.head {
             Head::Address(address, port) => {
                 let protocol = self.protocol_or_udp(report);
-                Some(Service::Address { address, port, protocol })
+                Some(Service::Address {
+                    address,
+                    port,
+                    protocol,
+                })
             }
             Head::Fwmark(mark) => {
                 self.refuse_protocol(report);
@@ -148,7 +156,10 @@ impl<'t> Draft<'t> {
         // Without a server that settles the family, all are tunnelled, and any family will do.
         if self.family.is_some() && group.entries.iter().any(is_other) {
             let group = name.to_owned();
-            report.add(self.block.head.at(), LvsReason::FamilyOfGroup { group, family }.into());
+            report.add(
+                self.block.head.at(),
+                LvsReason::FamilyOfGroup { group, family }.into(),
+            );
             return None;
         }
         Some(Arc::clone(group))
@@ -186,7 +197,10 @@ impl<'t> Draft<'t> {
             Service::Fwmark(_) => false,
         };
         if self.ha_suspend && !has_address {
-            report.add(self.line_of("ha_suspend").at(), LvsReason::HaSuspendOfFwmark.into());
+            report.add(
+                self.line_of("ha_suspend").at(),
+                LvsReason::HaSuspendOfFwmark.into(),
+            );
             self.ha_suspend = false;
         }
     }
@@ -195,12 +209,15 @@ impl<'t> Draft<'t> {
     fn persistence(&self, service: &Service, family: Family, report: &mut Report) -> Option<Persistence> {
         let every_port = match service {
             Service::Address { port, .. } => *port == 0,
-            Service::Group { group, .. } => {
-                group.entries.iter().any(|entry| matches!(entry, GroupEntry::Addresses { port: 0, .. }))
-            }
+            Service::Group { group, .. } => group
+                .entries
+                .iter()
+                .any(|entry| matches!(entry, GroupEntry::Addresses { port: 0, .. })),
             Service::Fwmark(_) => false,
         };
-        let wanted = self.persistence_timeout.or(self.granularity.map(|_| DEFAULT_TIMEOUT));
+        let wanted = self
+            .persistence_timeout
+            .or(self.granularity.map(|_| DEFAULT_TIMEOUT));
         if every_port && wanted.is_none() {
             report.add(self.block.head.at(), LvsReason::PortNeedsPersistence.into());
         }
@@ -218,7 +235,12 @@ impl<'t> Draft<'t> {
         let draft = self.sorry_server?;
         let forwarding = draft.forwarding.unwrap_or(forwarding);
         let target = service.target(draft.port, forwarding, self.line_of("sorry_server"), report);
-        Some(SorryServer { address: draft.address, port: target.port, forwarding, inhibit: draft.inhibit })
+        Some(SorryServer {
+            address: draft.address,
+            port: target.port,
+            forwarding,
+            inhibit: draft.inhibit,
+        })
     }
 
     /// Quorum and hysteresis that can be reached.
@@ -228,14 +250,20 @@ impl<'t> Draft<'t> {
         let most = u32::try_from(total).unwrap_or(u32::MAX).max(1);
         let mut quorum = self.quorum.unwrap_or(1);
         if u64::from(quorum) > total {
-            report.add(self.line_of("quorum").at(), LvsReason::QuorumTooHigh { quorum, most }.into());
+            report.add(
+                self.line_of("quorum").at(),
+                LvsReason::QuorumTooHigh { quorum, most }.into(),
+            );
             quorum = most;
         }
         let mut hysteresis = self.hysteresis.unwrap_or(0);
         if hysteresis >= quorum {
             let most = quorum - 1;
             let line = self.line_of("hysteresis");
-            report.add(line.at(), LvsReason::HysteresisTooHigh { hysteresis, most }.into());
+            report.add(
+                line.at(),
+                LvsReason::HysteresisTooHigh { hysteresis, most }.into(),
+            );
             hysteresis = most;
         }
         (quorum, hysteresis)
@@ -264,7 +292,11 @@ impl<'t> Draft<'t> {
 impl Service {
     /// Where a server of this service is, given the port that is written for it (0 for none).
     fn target(&self, written: u16, forwarding: Forwarding, line: Line<'_>, report: &mut Report) -> Target {
-        let target = |port, check_port| Target { port, check_port, forwarding };
+        let target = |port, check_port| Target {
+            port,
+            check_port,
+            forwarding,
+        };
         let warn = |reason: LvsReason, report: &mut Report| report.add(line.at(), reason.into());
         let rewrites = forwarding == Forwarding::Nat;
         match self {
@@ -272,7 +304,13 @@ impl Service {
             Self::Address { .. } if rewrites => target(written, written),
             Self::Address { port, .. } => {
                 if written != *port {
-                    warn(LvsReason::PortMismatch { got: written, port: *port }, report);
+                    warn(
+                        LvsReason::PortMismatch {
+                            got: written,
+                            port: *port,
+                        },
+                        report,
+                    );
                 }
                 target(*port, written)
             }
@@ -315,7 +353,15 @@ fn real_servers_of<'t>(
         let (address, port) = (draft.address, target.port);
         if let Some(written) = known.get(&(address, port)) {
             let as_written = *written == draft.port;
-            report.add(line.at(), LvsReason::RealServerAgain { address, port, as_written }.into());
+            report.add(
+                line.at(),
+                LvsReason::RealServerAgain {
+                    address,
+                    port,
+                    as_written,
+                }
+                .into(),
+            );
         } else {
             known.insert((address, port), draft.port);
             servers.push(draft.resolve(&target, parent, pool, report));

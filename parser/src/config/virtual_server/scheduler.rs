@@ -58,7 +58,10 @@ impl Scheduler {
 
     /// The name that the kernel knows it by.
     pub fn name(self) -> &'static str {
-        Self::ALL.iter().find(|(_, scheduler)| *scheduler == self).map_or("", |(name, _)| name)
+        Self::ALL
+            .iter()
+            .find(|(_, scheduler)| *scheduler == self)
+            .map_or("", |(name, _)| name)
     }
 }
 
@@ -96,7 +99,10 @@ impl SchedulerFlags {
             (Some(owner), Some(scheduler)) if owner == scheduler => *flag = true,
             (_, Some(scheduler @ (Scheduler::Sh | Scheduler::Mh))) => {
                 let scheduler = scheduler.name();
-                let reason = LvsReason::FlagOfAnotherScheduler { flag: flag_name(), scheduler };
+                let reason = LvsReason::FlagOfAnotherScheduler {
+                    flag: flag_name(),
+                    scheduler,
+                };
                 report.add(line.keyword_word().at(), reason.into());
             }
             _ => {
