@@ -2,6 +2,7 @@
 //! many_servers -- [VIRTUAL_SERVERS] [REAL_SERVERS_OF_EACH]`. With `--print` it prints the configuration instead.
 
 use std::fmt::Write as _;
+use std::net::Ipv4Addr;
 use std::time::Instant;
 
 use parser::Options;
@@ -41,7 +42,7 @@ fn main() {
 fn configuration(virtual_servers: u32, real_servers: u32) -> String {
     let mut text = String::new();
     for index in 0..virtual_servers {
-        let [_, a, b, c] = index.to_be_bytes();
+        let address = Ipv4Addr::from_bits(0x0a00_0000 + index);
         let check = if index % 2 == 0 {
             "        TCP_CHECK {\n            connect_timeout 3\n            connect_port 80\n        }\n"
         } else {
@@ -49,14 +50,14 @@ fn configuration(virtual_servers: u32, real_servers: u32) -> String {
         };
         _ = writeln!(
             text,
-            "virtual_server 10.{a}.{b}.{c} 80 {{\n    delay_loop 5\n    lvs_sched rr"
+            "virtual_server {address} 80 {{\n    delay_loop 5\n    lvs_sched rr"
         );
         _ = writeln!(text, "    lvs_method NAT\n    protocol TCP\n");
         for server in 0..real_servers {
-            let [_, _, x, y] = server.to_be_bytes();
+            let address = Ipv4Addr::from_bits(0xc0a8_0000 + server);
             _ = writeln!(
                 text,
-                "    real_server 192.168.{x}.{y} 80 {{\n        weight 1\n{check}    }}"
+                "    real_server {address} 80 {{\n        weight 1\n{check}    }}"
             );
         }
         text += "}\n";

@@ -48,6 +48,8 @@ pub struct Config {
     pub daemon: Daemon,
     /// `global_defs`.
     pub global: GlobalDefs,
+    /// Every line of `static_ipaddress`: addresses that are there whatever VRRP does. Each has a `dev`.
+    pub static_ipaddress: Vec<VirtualAddress>,
     /// Every `vrrp_script`, in the order of the file.
     pub vrrp_scripts: Vec<VrrpScript>,
     /// Every `vrrp_instance`, in the order of the file.
@@ -60,11 +62,14 @@ pub struct Config {
     pub ssl: Option<Ssl>,
 }
 
+/// Stands for a block where there is none.
+pub(crate) const OUTSIDE: &str = "outside every block";
+
 /// Every block and its keywords.
 const BLOCKS: &[(&str, &[&str])] = &[
     // One line per block: what it knows.
-    ("outside every block", daemon::KEYWORDS),
-    ("outside every block", grammar::TOP_LEVEL),
+    (OUTSIDE, daemon::KEYWORDS),
+    (OUTSIDE, grammar::TOP_LEVEL),
     ("global_defs", global_defs::KEYWORDS),
     ("vrrp_instance", vrrp_instance::KEYWORDS),
     ("authentication", vrrp_instance::AUTHENTICATION_KEYWORDS),
@@ -94,6 +99,14 @@ pub(crate) fn home(keyword: &str) -> Option<&'static str> {
         .map(|(block, _)| *block)
 }
 
+/// The block that has exactly these keywords.
+pub(crate) fn block_with(keywords: &[&str]) -> Option<&'static str> {
+    BLOCKS
+        .iter()
+        .find(|(_, own)| *own == keywords)
+        .map(|(block, _)| *block)
+}
+
 /// Reads a tree into a configuration.
 pub(crate) fn read(tree: &Tree, report: &mut Report) -> Config {
     Drafts::read(tree, report).resolve(report)
@@ -105,6 +118,7 @@ struct Drafts<'t> {
     // One line per block: what was written.
     daemon: Daemon,
     global: global_defs::Draft,
+    static_ipaddress: Vec<VirtualAddress>,
     vrrp_scripts: Vec<vrrp_script::Draft<'t>>,
     vrrp_instances: Vec<vrrp_instance::Draft<'t>>,
     virtual_server_groups: Vec<virtual_server_group::Draft<'t>>,
@@ -123,6 +137,12 @@ impl<'t> Drafts<'t> {
             match line.keyword() {
                 // One line per block: who reads it.
                 "global_defs" => global_defs::parse(line.block(), &mut drafts.global, report),
+                "static_ipaddress" => {
+                    let lines = line.list(report);
+                    drafts
+                        .static_ipaddress
+                        .extend(lines.filter_map(|line| address::parse_static(line, report)));
+                }
                 "vrrp_script" => drafts
                     .vrrp_scripts
                     .extend(vrrp_script::parse(line.block(), report)),
@@ -141,7 +161,7 @@ impl<'t> Drafts<'t> {
                     drafts.unread.push(line);
                 }
                 _ if drafts.daemon.read(line, report) => {}
-                _ => report.unknown_keyword(line, &[daemon::KEYWORDS, grammar::TOP_LEVEL].concat()),
+                _ => report.unknown_keyword(line, grammar::TOP_LEVEL),
             }
         }
         drafts
@@ -149,6 +169,14 @@ impl<'t> Drafts<'t> {
 
     /// Of two instances with the same name the second is skipped unread.
     fn vrrp_instance(&mut self, line: Line<'t>, report: &mut Report) {
+        if line.words().len() != 1 {
+            return report.add(
+                line.at(),
+                Reason::NameNeeded {
+                    keyword: line.keyword().to_owned(),
+                },
+            );
+        }
         let name = line.words().next().map_or("", Word::text);
         if self.instance_names.insert(name) {
             self.vrrp_instances
@@ -185,6 +213,7 @@ impl<'t> Drafts<'t> {
         Config {
             // One line per block: what it became.
             daemon: self.daemon.resolve(),
+            static_ipaddress: address::resolve_static(self.static_ipaddress, &global.default_interface),
             vrrp_instances: without_clashes(instances, report),
             vrrp_scripts,
             virtual_servers: virtual_server::resolve(

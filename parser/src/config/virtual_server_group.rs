@@ -63,6 +63,10 @@ pub(super) struct Draft<'t> {
 /// Reads a `virtual_server_group` block. A group of nothing is reported and dropped.
 pub(super) fn parse<'t>(block: Block<'t>, report: &mut Report) -> Option<Draft<'t>> {
     let name = block.name(report)?;
+    if let Some(extra) = block.head.words().nth(1) {
+        let keyword = block.keyword().to_owned();
+        report.add(extra.at(), LvsReason::ExtraWord { keyword }.into());
+    }
     let mut entries = Vec::new();
     let mut zero_marks = false;
     for line in block.lines() {

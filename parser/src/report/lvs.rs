@@ -265,7 +265,7 @@ pub enum LvsReason {
         name: String,
     },
     /// More than the one word that the setting takes.
-    #[error("`{keyword}` takes one word; it is ignored")]
+    #[error("`{keyword}` takes one word")]
     ExtraWord {
         /// The keyword.
         keyword: String,

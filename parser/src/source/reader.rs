@@ -144,11 +144,7 @@ impl<H: Host> Reader<'_, H> {
         };
         let text: Arc<str> = text.into();
         let number = u32::try_from(self.sources.files.len()).unwrap_or(u32::MAX);
-        let file = SourceFile {
-            name: found.name.clone(),
-            text: text.clone(),
-            included_from: from,
-        };
+        let file = SourceFile::new(found.name.clone(), text.clone(), from);
         self.sources.files.push(file);
 
         let directory = found.path.parent().unwrap_or(Path::new("/"));

@@ -251,7 +251,11 @@ impl<'t> Draft<'t> {
             "use_vmac" => self.use_vmac.get_or_insert_default().read(line, report),
             "use_vmac_addr" => self.use_vmac_addr = line.flag(report),
             "vmac_xmit_base" => self.vmac_xmit_base = line.flag(report),
-            "use_ipvlan" => report.keep_first(line, &mut self.use_ipvlan, Ipvlan::read),
+            "use_ipvlan" => {
+                report.keep_first(line, &mut self.use_ipvlan, |line, report| {
+                    Some(Ipvlan::read(line, report))
+                });
+            }
             "kernel_rx_buf_size" => self.kernel_rx_buf_size = line.number(0..=u32::MAX, report),
             "linkbeat_use_polling" => {
                 report.deprecated(line, "linkbeat_interfaces");
