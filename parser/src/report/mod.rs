@@ -4,11 +4,13 @@
 //! what was expected and what helps. Nothing here prints.
 
 mod class;
+mod lvs;
 mod reason;
 mod render;
 pub(crate) mod suggest;
 
 pub use class::{Class, ExitStatus};
+pub use lvs::{LvsReason, RegexError, TunnelError};
 pub use reason::Reason;
 
 use crate::config;
@@ -142,6 +144,20 @@ impl Report {
             self.first_is_kept(line);
         } else {
             *setting = read(line, self);
+        }
+    }
+
+    /// Reads a setting of which keepalived keeps the last, but reports that there was another.
+    pub fn keep_last<'t, T>(
+        &mut self,
+        line: Line<'t>,
+        setting: &mut Option<T>,
+        read: impl FnOnce(Line<'t>, &mut Self) -> Option<T>,
+    ) {
+        let Some(value) = read(line, self) else { return };
+        if setting.replace(value).is_some() {
+            let keyword = line.keyword().to_owned();
+            self.add(line.at(), Reason::Replaced { keyword });
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::config::OUTSIDE;
-use crate::report::Class;
+use crate::report::{Class, LvsReason};
 use crate::source::{
     MAX_BYTES, MAX_EXPANDED_LINE, MAX_FILES, MAX_GENERATED_LINES, MAX_INCLUDE_DEPTH, MAX_NESTED_LINES,
     SequenceError,
@@ -498,6 +498,15 @@ pub enum Reason {
         /// Digits that count.
         digits: u32,
     },
+    /// A setting of which the last counts, written once more.
+    #[error("`{keyword}` is already specified; this one takes its place")]
+    Replaced {
+        /// The keyword.
+        keyword: String,
+    },
+    /// Something about virtual servers, real servers or their checkers.
+    #[error(transparent)]
+    Lvs(#[from] LvsReason),
 }
 
 impl Reason {
@@ -584,7 +593,9 @@ impl Reason {
             | Self::VridClash { .. }
             | Self::Missing { .. }
             | Self::NotABoolean { .. }
-            | Self::NotAnAddress { .. } => Class::General,
+            | Self::NotAnAddress { .. }
+            | Self::Replaced { .. } => Class::General,
+            Self::Lvs(reason) => reason.class(),
         }
     }
 
@@ -645,6 +656,7 @@ impl Reason {
             } => "it stands outside every block: is a `}` missing above it?".to_owned(),
             Self::UnknownKeyword { home: Some(home), .. } => format!("it belongs into `{home}`"),
             Self::UnknownKeyword { has_block: true, .. } => "it is skipped with its block".to_owned(),
+            Self::Lvs(reason) => return reason.help(),
             Self::MissingParameter { .. } => "keepalived would end here with status 2".to_owned(),
             Self::Deprecated { instead, .. } => format!("use `{instead}`"),
             Self::Nul | Self::NotUtf8 => "save the file as UTF-8 text".to_owned(),
