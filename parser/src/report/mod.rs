@@ -5,10 +5,12 @@
 
 mod class;
 mod reason;
+mod routing;
 pub(crate) mod suggest;
 
 pub use class::{Class, ExitStatus};
 pub use reason::Reason;
+pub use routing::RoutingReason;
 
 use crate::place::{At, Place};
 use crate::tree::{Block, Line};
@@ -81,6 +83,19 @@ impl Report {
             );
         }
         value
+    }
+
+    /// How many mistakes there are so far, for [`Report::is_spoilt_since`].
+    pub fn mark(&self) -> usize {
+        self.mistakes.len()
+    }
+
+    /// Whether a mistake since the mark is worse than a warning: what was read since then is not to be used.
+    pub fn is_spoilt_since(&self, mark: usize) -> bool {
+        self.mistakes
+            .iter()
+            .skip(mark)
+            .any(|mistake| mistake.reason.spoils())
     }
 
     /// The exit status of a config test with these mistakes.

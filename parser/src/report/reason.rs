@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::report::Class;
+use crate::report::{Class, RoutingReason};
 use crate::source::{
     MAX_BYTES, MAX_EXPANDED_LINE, MAX_FILES, MAX_GENERATED_LINES, MAX_INCLUDE_DEPTH, MAX_NESTED_LINES,
     SequenceError,
@@ -241,6 +241,47 @@ pub enum Reason {
         /// Digits that count.
         digits: u32,
     },
+    /// Something about a route, a rule or the names they use.
+    #[error(transparent)]
+    Routing(#[from] RoutingReason),
+    /// A block that needs exactly one word between keyword and brace.
+    #[error("`{keyword}` needs exactly one name and is skipped")]
+    NameNeeded {
+        /// The keyword of the block.
+        keyword: String,
+    },
+    /// A second block of the same name, which is skipped.
+    #[error("`{keyword}` `{name}` is already defined")]
+    AlreadyDefined {
+        /// The keyword of the block.
+        keyword: String,
+        /// Its name.
+        name: String,
+    },
+    /// A setting for the second time: the first one counts.
+    #[error("`{keyword}` is already set and this line is ignored")]
+    AlreadySet {
+        /// The setting.
+        keyword: String,
+    },
+    /// A name without the block that must stand before its use.
+    #[error("no `{keyword}` `{name}` is defined {}", if *.later { "before this line" } else { "anywhere" })]
+    NotDefined {
+        /// The keyword of the block.
+        keyword: &'static str,
+        /// The name.
+        name: String,
+        /// The block is there, but after its use.
+        later: bool,
+    },
+    /// An old form that has a successor.
+    #[error("`{old}` is deprecated")]
+    Deprecated {
+        /// As written.
+        old: &'static str,
+        /// What to write instead.
+        new: &'static str,
+    },
 }
 
 impl Reason {
@@ -288,8 +329,21 @@ impl Reason {
             | Self::NotUtf8
             | Self::Missing { .. }
             | Self::NotABoolean { .. }
-            | Self::NotAnAddress { .. } => Class::General,
+            | Self::NotAnAddress { .. }
+            | Self::NameNeeded { .. }
+            | Self::AlreadyDefined { .. }
+            | Self::AlreadySet { .. }
+            | Self::NotDefined { .. } => Class::General,
+            Self::Deprecated { .. } => Class::Deprecated,
+            Self::Routing(reason) => reason.class(),
         }
+    }
+
+    /// Whether what it is about cannot be used: it is more than a note or a warning, and not mended on the spot.
+    pub(crate) fn spoils(&self) -> bool {
+        let class = self.class();
+        let mended = matches!(self, Self::TooManyDecimals { .. });
+        !mended && class != Class::Note && !(Class::Warning..=Class::Security).contains(&class)
     }
 
     /// What stands below the underlined words: what was expected there.
@@ -299,6 +353,7 @@ impl Reason {
             Self::NotAnAddress { .. } => "expected an IPv4 or IPv6 address".to_owned(),
             Self::NotANumber { range, .. } | Self::OutOfRange { range, .. } => format!("expected {range}"),
             Self::TooManyDecimals { digits, .. } => format!("expected at most {digits} decimal places"),
+            Self::Routing(reason) => return reason.expected(),
             Self::StrayOpening => "no block begins here".to_owned(),
             Self::StrayClosing => "no block is open here".to_owned(),
             _ => return None,
@@ -313,6 +368,11 @@ impl Reason {
                 ..
             } => format!("did you mean `{nearest}`?"),
             Self::UnknownKeyword { has_block: true, .. } => "it is skipped with its block".to_owned(),
+            Self::Deprecated { new, .. } => format!("write `{new}`"),
+            Self::NotDefined {
+                keyword, later: true, ..
+            } => format!("move the block of `{keyword}` up"),
+            Self::Routing(reason) => return reason.help(),
             _ => return None,
         })
     }

@@ -62,6 +62,23 @@ pub(crate) fn integer<T: Integer>(text: &str, range: RangeInclusive<T>) -> (Opti
     (in_range, reason)
 }
 
+/// Reads a number as C does: decimal, `0x` hexadecimal or `0` octal. `None` for anything else.
+pub(crate) fn any_base(text: &str) -> Option<u64> {
+    if let Some(hex) = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        digits(hex, 16)
+    } else if text.len() > 1 && text.starts_with('0') {
+        digits(&text[1..], 8)
+    } else {
+        digits(text, 10)
+    }
+}
+
+/// Reads digits and nothing else: no sign, no blank.
+pub(crate) fn digits(text: &str, base: u32) -> Option<u64> {
+    let all = text.chars().all(|digit| digit.is_digit(base));
+    all.then(|| u64::from_str_radix(text, base).ok())?
+}
+
 /// Reads decimal seconds. Digits before rubbish, and too many of them, give a value beside the reason.
 pub(crate) fn seconds(
     text: &str,
