@@ -7,12 +7,16 @@
 
 pub mod address;
 pub mod global_defs;
+pub mod route;
+pub mod rule;
 pub mod script;
 pub mod vrrp_instance;
 pub mod vrrp_script;
 
 pub use address::VirtualAddress;
 pub use global_defs::GlobalDefs;
+pub use route::Route;
+pub use rule::Rule;
 pub use script::{RunAs, Script};
 pub use vrrp_instance::VrrpInstance;
 pub use vrrp_script::VrrpScript;

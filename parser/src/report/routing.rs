@@ -3,6 +3,7 @@
 use thiserror::Error;
 
 use crate::report::Class;
+use crate::units::Family;
 use crate::value::names::NameKind;
 
 /// What is wrong with a route or a rule, exactly.
@@ -43,12 +44,20 @@ pub enum RoutingReason {
         got: String,
     },
     /// An option for routes of the other family.
-    #[error("`{option}` is for {family} only")]
+    #[error("`{option}` is for {} only", family(*.wanted))]
     WrongFamily {
         /// The option.
         option: String,
-        /// Whose it is.
-        family: &'static str,
+        /// The family it is for.
+        wanted: Family,
+    },
+    /// An encapsulation ends at an address of its own family.
+    #[error("`{got}` is no address for a tunnel over {}", family(*.wanted))]
+    WrongTunnelFamily {
+        /// As written.
+        got: String,
+        /// The family of the tunnel.
+        wanted: Family,
     },
     /// Neither `REALM` nor `SOURCE/DESTINATION`.
     #[error("`{got}` are no realms")]
@@ -267,6 +276,13 @@ impl RoutingReason {
             Self::ProtocolReset { .. } => "add `no_track` to keep the protocol".to_owned(),
             _ => return None,
         })
+    }
+}
+
+fn family(family: Family) -> &'static str {
+    match family {
+        Family::Ipv4 => "IPv4",
+        Family::Ipv6 => "IPv6",
     }
 }
 

@@ -62,6 +62,18 @@ pub(crate) fn integer<T: Integer>(text: &str, range: RangeInclusive<T>) -> (Opti
     (in_range, reason)
 }
 
+/// Reads a decimal number of 64 bits.
+pub(crate) fn long(text: &str) -> (Option<u64>, Option<Reason>) {
+    let (got, range) = (text.to_owned(), format!("a number from 0 to {}", u64::MAX));
+    match digits(text, 10) {
+        Some(value) => (Some(value), None),
+        None if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) => {
+            (None, Some(Reason::OutOfRange { got, range }))
+        }
+        None => (None, Some(Reason::NotANumber { got, range })),
+    }
+}
+
 /// Reads a number as C does: decimal, `0x` hexadecimal or `0` octal. `None` for anything else.
 pub(crate) fn any_base(text: &str) -> Option<u64> {
     if let Some(hex) = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
