@@ -14,3 +14,50 @@ pub mod value;
 pub use config::Config;
 pub use place::{At, Place};
 pub use report::Report;
+pub use source::{Host, Machine, Options, Sources};
+
+use tree::Tree;
+
+/// Everything that reading a configuration gives.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// What the configuration means, as far as it could be understood.
+    pub config: Config,
+    /// Every mistake.
+    pub report: Report,
+    /// The files as one text: includes, conditions, definitions and sequences applied. [`parse_text`] of it gives the
+    /// same configuration.
+    pub flattened: String,
+    /// The files.
+    pub sources: Sources,
+}
+
+/// Reads the configuration that `patterns` name on a host: file names, with wildcards and braces, relative to the
+/// current directory.
+pub fn read(host: &impl Host, patterns: &[&str], options: &Options) -> Reading {
+    let mut report = Report::default();
+    let (flattened, sources) = source::flatten(host, patterns, options, &mut report);
+    let tree = Tree::read(flattened, &mut report);
+    let config = config::read(&tree, &mut report);
+    Reading {
+        config,
+        report,
+        flattened: tree.into_text(),
+        sources,
+    }
+}
+
+/// Reads a flattened text, the message format between processes. Nothing in it is replaced any more, and `#` begins no
+/// comment.
+pub fn parse_text(text: &str) -> Reading {
+    let mut report = Report::default();
+    let mut tree = Tree::read(text.to_owned(), &mut report);
+    let config = config::read(&tree, &mut report);
+    let sources = Sources::named(tree.take_files());
+    Reading {
+        config,
+        report,
+        flattened: tree.into_text(),
+        sources,
+    }
+}

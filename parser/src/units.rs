@@ -81,7 +81,7 @@ pub enum Version {
 pub enum Family {
     /// IPv4: 224.0.0.18, gratuitous ARP.
     Ipv4,
-    /// IPv6: ff02::12, unsolicited neighbour advertisements.
+    /// IPv6: `ff02::12`, unsolicited neighbour advertisements.
     Ipv6,
 }
 
@@ -92,5 +92,14 @@ impl Family {
             std::net::IpAddr::V4(_) => Self::Ipv4,
             std::net::IpAddr::V6(_) => Self::Ipv6,
         }
+    }
+}
+
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ipv4 => "IPv4",
+            Self::Ipv6 => "IPv6",
+        })
     }
 }

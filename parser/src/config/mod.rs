@@ -6,14 +6,19 @@
 //! [`crate::tree::grammar`].
 
 pub mod address;
+pub mod daemon;
 pub mod global_defs;
 pub mod route;
 pub mod rule;
 pub mod script;
+mod tracked;
 pub mod vrrp_instance;
 pub mod vrrp_script;
 
+use std::collections::{HashMap, HashSet};
+
 pub use address::VirtualAddress;
+pub use daemon::Daemon;
 pub use global_defs::GlobalDefs;
 pub use route::Route;
 pub use rule::Rule;
@@ -21,13 +26,15 @@ pub use script::{RunAs, Script};
 pub use vrrp_instance::VrrpInstance;
 pub use vrrp_script::VrrpScript;
 
-use crate::report::Report;
-use crate::tree::{Tree, grammar};
+use crate::report::{Reason, Report};
+use crate::tree::{Line, Tree, Word, grammar};
 
 /// A whole configuration, defaults resolved and names joined. Past this point nothing is optional that is not.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Config {
     // One line per block: what comes out.
+    /// The settings outside every block.
+    pub daemon: Daemon,
     /// `global_defs`.
     pub global: GlobalDefs,
     /// Every `vrrp_script`, in the order of the file.
@@ -36,25 +43,156 @@ pub struct Config {
     pub vrrp_instances: Vec<VrrpInstance>,
 }
 
+/// Every block and its keywords.
+const BLOCKS: &[(&str, &[&str])] = &[
+    // One line per block: what it knows.
+    ("outside every block", daemon::KEYWORDS),
+    ("outside every block", grammar::TOP_LEVEL),
+    ("global_defs", global_defs::KEYWORDS),
+    ("vrrp_instance", vrrp_instance::KEYWORDS),
+    ("authentication", vrrp_instance::AUTHENTICATION_KEYWORDS),
+    ("auth_hmac", vrrp_instance::HMAC_KEYWORDS),
+    ("vrrp_script", vrrp_script::KEYWORDS),
+];
+
+/// The first block that has a keyword, for a word that stands in the wrong one.
+pub(crate) fn home(keyword: &str) -> Option<&'static str> {
+    BLOCKS
+        .iter()
+        .find(|(_, keywords)| keywords.contains(&keyword))
+        .map(|(block, _)| *block)
+}
+
+/// Reads a tree into a configuration.
+pub(crate) fn read(tree: &Tree, report: &mut Report) -> Config {
+    Drafts::read(tree, report).resolve(report)
+}
+
 /// What every block says, before defaults and names are joined.
 #[derive(Default)]
 struct Drafts<'t> {
     // One line per block: what was written.
+    daemon: Daemon,
+    global: global_defs::Draft,
     vrrp_scripts: Vec<vrrp_script::Draft<'t>>,
+    vrrp_instances: Vec<vrrp_instance::Draft<'t>>,
+    /// Names of instances so far.
+    instance_names: HashSet<&'t str>,
+    /// Blocks that are not read yet, but whose names others use.
+    unread: Vec<Line<'t>>,
 }
 
-/// Reads every block of a tree.
-fn parse<'t>(tree: &'t Tree, report: &mut Report) -> Drafts<'t> {
-    let mut drafts = Drafts::default();
-    for line in tree.lines() {
-        match line.keyword() {
-            // One line per block: who reads it.
-            "vrrp_script" => drafts
-                .vrrp_scripts
-                .extend(vrrp_script::parse(line.block(), report)),
-            other if grammar::TOP_LEVEL.contains(&other) => report.not_supported_yet(line),
-            _ => report.unknown_keyword(line, grammar::TOP_LEVEL),
+impl<'t> Drafts<'t> {
+    fn read(tree: &'t Tree, report: &mut Report) -> Self {
+        let mut drafts = Self::default();
+        for line in tree.lines() {
+            match line.keyword() {
+                // One line per block: who reads it.
+                "global_defs" => global_defs::parse(line.block(), &mut drafts.global, report),
+                "vrrp_script" => drafts
+                    .vrrp_scripts
+                    .extend(vrrp_script::parse(line.block(), report)),
+                "vrrp_instance" => drafts.vrrp_instance(line, report),
+                other if grammar::TOP_LEVEL.contains(&other) => {
+                    report.not_supported_yet(line);
+                    drafts.unread.push(line);
+                }
+                _ if drafts.daemon.read(line, report) => {}
+                _ => report.unknown_keyword(line, &[daemon::KEYWORDS, grammar::TOP_LEVEL].concat()),
+            }
+        }
+        drafts
+    }
+
+    /// Of two instances with the same name the second is skipped unread.
+    fn vrrp_instance(&mut self, line: Line<'t>, report: &mut Report) {
+        let name = line.words().next().map_or("", Word::text);
+        if self.instance_names.insert(name) {
+            self.vrrp_instances
+                .extend(vrrp_instance::parse(line.block(), report));
+        } else {
+            let taken = Reason::NameTaken {
+                block: "vrrp_instance",
+                name: name.to_owned(),
+            };
+            report.add(line.at(), taken);
         }
     }
-    drafts
+
+    fn resolve(self, report: &mut Report) -> Config {
+        let global = self.global.resolve();
+        let mut known = vrrp_instance::Known::default();
+        for line in self.unread {
+            known.add_unread(line);
+        }
+        let vrrp_scripts = resolve_scripts(self.vrrp_scripts, &mut known, report);
+        let drafts = self.vrrp_instances.into_iter();
+        let instances = drafts.filter_map(|draft| {
+            let head = draft.head();
+            Some((head, draft.resolve(&global, &known, report)?))
+        });
+        let instances = instances.collect();
+        Config {
+            // One line per block: what it became.
+            daemon: self.daemon.resolve(),
+            vrrp_instances: without_clashes(instances, report),
+            vrrp_scripts,
+            global,
+        }
+    }
+}
+
+/// Scripts that can run. Of two with the same name only the first can be tracked.
+fn resolve_scripts<'t>(
+    drafts: Vec<vrrp_script::Draft<'t>>,
+    known: &mut vrrp_instance::Known<'t>,
+    report: &mut Report,
+) -> Vec<VrrpScript> {
+    let mut scripts = Vec::new();
+    for draft in drafts {
+        let (name, trackable) = draft.trackable();
+        let Some(script) = draft.resolve(report) else {
+            continue;
+        };
+        if known.scripts.contains_key(name) {
+            let hidden = Reason::NameHidden {
+                block: "vrrp_script",
+                name: name.to_owned(),
+            };
+            report.add(trackable.defined.at(), hidden);
+        } else {
+            known.scripts.insert(name, trackable);
+            scripts.push(script);
+        }
+    }
+    scripts
+}
+
+/// Drops the later of two instances that would take each other's adverts for their own.
+fn without_clashes(instances: Vec<(Line<'_>, VrrpInstance)>, report: &mut Report) -> Vec<VrrpInstance> {
+    let mut kept: Vec<VrrpInstance> = Vec::new();
+    let mut by_vrid: HashMap<(u8, String), Vec<usize>> = HashMap::new();
+    for (head, instance) in instances {
+        let group = by_vrid
+            .entry((instance.virtual_router_id.get(), instance.interface.clone()))
+            .or_default();
+        let clash = group
+            .iter()
+            .map(|&index| &kept[index])
+            .find(|other| vrrp_instance::clash(&instance, other));
+        if let Some(other) = clash {
+            let reason = Reason::VridClash {
+                name: instance.name,
+                other: other.name.clone(),
+                vrid: instance.virtual_router_id,
+                family: instance.family,
+                interface: instance.interface,
+            };
+            report.add(head.block().line_of("virtual_router_id").at(), reason);
+        } else {
+            group.push(kept.len());
+            kept.push(instance);
+        }
+    }
+    kept
 }

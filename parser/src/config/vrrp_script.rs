@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use crate::Place;
 use crate::config::script::{RunAs, Script};
-use crate::report::Report;
+use crate::config::tracked::{Limit, Trackable, Weight};
+use crate::report::{Reason, Report};
 use crate::tree::{Block, Line};
 use crate::value::number::Decimal;
 
@@ -45,6 +46,8 @@ pub struct VrrpScript {
     pub place: Place,
 }
 
+const COUNT_MAX: u32 = i32::MAX.unsigned_abs();
+
 /// What a `vrrp_script` block says, before defaults.
 #[derive(Debug)]
 pub(super) struct Draft<'t> {
@@ -53,7 +56,7 @@ pub(super) struct Draft<'t> {
     script: Option<Script>,
     interval: Option<Duration>,
     timeout: Option<Duration>,
-    weight: Option<(i16, bool)>,
+    weight: Weight,
     rise: Option<u32>,
     fall: Option<u32>,
     user: Option<RunAs>,
@@ -67,9 +70,9 @@ pub(super) fn parse<'t>(block: Block<'t>, report: &mut Report) -> Option<Draft<'
     for line in block.lines() {
         match line.keyword() {
             "script" => draft.script = line.script(report),
-            "interval" => draft.interval = line.seconds(PERIOD, Decimal::Milli, report),
-            "timeout" => draft.timeout = line.seconds(PERIOD, Decimal::Milli, report),
-            "weight" => draft.weight = weight(line, report),
+            "interval" => draft.interval = period(line, report),
+            "timeout" => draft.timeout = period(line, report),
+            "weight" => draft.weight = Weight::read(line.keyword_word(), line.words(), Limit::Strict, report),
             "rise" => draft.rise = line.number(1..=COUNT_MAX, report),
             "fall" => draft.fall = line.number(1..=COUNT_MAX, report),
             "user" => draft.user = line.run_as(report),
@@ -80,16 +83,21 @@ pub(super) fn parse<'t>(block: Block<'t>, report: &mut Report) -> Option<Draft<'
     Some(draft)
 }
 
-const PERIOD: std::ops::RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(4294);
-const COUNT_MAX: u32 = i32::MAX.unsigned_abs();
-
-/// `weight <INT> [reverse]`.
-fn weight(line: Line<'_>, report: &mut Report) -> Option<(i16, bool)> {
-    let weight = line.number(-253..=253, report)?;
-    Some((
-        weight,
-        line.words().nth(1).is_some_and(|word| word.text() == "reverse"),
-    ))
+/// `interval` and `timeout`: 0 is reported and becomes one second.
+fn period(line: Line<'_>, report: &mut Report) -> Option<Duration> {
+    let word = line.setting(report)?;
+    let period = word.seconds(Duration::ZERO..=Duration::from_secs(4294), Decimal::Milli, report)?;
+    if period.is_zero() {
+        report.add(
+            word.at(),
+            Reason::NotAllowed {
+                got: word.text().to_owned(),
+                used: "1".to_owned(),
+            },
+        );
+        return Some(Duration::from_secs(1));
+    }
+    Some(period)
 }
 
 impl<'t> Draft<'t> {
@@ -100,7 +108,7 @@ impl<'t> Draft<'t> {
             script: None,
             interval: None,
             timeout: None,
-            weight: None,
+            weight: Weight::default(),
             rise: None,
             fall: None,
             user: None,
@@ -108,11 +116,24 @@ impl<'t> Draft<'t> {
         }
     }
 
+    /// What instances need to know to track it.
+    pub(super) fn trackable(&self) -> (&'t str, Trackable<'t>) {
+        let weight = self.weight.weight.unwrap_or(0);
+        let reverse = self.weight.reverse.unwrap_or(false);
+        (
+            self.name,
+            Trackable {
+                weight,
+                reverse,
+                defined: self.block.head,
+            },
+        )
+    }
+
     /// Gives the defaults. A block without `script` is reported and dropped.
     pub(super) fn resolve(self, report: &mut Report) -> Option<VrrpScript> {
         let script = report.require(self.block, "script", self.script)?;
         let interval = self.interval.unwrap_or(Duration::from_secs(1));
-        let (weight, reverse) = self.weight.unwrap_or((0, false));
         Some(VrrpScript {
             name: self.name.to_owned(),
             script: Script {
@@ -121,8 +142,8 @@ impl<'t> Draft<'t> {
             },
             interval,
             timeout: self.timeout.unwrap_or(interval),
-            weight,
-            reverse,
+            weight: self.weight.weight.unwrap_or(0),
+            reverse: self.weight.reverse.unwrap_or(false),
             rise: self.rise.unwrap_or(1),
             fall: self.fall.unwrap_or(1),
             init_fail: self.init_fail,
@@ -134,7 +155,6 @@ impl<'t> Draft<'t> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::Reason;
     use crate::tree::Tree;
 
     fn read(body: &str) -> (Option<VrrpScript>, Vec<Reason>) {

@@ -5,6 +5,7 @@
 
 mod class;
 mod reason;
+mod render;
 mod routing;
 pub(crate) mod suggest;
 
@@ -12,8 +13,9 @@ pub use class::{Class, ExitStatus};
 pub use reason::Reason;
 pub use routing::RoutingReason;
 
+use crate::config;
 use crate::place::{At, Place};
-use crate::tree::{Block, Line};
+use crate::tree::{Block, Line, Word};
 
 /// One mistake: what, where, and the words meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,14 +54,16 @@ impl Report {
     /// A line whose keyword its block does not have: it is skipped with its block, and the nearest of `known` is
     /// suggested.
     pub fn unknown_keyword(&mut self, line: Line<'_>, known: &[&'static str]) {
-        let keyword = line.keyword();
-        let nearest = suggest::nearest(keyword, known);
+        let home = config::home(line.keyword());
+        let nearest = suggest::nearest(line.keyword(), known).filter(|_| home.is_none());
+        let (keyword, has_block) = (line.keyword().to_owned(), line.has_block());
         self.add(
             line.keyword_word().at(),
             Reason::UnknownKeyword {
-                keyword: keyword.to_owned(),
+                keyword,
                 nearest,
-                has_block: line.has_block(),
+                home,
+                has_block,
             },
         );
     }
@@ -83,6 +87,69 @@ impl Report {
             );
         }
         value
+    }
+
+    /// A setting of which keepalived keeps the first, written once more.
+    pub fn first_is_kept(&mut self, line: Line<'_>) {
+        self.add(
+            line.at(),
+            Reason::AlreadySpecified {
+                keyword: line.keyword().to_owned(),
+            },
+        );
+    }
+
+    /// Reads a setting of which keepalived keeps the first.
+    pub fn keep_first<'t, T>(
+        &mut self,
+        line: Line<'t>,
+        setting: &mut Option<T>,
+        read: impl FnOnce(Line<'t>, &mut Self) -> Option<T>,
+    ) {
+        if setting.is_some() {
+            self.first_is_kept(line);
+        } else {
+            *setting = read(line, self);
+        }
+    }
+
+    /// A word that `of` does not know among its options.
+    pub fn unknown_option(&mut self, word: Word<'_>, of: &str, known: &[&'static str]) {
+        let option = word.text().to_owned();
+        let nearest = suggest::nearest(&option, known);
+        self.add(
+            word.at(),
+            Reason::UnknownOption {
+                option,
+                of: of.to_owned(),
+                known: known.to_vec(),
+                nearest,
+            },
+        );
+    }
+
+    /// Passes the word after an option through; its absence is reported.
+    pub fn option_value<'t>(&mut self, option: Word<'_>, value: Option<Word<'t>>) -> Option<Word<'t>> {
+        if value.is_none() {
+            self.add(
+                option.at(),
+                Reason::OptionWithoutValue {
+                    option: option.text().to_owned(),
+                },
+            );
+        }
+        value
+    }
+
+    /// A keyword that has a instead; it still works.
+    pub fn deprecated(&mut self, line: Line<'_>, instead: &'static str) {
+        let keyword = line.keyword().to_owned();
+        self.add(line.keyword_word().at(), Reason::Deprecated { keyword, instead });
+    }
+
+    /// Two settings that do not go together, and which of them gives way.
+    pub fn conflict(&mut self, at: At<'_>, what: &'static str, with: &'static str, effect: &'static str) {
+        self.add(at, Reason::Conflict { what, with, effect });
     }
 
     /// How many mistakes there are so far, for [`Report::is_spoilt_since`].

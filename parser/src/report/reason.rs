@@ -1,5 +1,7 @@
 //! The closed list of what can be wrong with a configuration.
 
+use std::time::Duration;
+
 use thiserror::Error;
 
 use crate::report::{Class, RoutingReason};
@@ -7,6 +9,7 @@ use crate::source::{
     MAX_BYTES, MAX_EXPANDED_LINE, MAX_FILES, MAX_GENERATED_LINES, MAX_INCLUDE_DEPTH, MAX_NESTED_LINES,
     SequenceError,
 };
+use crate::units::{Family, Version, Vrid};
 
 /// What is wrong, exactly. Displayed, it is the title of the message.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -19,6 +22,8 @@ pub enum Reason {
         keyword: String,
         /// The keyword that was probably meant.
         nearest: Option<&'static str>,
+        /// Blocks that have this keyword.
+        home: Option<&'static str>,
         /// A block follows and is skipped with it.
         has_block: bool,
     },
@@ -197,6 +202,242 @@ pub enum Reason {
         /// The keyword.
         keyword: String,
     },
+    /// A keyword without the word it needs. keepalived goes on without it.
+    #[error("`{keyword}` needs a value")]
+    NoValue {
+        /// The keyword.
+        keyword: String,
+    },
+    /// A setting of which the first counts, written once more.
+    #[error("`{keyword}` is already specified; the first one is kept")]
+    AlreadySpecified {
+        /// The keyword.
+        keyword: String,
+    },
+    /// A block whose name another block of its kind has.
+    #[error("`{block} {name}` is already defined; this one is ignored")]
+    NameTaken {
+        /// The keyword of the block.
+        block: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// Two scripts of one name, of which instances can only track the first.
+    #[error("`{block} {name}` is already defined; only the first can be tracked")]
+    NameHidden {
+        /// The keyword of the block.
+        block: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// A list without any value.
+    #[error("`{keyword}` is empty")]
+    EmptyBlock {
+        /// The keyword of the block.
+        keyword: String,
+    },
+    /// An option that is none.
+    #[error("unknown option `{option}` of {of}")]
+    UnknownOption {
+        /// As written.
+        option: String,
+        /// Keyword or thing that has the options.
+        of: String,
+        /// The options there are.
+        known: Vec<&'static str>,
+        /// The option that was probably meant.
+        nearest: Option<&'static str>,
+    },
+    /// An option at the end of its line.
+    #[error("`{option}` needs a value")]
+    OptionWithoutValue {
+        /// The option.
+        option: String,
+    },
+    /// An option that may be given once.
+    #[error("`{option}` is given twice")]
+    OptionTwice {
+        /// The option.
+        option: &'static str,
+    },
+    /// A value in the place it had in old versions.
+    #[error("write `{keyword}` before this value")]
+    BarePosition {
+        /// The option that names it.
+        keyword: &'static str,
+    },
+    /// A keyword that has a instead.
+    #[error("`{keyword}` is deprecated")]
+    Deprecated {
+        /// The keyword.
+        keyword: String,
+        /// What to write instead.
+        instead: &'static str,
+    },
+    /// Two settings that do not go together.
+    #[error("{what} does not go with {with}: {effect}")]
+    Conflict {
+        /// The setting that gives way.
+        what: &'static str,
+        /// What it does not go with.
+        with: &'static str,
+        /// What happens.
+        effect: &'static str,
+    },
+    /// A text that is cut.
+    #[error("only the first {longest} bytes are used")]
+    Truncated {
+        /// Bytes that count.
+        longest: usize,
+    },
+    /// A value that another one stands in for.
+    #[error("`{got}` is not allowed, {used} is used")]
+    NotAllowed {
+        /// As written.
+        got: String,
+        /// What is used.
+        used: String,
+    },
+    /// A name that is too long, and ignored.
+    #[error("`{got}` is longer than {most} bytes")]
+    TooLong {
+        /// As written.
+        got: String,
+        /// Bytes allowed.
+        most: usize,
+    },
+    /// A name no interface can have.
+    #[error("`{got}` cannot be the name of an interface")]
+    BadInterfaceName {
+        /// As written.
+        got: String,
+    },
+    /// Two names that must differ.
+    #[error("`{name}` is used twice")]
+    SameName {
+        /// The name.
+        name: String,
+    },
+    /// An address of the other family.
+    #[error("the address is not {expected}")]
+    WrongFamily {
+        /// The family that is needed here.
+        expected: Family,
+    },
+    /// An option that IPv6 addresses do not have.
+    #[error("`{option}` is for IPv4 addresses only")]
+    Ipv4Only {
+        /// The option.
+        option: String,
+    },
+    /// An address that is no multicast group.
+    #[error("`{got}` is not a multicast address")]
+    NotMulticast {
+        /// As written.
+        got: String,
+    },
+    /// An IPv6 group that leaves the link.
+    #[error("the group is not link-local")]
+    GroupNotLinkLocal,
+    /// Neither the name nor the number of a scope.
+    #[error("`{got}` is not a scope")]
+    NotAScope {
+        /// As written.
+        got: String,
+    },
+    /// `brd +` or `brd -` where there are no host bits.
+    #[error("a prefix of {prefix_len} leaves no room for a broadcast address")]
+    PrefixTooLongForBroadcast {
+        /// The prefix length.
+        prefix_len: u8,
+    },
+    /// A link-layer address that cannot be given to an interface.
+    #[error("this link-layer address cannot be used")]
+    BadMac,
+    /// A key of the wrong length or with wrong digits.
+    #[error("this key cannot be used")]
+    BadKey,
+    /// `min_ttl` above `max_ttl`.
+    #[error("`min_ttl` is above `max_ttl`: every advert would be refused")]
+    NoTtlFits,
+    /// A tracked thing that comes twice.
+    #[error("`{name}` is tracked twice")]
+    TrackedTwice {
+        /// Its name.
+        name: String,
+    },
+    /// A name that no block has.
+    #[error("there is no {kind} `{name}`")]
+    UnknownName {
+        /// What it should be.
+        kind: &'static str,
+        /// As written.
+        name: String,
+    },
+    /// A name whose block comes later in the file.
+    #[error("{kind} `{name}` is defined further down; keepalived would not find it")]
+    DefinedLater {
+        /// The keyword of the block.
+        kind: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// An instance on the loopback interface.
+    #[error("adverts do not travel on a loopback interface")]
+    Loopback,
+    /// An instance without an address in its adverts.
+    #[error("no virtual address: at least one is {}", if *required { "required in strict mode" } else { "sensible" })]
+    NoVirtualAddress {
+        /// Strict mode: the instance is dropped.
+        required: bool,
+    },
+    /// In strict mode the first IPv6 address is the link-local one.
+    #[error("the first IPv6 address must be link-local")]
+    FirstNotLinkLocal,
+    /// More addresses than an advert holds.
+    #[error("an advert holds {most} addresses; {more} are moved to virtual_ipaddress_excluded")]
+    TooManyAddresses {
+        /// How many it holds.
+        most: usize,
+        /// How many are moved.
+        more: usize,
+    },
+    /// `state MASTER` without `priority`.
+    #[error("`state MASTER` without `priority` makes this the address owner, priority 255")]
+    MasterWithoutPriority,
+    /// An advert interval that the protocol cannot carry.
+    #[error("version {} has no such advert interval, {} s is used", *version as u8, used.as_secs_f64())]
+    AdvertIntRounded {
+        /// Version of the instance.
+        version: Version,
+        /// What is used.
+        used: Duration,
+    },
+    /// Unicast settings without `unicast_peer`.
+    #[error("unicast settings without a unicast peer: multicast is used")]
+    UnicastWithoutPeers,
+    /// An ipvlan that has nothing to send adverts from.
+    #[error("an ipvlan of an IPv4 instance needs an address: the instance stays in FAULT")]
+    IpvlanWithoutAddress,
+    /// `track_interface` names the instance's own interface.
+    #[error("the instance's own interface is tracked anyway")]
+    TracksOwnInterface,
+    /// Two instances that would take each other's adverts for their own.
+    #[error(
+        "`{name}` and `{other}` both use VRID {vrid} with {family} on interface {interface}; this one is ignored"
+    )]
+    VridClash {
+        /// The instance that is dropped.
+        name: String,
+        /// The one that came first.
+        other: String,
+        /// Their VRID.
+        vrid: Vrid,
+        /// Their family.
+        family: Family,
+        /// Their interface.
+        interface: String,
+    },
     /// A setting that its block cannot do without.
     #[error("`{block}` has no `{keyword}`")]
     Missing {
@@ -244,44 +485,6 @@ pub enum Reason {
     /// Something about a route, a rule or the names they use.
     #[error(transparent)]
     Routing(#[from] RoutingReason),
-    /// A block that needs exactly one word between keyword and brace.
-    #[error("`{keyword}` needs exactly one name and is skipped")]
-    NameNeeded {
-        /// The keyword of the block.
-        keyword: String,
-    },
-    /// A second block of the same name, which is skipped.
-    #[error("`{keyword}` `{name}` is already defined")]
-    AlreadyDefined {
-        /// The keyword of the block.
-        keyword: String,
-        /// Its name.
-        name: String,
-    },
-    /// A setting for the second time: the first one counts.
-    #[error("`{keyword}` is already set and this line is ignored")]
-    AlreadySet {
-        /// The setting.
-        keyword: String,
-    },
-    /// A name without the block that must stand before its use.
-    #[error("no `{keyword}` `{name}` is defined {}", if *.later { "before this line" } else { "anywhere" })]
-    NotDefined {
-        /// The keyword of the block.
-        keyword: &'static str,
-        /// The name.
-        name: String,
-        /// The block is there, but after its use.
-        later: bool,
-    },
-    /// An old form that has a successor.
-    #[error("`{old}` is deprecated")]
-    Deprecated {
-        /// As written.
-        old: &'static str,
-        /// What to write instead.
-        new: &'static str,
-    },
 }
 
 impl Reason {
@@ -291,6 +494,9 @@ impl Reason {
             Self::UnknownKeyword { .. } => Class::UnknownKeyword,
             Self::NotSupportedYet { .. }
             | Self::LongLine { .. }
+            | Self::DefinedLater { .. }
+            | Self::NameHidden { .. }
+            | Self::MasterWithoutPriority
             | Self::IncludeDirectory { .. }
             | Self::IncludeExecutable { .. }
             | Self::IncludeSpecial { .. }
@@ -308,9 +514,21 @@ impl Reason {
             Self::MissingClosing { .. } => Class::MissingClosing,
             Self::UnterminatedQuote | Self::ScriptQuote { .. } => Class::UnmatchedQuote,
             Self::MissingParameter { .. } => Class::Exit,
+            Self::NoValue { .. } | Self::OptionWithoutValue { .. } => Class::MissingParameter,
             Self::NotANumber { .. } | Self::OutOfRange { .. } | Self::TooManyDecimals { .. } => {
                 Class::InvalidNumber
             }
+            Self::Deprecated { .. } | Self::BarePosition { .. } => Class::Deprecated,
+            Self::Conflict { .. }
+            | Self::Truncated { .. }
+            | Self::NotAllowed { .. }
+            | Self::EmptyBlock { .. }
+            | Self::NoTtlFits
+            | Self::NoVirtualAddress { required: false }
+            | Self::TooManyAddresses { .. }
+            | Self::AdvertIntRounded { .. }
+            | Self::UnicastWithoutPeers
+            | Self::TracksOwnInterface => Class::Warning,
             Self::BlockWithName { .. }
             | Self::IncludeLoop { .. }
             | Self::IncludeTooDeep { .. }
@@ -324,17 +542,34 @@ impl Reason {
             | Self::RandomNeedsNumbers
             | Self::BadSequence { .. }
             | Self::Nul
+            | Self::NotUtf8
             | Self::EndsWithBackslash
             | Self::EmptyScript
-            | Self::NotUtf8
+            | Self::AlreadySpecified { .. }
+            | Self::NameTaken { .. }
+            | Self::UnknownOption { .. }
+            | Self::OptionTwice { .. }
+            | Self::TooLong { .. }
+            | Self::BadInterfaceName { .. }
+            | Self::SameName { .. }
+            | Self::WrongFamily { .. }
+            | Self::Ipv4Only { .. }
+            | Self::NotMulticast { .. }
+            | Self::GroupNotLinkLocal
+            | Self::NotAScope { .. }
+            | Self::PrefixTooLongForBroadcast { .. }
+            | Self::BadMac
+            | Self::BadKey
+            | Self::TrackedTwice { .. }
+            | Self::UnknownName { .. }
+            | Self::Loopback
+            | Self::NoVirtualAddress { required: true }
+            | Self::FirstNotLinkLocal
+            | Self::IpvlanWithoutAddress
+            | Self::VridClash { .. }
             | Self::Missing { .. }
             | Self::NotABoolean { .. }
-            | Self::NotAnAddress { .. }
-            | Self::NameNeeded { .. }
-            | Self::AlreadyDefined { .. }
-            | Self::AlreadySet { .. }
-            | Self::NotDefined { .. } => Class::General,
-            Self::Deprecated { .. } => Class::Deprecated,
+            | Self::NotAnAddress { .. } => Class::General,
             Self::Routing(reason) => reason.class(),
         }
     }
@@ -353,9 +588,29 @@ impl Reason {
             Self::NotAnAddress { .. } => "expected an IPv4 or IPv6 address".to_owned(),
             Self::NotANumber { range, .. } | Self::OutOfRange { range, .. } => format!("expected {range}"),
             Self::TooManyDecimals { digits, .. } => format!("expected at most {digits} decimal places"),
+            Self::UnknownOption { known, .. } if !known.is_empty() => format!("expected {}", one_of(known)),
+            Self::TooLong { most, .. } => format!("expected at most {most} bytes"),
+            Self::NotAScope { .. } => "expected global, site, link, host, nowhere or 0 to 255".to_owned(),
+            Self::BadMac => {
+                "expected 5 or 6 octets of a unicast address outside 00:00:5e:00:01 and :02".to_owned()
+            }
+            Self::BadKey => {
+                "expected 32 to 64 bytes, hex: with two digits for each byte, or file:".to_owned()
+            }
+            Self::NotMulticast { .. } => "expected a multicast address".to_owned(),
+            Self::WrongFamily { expected } => format!("expected an {expected} address"),
+            Self::GroupNotLinkLocal => "expected a group of ff02::/16".to_owned(),
+            Self::FirstNotLinkLocal => "expected an address of fe80::/10".to_owned(),
             Self::Routing(reason) => return reason.expected(),
             Self::StrayOpening => "no block begins here".to_owned(),
             Self::StrayClosing => "no block is open here".to_owned(),
+            Self::MissingClosing { .. } => "this block has no `}`".to_owned(),
+            Self::MissingOpening { .. } => "expected `{` after this".to_owned(),
+            Self::MissingParameter { .. } | Self::NoValue { .. } | Self::OptionWithoutValue { .. } => {
+                "expected a value after this".to_owned()
+            }
+            Self::UnterminatedQuote => "this quote does not end".to_owned(),
+            Self::DefinedLater { kind, .. } => format!("expected its `{kind}` block above this line"),
             _ => return None,
         })
     }
@@ -366,14 +621,47 @@ impl Reason {
             Self::UnknownKeyword {
                 nearest: Some(nearest),
                 ..
-            } => format!("did you mean `{nearest}`?"),
+            }
+            | Self::UnknownOption {
+                nearest: Some(nearest),
+                ..
+            } => {
+                format!("did you mean `{nearest}`?")
+            }
+            Self::UnknownKeyword {
+                home: Some("outside every block"),
+                ..
+            } => "it stands outside every block: is a `}` missing above it?".to_owned(),
+            Self::UnknownKeyword { home: Some(home), .. } => format!("it belongs into `{home}`"),
             Self::UnknownKeyword { has_block: true, .. } => "it is skipped with its block".to_owned(),
-            Self::Deprecated { new, .. } => format!("write `{new}`"),
-            Self::NotDefined {
-                keyword, later: true, ..
-            } => format!("move the block of `{keyword}` up"),
+            Self::MissingParameter { .. } => "keepalived would end here with status 2".to_owned(),
+            Self::Deprecated { instead, .. } => format!("use `{instead}`"),
+            Self::Nul | Self::NotUtf8 => "save the file as UTF-8 text".to_owned(),
+            Self::IncludeExecutable { path } => format!("chmod -x {path}"),
+            Self::IncludeMissing { path, .. } if path.starts_with('"') => {
+                "quotes are part of the name in an include line; leave them out".to_owned()
+            }
+            Self::DefinitionLoop { .. } => {
+                "definitions are replaced when they are used, so a name cannot be part of its own value"
+                    .to_owned()
+            }
+            Self::MasterWithoutPriority => {
+                "write the priority you mean, for example `priority 100`".to_owned()
+            }
+            Self::NoVirtualAddress { required: false } => {
+                "add `virtual_ipaddress`, or `no_virtual_ipaddress` if none is meant".to_owned()
+            }
+            Self::StrayOpening | Self::StrayClosing => "the brace is ignored".to_owned(),
             Self::Routing(reason) => return reason.help(),
             _ => return None,
         })
+    }
+}
+
+fn one_of(words: &[&str]) -> String {
+    match words.split_last() {
+        Some((last, [])) => (*last).to_owned(),
+        Some((last, others)) => format!("{} or {last}", others.join(", ")),
+        None => String::new(),
     }
 }

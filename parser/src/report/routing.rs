@@ -44,7 +44,7 @@ pub enum RoutingReason {
         got: String,
     },
     /// An option for routes of the other family.
-    #[error("`{option}` is for {} only", family(*.wanted))]
+    #[error("`{option}` is for {wanted} only")]
     WrongFamily {
         /// The option.
         option: String,
@@ -52,7 +52,7 @@ pub enum RoutingReason {
         wanted: Family,
     },
     /// An encapsulation ends at an address of its own family.
-    #[error("`{got}` is no address for a tunnel over {}", family(*.wanted))]
+    #[error("`{got}` is no address for a tunnel over {wanted}")]
     WrongTunnelFamily {
         /// As written.
         got: String,
@@ -276,13 +276,6 @@ impl RoutingReason {
             Self::ProtocolReset { .. } => "add `no_track` to keep the protocol".to_owned(),
             _ => return None,
         })
-    }
-}
-
-fn family(family: Family) -> &'static str {
-    match family {
-        Family::Ipv4 => "IPv4",
-        Family::Ipv6 => "IPv6",
     }
 }
 

@@ -58,6 +58,18 @@ pub struct SourceFile {
 }
 
 impl Sources {
+    /// Files of which only the names are known.
+    pub(crate) fn named(names: Vec<String>) -> Self {
+        let file = |name| SourceFile {
+            name,
+            text: "".into(),
+            included_from: None,
+        };
+        Self {
+            files: names.into_iter().map(file).collect(),
+        }
+    }
+
     /// The name of the file of a place.
     pub fn name(&self, place: Place) -> &str {
         self.files.get(place.file as usize).map_or("", |file| &file.name)

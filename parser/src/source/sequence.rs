@@ -1,5 +1,7 @@
 //! `~SEQ`, `~SEQx` and `~LST`: one line repeated over numbers or lists.
 
+use crate::value::number::any_base;
+
 /// What is wrong with a `~SEQ` or `~LST`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SequenceError {
@@ -101,7 +103,7 @@ fn numbers(arguments: &str, hex: bool) -> Result<Sequence<'_>, SequenceError> {
         .next()
         .filter(|name| is_name(name))
         .ok_or(SequenceError::Numbers)?;
-    let numbers: Option<Vec<i64>> = parts.map(number).collect();
+    let numbers: Option<Vec<i64>> = parts.map(any_base).collect();
     let (start, step, end) = match *numbers.ok_or(SequenceError::Numbers)? {
         [end] => (if end < 0 { -1 } else { 1 }, None, end),
         [start, end] => (start, None, end),
@@ -125,27 +127,6 @@ fn numbers(arguments: &str, hex: bool) -> Result<Sequence<'_>, SequenceError> {
         variables: vec![variable],
         rows,
     })
-}
-
-/// A number as C reads it: `0x` and a leading 0 choose the base.
-fn number(text: &str) -> Option<i64> {
-    let (sign, digits) = match text.as_bytes().first()? {
-        b'-' => (-1, &text[1..]),
-        b'+' => (1, &text[1..]),
-        _ => (1, text),
-    };
-    let (base, digits) = if let Some(hex) = digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")) {
-        (16, hex)
-    } else if digits.len() > 1 && digits.starts_with('0') {
-        (8, &digits[1..])
-    } else {
-        (10, digits)
-    };
-    let unsigned = digits.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    i64::from_str_radix(digits, base)
-        .ok()
-        .filter(|_| unsigned)
-        .map(|value| sign * value)
 }
 
 fn lists(arguments: &str) -> Result<Sequence<'_>, SequenceError> {

@@ -46,3 +46,28 @@ const IN_VRRP_INSTANCE: &[&str] = &[
     "authentication",
     "auth_hmac",
 ];
+
+/// Whether keepalived itself counts the words of this keyword: without its value it is then an ordinary error. All
+/// others end keepalived at once.
+pub(super) fn counts_its_words(keyword: &str) -> bool {
+    COUNT_THEIR_WORDS.contains(&keyword)
+}
+
+#[rustfmt::skip]
+const COUNT_THEIR_WORDS: &[&str] = &[
+    // Outside every block
+    "instance", "net_namespace", "track_group", "vrrp_instance", "vrrp_sync_group", "bfd_instance",
+    // global_defs
+    "bfd_cpu_affinity", "bfd_priority", "bfd_rt_priority", "checker_cpu_affinity", "checker_priority",
+    "checker_rt_priority", "dbus_no_interface_name", "dbus_service_name", "default_interface",
+    "iproute_etc_dir", "iproute_usr_dir", "json_dump_file", "lvs_netlink_cmd_rcv_bufs",
+    "lvs_netlink_monitor_rcv_bufs", "lvs_notify_fifo", "lvs_notify_fifo_script", "lvs_sync_daemon", "lvs_timeouts",
+    "min_auto_priority_delay", "notification_email_from", "notify_fifo", "notify_fifo_script",
+    "process_monitor_rcv_bufs", "reload_time_file", "router_id", "script_user", "shutdown_script",
+    "shutdown_script_timeout", "snmp_socket", "startup_script", "startup_script_timeout", "state_dump_file",
+    "stats_dump_file", "tmp_config_directory", "vrrp_cpu_affinity", "vrrp_garp_extra_if",
+    "vrrp_netlink_cmd_rcv_bufs", "vrrp_netlink_monitor_rcv_bufs", "vrrp_notify_fifo", "vrrp_notify_fifo_script",
+    "vrrp_priority", "vrrp_rt_priority", "vrrp_rx_bufs_multiplier", "vrrp_rx_bufs_policy", "vrrp_vmac_garp_intvl",
+    // vrrp_instance
+    "garp_extra_if", "kernel_rx_buf_size", "vmac_garp_intvl",
+];

@@ -1,13 +1,15 @@
 //! One line of a block: a keyword, its words, perhaps a block; and the readers a block parser calls on it.
 
 use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::config::script::{RunAs, Script};
 use crate::place::{At, Place};
 use crate::report::{Reason, Report};
-use crate::tree::{Block, LineRecord, Lines, Options, Tree, Word};
+use crate::tree::{Block, LineRecord, Lines, Options, Tree, Word, grammar};
+use crate::units::Family;
 use crate::value::number::{Decimal, Integer};
 use crate::value::script;
 
@@ -44,11 +46,6 @@ impl<'t> Line<'t> {
     /// All words, the keyword first, to be taken one after another.
     pub fn options(self) -> Options<'t> {
         Options::new(self)
-    }
-
-    /// Where the line stands among all lines, in reading order: some names must be defined before they are used.
-    pub fn order(self) -> usize {
-        self.index
     }
 
     /// File and line.
@@ -116,6 +113,77 @@ impl<'t> Line<'t> {
         self.setting(report)?.number(range, report)
     }
 
+    /// One decimal integer up to `most`, at least 1: keepalived reports a 0 and takes 1 for it.
+    pub fn at_least_one(self, most: u32, report: &mut Report) -> Option<u32> {
+        let word = self.setting(report)?;
+        let value = word.number(0..=most, report)?;
+        if value == 0 {
+            report.add(
+                word.at(),
+                Reason::NotAllowed {
+                    got: word.text().to_owned(),
+                    used: "1".to_owned(),
+                },
+            );
+        }
+        Some(value.max(1))
+    }
+
+    /// One word out of a list, with what it stands for.
+    pub fn one_of<T: Copy>(self, words: &[(&'static str, T)], report: &mut Report) -> Option<T> {
+        let word = self.setting(report)?;
+        let found = words.iter().find(|(name, _)| *name == word.text());
+        if found.is_none() {
+            let names: Vec<_> = words.iter().map(|(name, _)| *name).collect();
+            report.unknown_option(word, self.keyword(), &names);
+        }
+        found.map(|(_, value)| *value)
+    }
+
+    /// The name of an interface.
+    pub fn interface(self, report: &mut Report) -> Option<String> {
+        self.setting(report)?.interface(report)
+    }
+
+    /// An IPv4 multicast group.
+    pub fn multicast4(self, report: &mut Report) -> Option<Ipv4Addr> {
+        let word = self.setting(report)?;
+        match word.multicast(report)? {
+            IpAddr::V4(group) => Some(group),
+            IpAddr::V6(_) => {
+                report.add(
+                    word.at(),
+                    Reason::WrongFamily {
+                        expected: Family::Ipv4,
+                    },
+                );
+                None
+            }
+        }
+    }
+
+    /// An IPv6 multicast group. One that leaves the link is reported and taken.
+    pub fn multicast6(self, report: &mut Report) -> Option<Ipv6Addr> {
+        let word = self.setting(report)?;
+        match word.multicast(report)? {
+            IpAddr::V6(group) => {
+                if group.segments()[0] & 0xf != 2 {
+                    report.add(word.at(), Reason::GroupNotLinkLocal);
+                }
+                Some(group)
+            }
+            IpAddr::V4(_) => {
+                report.add(
+                    word.at(),
+                    Reason::WrongFamily {
+                        expected: Family::Ipv6,
+                    },
+                );
+                None
+            }
+        }
+    }
+
     /// Whole seconds in `range`.
     pub fn whole_seconds(self, range: RangeInclusive<u32>, report: &mut Report) -> Option<Duration> {
         self.number(range, report)
@@ -144,12 +212,18 @@ impl<'t> Line<'t> {
         script::run_as(self.words().map(Word::text))
     }
 
-    /// The first word after the keyword; keepalived ends with status 2 if it is missing.
+    /// The first word after the keyword. If it is missing keepalived ends with status 2, but for those keywords that
+    /// [`grammar`] names.
     pub fn argument(self, report: &mut Report) -> Option<Word<'t>> {
         let word = self.words().next();
         if word.is_none() {
             let keyword = self.keyword().to_owned();
-            report.add(self.keyword_word().at(), Reason::MissingParameter { keyword });
+            let reason = if grammar::counts_its_words(&keyword) {
+                Reason::NoValue { keyword }
+            } else {
+                Reason::MissingParameter { keyword }
+            };
+            report.add(self.keyword_word().at(), reason);
         }
         word
     }
@@ -170,6 +244,11 @@ impl<'t> Line<'t> {
                 },
             );
         }
+    }
+
+    /// Where the line stands among all lines, in reading order: some names must be defined before they are used.
+    pub fn order(self) -> usize {
+        self.index
     }
 
     pub(super) fn inner_lines(self) -> Lines<'t> {

@@ -33,7 +33,7 @@ pub use word::Word;
 /// A whole configuration as blocks, lines and words.
 #[derive(Debug, Default)]
 pub struct Tree {
-    /// The flattened text, without its line markers' meaning lost: words are ranges of it.
+    /// The flattened text; words are ranges of it.
     text: String,
     /// Every word of every line, in order.
     words: Vec<WordRecord>,
@@ -77,9 +77,9 @@ impl Tree {
         }
     }
 
-    /// Names of the files that [`Place::file`] counts.
-    pub fn files(&self) -> &[String] {
-        &self.files
+    /// Names of the files that [`Place::file`] counts, as far as the text's markers mention them.
+    pub fn take_files(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.files)
     }
 
     /// The text that was read.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::place::{At, Place};
 use crate::report::{Reason, Report};
 use crate::tree::Tree;
+use crate::value::address;
 use crate::value::number::{self, Decimal, Integer};
 
 /// One word of a line, without its quotes.
@@ -80,6 +81,66 @@ impl<'t> Word<'t> {
             );
         }
         address
+    }
+
+    /// An IPv4 or IPv6 address with its prefix length, the longest if none is written.
+    pub fn address_with_prefix(self, report: &mut Report) -> Option<(IpAddr, u8)> {
+        let Some((address, prefix)) = address::ip_prefix(self.text()) else {
+            report.add(
+                self.at(),
+                Reason::NotAnAddress {
+                    got: self.text().to_owned(),
+                },
+            );
+            return None;
+        };
+        let longest = address::longest_prefix(address);
+        let Some(prefix) = prefix.filter(|prefix| !prefix.is_empty()) else {
+            return Some((address, longest));
+        };
+        let (length, reason) = number::integer(prefix, 0..=longest);
+        self.blame(reason, report);
+        Some((address, length.unwrap_or(longest)))
+    }
+
+    /// A multicast address.
+    pub fn multicast(self, report: &mut Report) -> Option<IpAddr> {
+        let address = self.address(report)?;
+        if !address.is_multicast() {
+            report.add(
+                self.at(),
+                Reason::NotMulticast {
+                    got: self.text().to_owned(),
+                },
+            );
+        }
+        address.is_multicast().then_some(address)
+    }
+
+    /// A name of at most `longest` bytes.
+    pub fn name(self, longest: usize, report: &mut Report) -> Option<String> {
+        let fits = self.text().len() <= longest;
+        if !fits {
+            report.add(
+                self.at(),
+                Reason::TooLong {
+                    got: self.text().to_owned(),
+                    most: longest,
+                },
+            );
+        }
+        fits.then(|| self.text().to_owned())
+    }
+
+    /// The name of an interface.
+    pub fn interface(self, report: &mut Report) -> Option<String> {
+        const LONGEST: usize = 15; // IFNAMSIZ without the NUL
+        let name = self.name(LONGEST, report)?;
+        if matches!(&*name, "" | "." | "..") || name.contains(['/', ' ', '\t']) {
+            report.add(self.at(), Reason::BadInterfaceName { got: name });
+            return None;
+        }
+        Some(name)
     }
 
     fn blame(self, reason: Option<Reason>, report: &mut Report) {

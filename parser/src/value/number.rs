@@ -74,21 +74,31 @@ pub(crate) fn long(text: &str) -> (Option<u64>, Option<Reason>) {
     }
 }
 
-/// Reads a number as C does: decimal, `0x` hexadecimal or `0` octal. `None` for anything else.
-pub(crate) fn any_base(text: &str) -> Option<u64> {
-    if let Some(hex) = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
-        digits(hex, 16)
-    } else if text.len() > 1 && text.starts_with('0') {
-        digits(&text[1..], 8)
-    } else {
-        digits(text, 10)
-    }
-}
-
 /// Reads digits and nothing else: no sign, no blank.
 pub(crate) fn digits(text: &str, base: u32) -> Option<u64> {
     let all = text.chars().all(|digit| digit.is_digit(base));
     all.then(|| u64::from_str_radix(text, base).ok())?
+}
+
+/// Reads a number as C does: `0x` and a leading 0 choose the base.
+pub(crate) fn any_base(text: &str) -> Option<i64> {
+    let (sign, digits) = match text.as_bytes().first()? {
+        b'-' => (-1, &text[1..]),
+        b'+' => (1, &text[1..]),
+        _ => (1, text),
+    };
+    let (base, digits) = if let Some(hex) = digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")) {
+        (16, hex)
+    } else if digits.len() > 1 && digits.starts_with('0') {
+        (8, &digits[1..])
+    } else {
+        (10, digits)
+    };
+    let unsigned = digits.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    i64::from_str_radix(digits, base)
+        .ok()
+        .filter(|_| unsigned)
+        .map(|value| sign * value)
 }
 
 /// Reads decimal seconds. Digits before rubbish, and too many of them, give a value beside the reason.

@@ -2,7 +2,7 @@
 
 use crate::config::script::{RunAs, Script};
 use crate::report::{Reason, Report};
-use crate::tree::{Line, Word};
+use crate::tree::Line;
 
 /// Reads `<SCRIPT> [<user> [:][<group>]]` after the keyword of a line. Quotes and escapes are read twice: once to find
 /// the script among the words of the line, once more to split the script into program and arguments.
@@ -33,13 +33,6 @@ pub(crate) fn run_as<'a>(mut words: impl Iterator<Item = &'a str>) -> Option<Run
         group: (!name.is_empty()).then(|| name.to_owned()),
         supplementary_groups: group.starts_with(':'),
     })
-}
-
-/// Reads a word with the quotes and escapes of script words into one string (`regex`).
-pub(crate) fn unescaped(word: Word<'_>, report: &mut Report) -> Option<Vec<String>> {
-    split(word.text())
-        .map_err(|reason| report.add(word.at(), reason))
-        .ok()
 }
 
 fn whole_or_reported(line: Line<'_>, text: &str, report: &mut Report) -> Option<Vec<String>> {

@@ -8,7 +8,7 @@ use crate::report::{Reason, Report, RoutingReason, suggest};
 use crate::tree::{Line, Options, Word};
 use crate::units::Family;
 use crate::value::names::{NameKind, Names, PROTOCOL_KEEPALIVED};
-use crate::value::prefix::{self, Prefix};
+use crate::value::prefix::Prefix;
 
 /// Every option of a route line, besides those of [`Metrics::OPTIONS`] and the names of route types.
 pub(super) const OPTIONS: &[&str] = &[
@@ -114,11 +114,8 @@ impl FamilyOf {
         if defaults.contains(&word.text()) {
             return Some(None);
         }
-        let (prefix, reason) = prefix::read(word.text());
-        if let Some(reason) = reason {
-            report.add(word.at(), reason);
-        }
-        let prefix = prefix?;
+        let (address, length) = word.address_with_prefix(report)?;
+        let prefix = Prefix { address, length };
         self.agree(prefix.family(), word, report);
         let masked = prefix.masked();
         if masked != prefix {
@@ -222,8 +219,8 @@ impl<'t, 'n> Draft<'t, 'n> {
                 report.add(
                     option.at(),
                     Reason::Deprecated {
-                        old: "gw",
-                        new: "via",
+                        keyword: "gw".to_owned(),
+                        instead: "via",
                     },
                 );
                 self.own_hop.via = self.address(options, report);
@@ -337,8 +334,8 @@ impl<'t, 'n> Draft<'t, 'n> {
         report.add(
             option.at(),
             Reason::Deprecated {
-                old: "or",
-                new: "nexthop",
+                keyword: "or".to_owned(),
+                instead: "nexthop",
             },
         );
         let address = self.address(options, report);
@@ -374,7 +371,7 @@ impl<'t, 'n> Draft<'t, 'n> {
         let name = options.value(report).map(|word| word.text().to_owned());
         if self.track_group.is_some() {
             let keyword = option.text().to_owned();
-            report.add(option.at(), Reason::AlreadySet { keyword });
+            report.add(option.at(), Reason::AlreadySpecified { keyword });
         } else {
             self.track_group = name;
         }

@@ -110,7 +110,7 @@ impl RouteType {
         let number = crate::value::number::any_base(text);
         Self::NAMES
             .iter()
-            .find(|&&(name, kind)| name == text || number == Some(kind as u64))
+            .find(|&&(name, kind)| name == text || number == Some(i64::from(kind as u8)))
             .map(|&(_, kind)| kind)
     }
 }

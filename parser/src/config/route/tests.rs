@@ -41,7 +41,13 @@ fn good(text: &str) -> Route {
 }
 
 fn prefix(text: &str) -> Prefix {
-    crate::value::prefix::read(text).0.unwrap()
+    {
+        let (address, length) = text.split_once('/').unwrap();
+        Prefix {
+            address: address.parse().unwrap(),
+            length: length.parse().unwrap(),
+        }
+    }
 }
 
 fn lock<T>(value: T) -> Option<Locked<T>> {
@@ -299,7 +305,7 @@ fn a_line_that_is_not_understood_gives_no_route_and_says_why() {
         ("10.0.0.0/8 proto 5", "`proto` is no option of a route"),
         ("10.0.0.0/8 to foo", "`foo` is not an IP address"),
         ("10.0.0.0/33 dev a", "`33` is out of range"),
-        ("10.0.0.0/ dev a", "`` is not a number"),
+        ("10.0.0.0/x dev a", "`x` is not a number"),
         ("10.0.0.0/8 dev", "`dev` needs a value"),
         ("10.0.0.0/8 mtu lock", "`lock` needs a value"),
         ("10.0.0.0/8 blackhole", "`blackhole` needs a value"),
@@ -376,7 +382,7 @@ fn a_line_that_is_not_understood_gives_no_route_and_says_why() {
         ),
         (
             "10.0.0.0/8 track_group G track_group H",
-            "`track_group` is already set and this line is ignored",
+            "`track_group` is already specified; the first one is kept",
         ),
     ] {
         let (route, titles) = read(text);

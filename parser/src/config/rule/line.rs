@@ -271,7 +271,7 @@ impl<'t, 'n> Draft<'t, 'n> {
     fn track_group(&mut self, option: Word<'t>, word: Word<'t>, report: &mut Report) {
         if self.track_group.is_some() {
             let keyword = option.text().to_owned();
-            report.add(option.at(), Reason::AlreadySet { keyword });
+            report.add(option.at(), Reason::AlreadySpecified { keyword });
         } else {
             self.track_group = Some((word.text(), option));
         }

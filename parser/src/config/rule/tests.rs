@@ -47,7 +47,11 @@ fn lookup(table: u32) -> Lookup {
 }
 
 fn prefix(text: &str) -> Option<Prefix> {
-    crate::value::prefix::read(text).0
+    let (address, length) = text.split_once('/')?;
+    Some(Prefix {
+        address: address.parse().ok()?,
+        length: length.parse().ok()?,
+    })
 }
 
 #[test]
@@ -270,7 +274,7 @@ fn a_line_that_is_not_understood_gives_no_rule_and_says_why() {
         ),
         (
             "table 5 iif a track_group G track_group G",
-            "`track_group` is already set and this line is ignored",
+            "`track_group` is already specified; the first one is kept",
         ),
     ] {
         let (rule, titles) = read(text);

@@ -1,0 +1,253 @@
+//! Mistakes as text: for people with the line and the words underlined, for the system log in one line, for tools as
+//! JSON.
+
+use std::fmt::Write;
+
+use annotate_snippets::{AnnotationKind, Element, Group, Level, Renderer, Snippet};
+
+use crate::place::Place;
+use crate::report::{Class, Mistake, Report};
+use crate::source::Sources;
+
+/// Longest part of a line that is shown around the words meant.
+const WIDEST: usize = 160;
+
+impl Report {
+    /// Every mistake with its line, for people.
+    pub fn render(&self, sources: &Sources, color: bool) -> String {
+        let mut text = String::new();
+        for mistake in &self.mistakes {
+            text.push_str(&mistake.render(sources, color));
+            text.push_str("\n\n");
+        }
+        text
+    }
+
+    /// Every mistake as one JSON object on a line of its own.
+    pub fn json(&self, sources: &Sources) -> String {
+        let mut text = String::new();
+        for mistake in &self.mistakes {
+            text.push_str(&mistake.json(sources));
+            text.push('\n');
+        }
+        text
+    }
+}
+
+impl Mistake {
+    /// The mistake with its line, the words meant underlined, what was expected, what helps, and who included the file.
+    pub fn render(&self, sources: &Sources, color: bool) -> String {
+        let renderer = if color {
+            Renderer::styled()
+        } else {
+            Renderer::plain()
+        };
+        let title = self.reason.to_string();
+        let help = self.reason.help();
+        let notes = self.notes(sources);
+        let shown = self.shown(sources);
+        let mut elements: Vec<Element<'_>> = Vec::new();
+        if self.place.line > 0 {
+            let annotation = AnnotationKind::Primary
+                .span(shown.span.clone())
+                .label(self.reason.expected());
+            let snippet = Snippet::source(shown.line)
+                .line_start(self.place.line as usize)
+                .path(sources.name(self.place))
+                .annotation(annotation);
+            elements.push(snippet.into());
+        }
+        elements.extend(notes.iter().map(|note| Level::NOTE.message(note).into()));
+        elements.extend(help.iter().map(|help| Level::HELP.message(help).into()));
+        let group: Group<'_> = self.level().primary_title(&title).elements(elements);
+        renderer.render(&[group])
+    }
+
+    /// The mistake in one line, for the system log.
+    pub fn one_line(&self, sources: &Sources) -> String {
+        let mut line = String::new();
+        if self.place.line > 0 {
+            line = format!("{}: ", self.position(sources));
+        }
+        line.push_str(&self.reason.to_string());
+        for more in [self.reason.expected(), self.reason.help()].into_iter().flatten() {
+            line.push_str("; ");
+            line.push_str(&more);
+        }
+        line.replace(['\n', '\r'], " ")
+    }
+
+    /// The mistake as a JSON object without line breaks. `column` and `length` count bytes from 1.
+    pub fn json(&self, sources: &Sources) -> String {
+        let mut json = Json(String::from("{"));
+        json.text("severity", self.severity());
+        json.text("class", &format!("{:?}", self.reason.class()));
+        json.text("message", &self.reason.to_string());
+        if self.place.line > 0 {
+            json.text("file", sources.name(self.place));
+            json.number("line", self.place.line as usize);
+            json.number("column", self.column);
+            json.number("length", self.length);
+            json.text("text", &self.text);
+        }
+        for (key, value) in [("expected", self.reason.expected()), ("help", self.reason.help())] {
+            if let Some(value) = value {
+                json.text(key, &value);
+            }
+        }
+        let chain: Vec<String> = sources
+            .included_from(self.place)
+            .map(|place| position(place, sources))
+            .collect();
+        if !chain.is_empty() {
+            json.list("included_from", &chain);
+        }
+        json.0.push('}');
+        json.0
+    }
+
+    /// `file:line:column`.
+    fn position(&self, sources: &Sources) -> String {
+        format!("{}:{}", position(self.place, sources), self.column)
+    }
+
+    fn severity(&self) -> &'static str {
+        match self.reason.class() {
+            Class::Note => "note",
+            Class::Warning | Class::Deprecated => "warning",
+            _ => "error",
+        }
+    }
+
+    fn level(&self) -> Level<'static> {
+        match self.severity() {
+            "note" => Level::NOTE,
+            "warning" => Level::WARNING,
+            _ => Level::ERROR,
+        }
+    }
+
+    /// What the snippet cannot show: the line as written where definitions changed it, and the including lines.
+    fn notes(&self, sources: &Sources) -> Vec<String> {
+        let mut notes = Vec::new();
+        if let Some(written) = sources
+            .line(self.place)
+            .filter(|written| !self.stands_in(written))
+        {
+            let written = written.trim();
+            if !written.is_empty() && !self.text.trim().is_empty() {
+                notes.push(format!("the line is written as: {}", cut(written, 0..0).line));
+            }
+        }
+        let chain = sources.included_from(self.place);
+        notes.extend(chain.map(|place| format!("included from {}", position(place, sources))));
+        notes
+    }
+
+    /// The line to show: as it stands in the file if the words meant stand there, else as it was understood.
+    fn shown(&self, sources: &Sources) -> Shown {
+        let line = sources
+            .line(self.place)
+            .filter(|written| self.stands_in(written))
+            .unwrap_or(&self.text);
+        cut(line, self.span())
+    }
+
+    fn span(&self) -> std::ops::Range<usize> {
+        let start = self.column - 1;
+        start..start + self.length
+    }
+
+    /// Whether the words meant stand at their place in the line as written.
+    fn stands_in(&self, written: &str) -> bool {
+        match (written.get(self.span()), self.text.get(self.span())) {
+            (Some(written), Some(understood)) => written == understood,
+            _ => false,
+        }
+    }
+}
+
+/// `file:line`.
+fn position(place: Place, sources: &Sources) -> String {
+    format!("{}:{}", sources.name(place), place.line)
+}
+
+/// A line, or as much of it as can be looked at, and the bytes of it to underline.
+struct Shown {
+    line: String,
+    span: std::ops::Range<usize>,
+}
+
+/// Cuts a long line around the bytes to underline.
+fn cut(line: &str, span: std::ops::Range<usize>) -> Shown {
+    let boundary = |at: usize| {
+        (0..=at.min(line.len()))
+            .rev()
+            .find(|&at| line.is_char_boundary(at))
+            .unwrap_or(0)
+    };
+    let (start, end) = (boundary(span.start), boundary(span.end));
+    if line.len() <= WIDEST {
+        return Shown {
+            line: line.to_owned(),
+            span: start..end,
+        };
+    }
+    let from = boundary(start.saturating_sub(WIDEST / 3));
+    let to = boundary(from + WIDEST);
+    let dots = if from > 0 { "..." } else { "" };
+    let more = if to < line.len() { "..." } else { "" };
+    let moved = |at: usize| at.min(to) - from + dots.len();
+    Shown {
+        line: format!("{dots}{}{more}", &line[from..to]),
+        span: moved(start)..moved(end),
+    }
+}
+
+/// A JSON object in the making.
+struct Json(String);
+
+impl Json {
+    fn key(&mut self, key: &str) {
+        if self.0.len() > 1 {
+            self.0.push(',');
+        }
+        self.string(key);
+        self.0.push(':');
+    }
+
+    fn text(&mut self, key: &str, value: &str) {
+        self.key(key);
+        self.string(value);
+    }
+
+    fn number(&mut self, key: &str, value: usize) {
+        self.key(key);
+        self.0.push_str(&value.to_string());
+    }
+
+    fn list(&mut self, key: &str, values: &[String]) {
+        self.key(key);
+        for (index, value) in values.iter().enumerate() {
+            self.0.push(if index == 0 { '[' } else { ',' });
+            self.string(value);
+        }
+        self.0.push(']');
+    }
+
+    /// RFC 8259 7: quotes, backslashes and control characters are escaped.
+    fn string(&mut self, value: &str) {
+        self.0.push('"');
+        for character in value.chars() {
+            match character {
+                '"' | '\\' => self.0.extend(['\\', character]),
+                control if u32::from(control) < 0x20 => {
+                    // Writing to a string does not fail.
+                    let _ = write!(self.0, "\\u{:04x}", u32::from(control));
+                }
+                other => self.0.push(other),
+            }
+        }
+        self.0.push('"');
+    }
+}
