@@ -110,10 +110,6 @@ pub(super) fn parse(line: Line<'_>, report: &mut Report) -> Option<VirtualAddres
 }
 
 /// Reads an address line of `static_ipaddress`.
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "static_ipaddress is the next block to come")
-)]
 pub(super) fn parse_static(line: Line<'_>, report: &mut Report) -> Option<VirtualAddress> {
     let mut reading = Reading::new(line, STATIC_OPTIONS, report)?;
     reading.address.nodad = false;

@@ -8,10 +8,12 @@ mod reason;
 mod render;
 mod routing;
 pub(crate) mod suggest;
+mod vrrp;
 
 pub use class::{Class, ExitStatus};
 pub use reason::Reason;
 pub use routing::RoutingReason;
+pub use vrrp::VrrpReason;
 
 use crate::config;
 use crate::place::{At, Place};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::report::{Class, RoutingReason};
+use crate::report::{Class, RoutingReason, VrrpReason};
 use crate::source::{
     MAX_BYTES, MAX_EXPANDED_LINE, MAX_FILES, MAX_GENERATED_LINES, MAX_INCLUDE_DEPTH, MAX_NESTED_LINES,
     SequenceError,
@@ -375,7 +375,7 @@ pub enum Reason {
         name: String,
     },
     /// A name whose block comes later in the file.
-    #[error("{kind} `{name}` is defined further down; keepalived would not find it")]
+    #[error("{kind} `{name}` is defined further down, where keepalived does not look for it")]
     DefinedLater {
         /// The keyword of the block.
         kind: &'static str,
@@ -485,6 +485,9 @@ pub enum Reason {
     /// Something about a route, a rule or the names they use.
     #[error(transparent)]
     Routing(#[from] RoutingReason),
+    /// Something about groups, trackers, BFD sessions or links.
+    #[error(transparent)]
+    Vrrp(#[from] VrrpReason),
 }
 
 impl Reason {
@@ -494,7 +497,6 @@ impl Reason {
             Self::UnknownKeyword { .. } => Class::UnknownKeyword,
             Self::NotSupportedYet { .. }
             | Self::LongLine { .. }
-            | Self::DefinedLater { .. }
             | Self::NameHidden { .. }
             | Self::MasterWithoutPriority
             | Self::IncludeDirectory { .. }
@@ -562,6 +564,7 @@ impl Reason {
             | Self::BadKey
             | Self::TrackedTwice { .. }
             | Self::UnknownName { .. }
+            | Self::DefinedLater { .. }
             | Self::Loopback
             | Self::NoVirtualAddress { required: true }
             | Self::FirstNotLinkLocal
@@ -571,6 +574,7 @@ impl Reason {
             | Self::NotABoolean { .. }
             | Self::NotAnAddress { .. } => Class::General,
             Self::Routing(reason) => reason.class(),
+            Self::Vrrp(reason) => reason.class(),
         }
     }
 
@@ -653,6 +657,7 @@ impl Reason {
             }
             Self::StrayOpening | Self::StrayClosing => "the brace is ignored".to_owned(),
             Self::Routing(reason) => return reason.help(),
+            Self::Vrrp(reason) => return reason.help(),
             _ => return None,
         })
     }

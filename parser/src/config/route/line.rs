@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 
 use crate::config::route::metrics::Metrics;
-use crate::config::route::{Insertion, NextHop, Route, RouteTable, RouteType, Usage, encap, next_hop};
+use crate::config::route::{Insertion, NextHop, Route, RouteTable, RouteType, encap, next_hop};
+use crate::config::routing::Usage;
 use crate::report::{Reason, Report, RoutingReason, suggest};
 use crate::tree::{Line, Options, Word};
 use crate::units::Family;
@@ -47,7 +48,12 @@ pub(super) const OPTIONS: &[&str] = &[
 ];
 
 /// Reads one route line. A line with a mistake that is more than a warning gives no route.
-pub(crate) fn line(line: Line<'_>, usage: Usage, names: &Names<'_>, report: &mut Report) -> Option<Route> {
+pub(in crate::config) fn line(
+    line: Line<'_>,
+    usage: Usage,
+    names: &Names<'_>,
+    report: &mut Report,
+) -> Option<Route> {
     let mark = report.mark();
     line.no_block(report);
     let mut draft = Draft::new(line, names);
@@ -104,15 +110,10 @@ impl FamilyOf {
         Some(address)
     }
 
-    /// Reads a prefix of the family and drops the bits beyond its length. `None` means `default`, of either family.
-    pub(crate) fn prefix(
-        &mut self,
-        word: Word<'_>,
-        defaults: &[&str],
-        report: &mut Report,
-    ) -> Option<Option<Prefix>> {
-        if defaults.contains(&word.text()) {
-            return Some(None);
+    /// Reads a prefix of the family and drops the bits beyond its length.
+    pub(crate) fn target(&mut self, word: Word<'_>, all: &[&str], report: &mut Report) -> Option<Target> {
+        if all.contains(&word.text()) {
+            return Some(Target::Everything);
         }
         let (address, length) = word.address_with_prefix(report)?;
         let prefix = Prefix { address, length };
@@ -125,7 +126,7 @@ impl FamilyOf {
             );
             report.add(word.at(), RoutingReason::HostBits { got, meant }.into());
         }
-        Some(Some(masked))
+        Some(Target::Within(masked))
     }
 
     /// Holds an option of one family against that of the line, or lets it decide.
@@ -140,13 +141,30 @@ impl FamilyOf {
     }
 }
 
+/// Where packets go to or come from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Target {
+    /// `default` and the like: anywhere, in either family.
+    Everything,
+    /// A prefix.
+    Within(Prefix),
+}
+
+impl Target {
+    fn prefix(self, family: Family) -> Prefix {
+        match self {
+            Self::Everything => Prefix::everything(family),
+            Self::Within(prefix) => prefix,
+        }
+    }
+}
+
 struct Draft<'t, 'n> {
     line: Line<'t>,
     names: &'n Names<'n>,
     family: FamilyOf,
     kind: RouteType,
-    /// `Some(None)` is `default`.
-    destination: Option<Option<Prefix>>,
+    destination: Option<Target>,
     source: Option<Prefix>,
     tos: u8,
     table: RouteTable,
@@ -210,7 +228,7 @@ impl<'t, 'n> Draft<'t, 'n> {
             "inet6" => self.family.agree(Family::Ipv6, option, report),
             "to" => {
                 if let Some(word) = options.value(report) {
-                    self.destination = self.family.prefix(word, DEFAULT, report);
+                    self.destination = self.family.target(word, DEFAULT, report);
                 }
             }
             "src" => self.preferred_source = self.address(options, report),
@@ -301,7 +319,7 @@ impl<'t, 'n> Draft<'t, 'n> {
             report.add(word.at(), reason.into());
             return false;
         }
-        self.destination = self.family.prefix(word, DEFAULT, report);
+        self.destination = self.family.target(word, DEFAULT, report);
         true
     }
 
@@ -325,9 +343,9 @@ impl<'t, 'n> Draft<'t, 'n> {
 
     fn from(&mut self, option: Word<'t>, options: &mut Options<'t>, report: &mut Report) {
         let Some(word) = options.value(report) else { return };
-        let prefix = self.family.prefix(word, DEFAULT, report);
+        let source = self.family.target(word, DEFAULT, report);
         self.family.only(Family::Ipv6, option, report);
-        self.source = prefix.map(|prefix| prefix.unwrap_or(Prefix::everything(Family::Ipv6)));
+        self.source = source.map(|source| source.prefix(Family::Ipv6));
     }
 
     fn or(&mut self, option: Word<'t>, options: &mut Options<'t>, report: &mut Report) {
@@ -383,7 +401,7 @@ impl<'t, 'n> Draft<'t, 'n> {
         let next_hops = self.all_hops();
         Some(Route {
             kind: self.kind,
-            destination: destination.unwrap_or(Prefix::everything(self.family.get())),
+            destination: destination.prefix(self.family.get()),
             source: self.source,
             tos: self.tos,
             table: self.table,

@@ -54,7 +54,7 @@ pub struct Locked<T> {
 
 /// Bounds of every time, as TCP has them (`TCP_RTO_MIN`, `TCP_RTO_MAX`).
 const TIME_MIN: Duration = Duration::from_millis(200);
-const TIME_MAX: Duration = Duration::from_secs(120);
+const TIME_MAX: Duration = Duration::from_mins(2);
 
 impl Metrics {
     /// Every word that [`Metrics::read`] knows.

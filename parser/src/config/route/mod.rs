@@ -9,7 +9,8 @@ mod metrics;
 mod next_hop;
 
 pub use encap::{Encap, Ip6Encap, IpEncap};
-pub(crate) use line::{FamilyOf, line};
+pub(in crate::config) use line::line;
+pub(crate) use line::{FamilyOf, Target};
 pub use metrics::{Locked, Metrics};
 pub(crate) use next_hop::read_realms;
 pub use next_hop::{NextHop, Realms};
@@ -139,15 +140,6 @@ pub enum Insertion {
     Prepend,
     /// `append`: this one comes after it (`NLM_F_CREATE | NLM_F_APPEND`).
     Append,
-}
-
-/// Where a line of routes or rules stands, which decides about `track_group`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Usage {
-    /// In `static_routes` or `static_rules`.
-    Static,
-    /// In a `vrrp_instance`.
-    Virtual,
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::config::routing::Usage;
 use crate::report::{ExitStatus, Report};
 use crate::source::Memory;
 use crate::tree::Tree;
@@ -50,12 +51,12 @@ fn prefix(text: &str) -> Prefix {
     }
 }
 
-fn lock<T>(value: T) -> Option<Locked<T>> {
-    Some(Locked { value, lock: true })
+fn lock<T>(value: T) -> Locked<T> {
+    Locked { value, lock: true }
 }
 
-fn free<T>(value: T) -> Option<Locked<T>> {
-    Some(Locked { value, lock: false })
+fn free<T>(value: T) -> Locked<T> {
+    Locked { value, lock: false }
 }
 
 #[test]
@@ -135,19 +136,22 @@ fn attributes_are_numbers() {
 #[test]
 fn metrics_may_be_locked() {
     let metrics = |text: &str| good(&format!("10.0.0.0/8 {text}")).metrics;
-    assert_eq!(metrics("mtu 1400 advmss lock 1360").mtu, free(1400));
-    assert_eq!(metrics("mtu 1400 advmss lock 1360").advmss, lock(1360));
-    assert_eq!(metrics("reordering lock 4").reordering, lock(4));
-    assert_eq!(metrics("cwnd 4 ssthresh lock 5").cwnd, free(4));
-    assert_eq!(metrics("cwnd 4 ssthresh lock 5").ssthresh, lock(5));
+    assert_eq!(metrics("mtu 1400 advmss lock 1360").mtu, Some(free(1400)));
+    assert_eq!(metrics("mtu 1400 advmss lock 1360").advmss, Some(lock(1360)));
+    assert_eq!(metrics("reordering lock 4").reordering, Some(lock(4)));
+    assert_eq!(metrics("cwnd 4 ssthresh lock 5").cwnd, Some(free(4)));
+    assert_eq!(metrics("cwnd 4 ssthresh lock 5").ssthresh, Some(lock(5)));
     assert_eq!(metrics("window 6 initcwnd 7 initrwnd 8").window, Some(6));
     assert_eq!(metrics("window 6 initcwnd 7 initrwnd 8").initcwnd, Some(7));
     assert_eq!(metrics("window 6 initcwnd 7 initrwnd 8").initrwnd, Some(8));
     assert_eq!(metrics("hoplimit 255").hoplimit, Some(255));
     assert_eq!(metrics("quickack 0").quickack, Some(false));
     assert_eq!(metrics("fastopen_no_cookie 1").fastopen_no_cookie, Some(true));
-    assert_eq!(metrics("congctl lock cubic").congctl, lock("cubic".to_owned()));
-    assert_eq!(metrics("congctl reno").congctl, free("reno".to_owned()));
+    assert_eq!(
+        metrics("congctl lock cubic").congctl,
+        Some(lock("cubic".to_owned()))
+    );
+    assert_eq!(metrics("congctl reno").congctl, Some(free("reno".to_owned())));
     assert!(metrics("features ecn").ecn);
 }
 
@@ -186,15 +190,15 @@ fn times_have_units_and_bounds() {
     assert_eq!(rtt("0.00000000000000000000000000000000000001s"), (None, 1));
     assert_eq!(
         good("10.0.0.0/8 rttvar lock 2000").metrics.rttvar,
-        lock(Duration::from_millis(500))
+        Some(lock(Duration::from_millis(500)))
     );
     assert_eq!(
         good("10.0.0.0/8 rto_min 2000").metrics.rto_min,
-        free(Duration::from_secs(2))
+        Some(free(Duration::from_secs(2)))
     );
     assert_eq!(
         good("10.0.0.0/8 rto_min 120s").metrics.rto_min,
-        free(Duration::from_secs(120))
+        Some(free(Duration::from_mins(2)))
     );
     assert_eq!(read("10.0.0.0/8 rto_min 121s").0, None);
 }

@@ -3,13 +3,15 @@
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
-use crate::config::route::{FamilyOf, Realms, RouteType, Usage, read_realms};
+use crate::config::route::{FamilyOf, Realms, RouteType, Target, read_realms};
+use crate::config::routing::{Routing, Usage};
 use crate::config::rule::{Lookup, LookupTable, Mark, Rule, RuleAction, Selector};
 use crate::report::{Reason, Report, RoutingReason, suggest};
 use crate::tree::{Line, Options, Word};
 use crate::units::Family;
 use crate::value::names::{NameKind, Names, PROTOCOL_KEEPALIVED};
 use crate::value::number;
+use crate::value::prefix::Prefix;
 
 /// Every option of a rule line.
 const OPTIONS: &[&str] = &[
@@ -54,35 +56,16 @@ const OPTIONS: &[&str] = &[
 /// Words for any address.
 const ANY: &[&str] = &["all", "any", "default"];
 
-/// The preferences of rules that have none: 16384 and downwards, over the whole configuration.
-#[derive(Clone, Debug)]
-pub(crate) struct Unnumbered(u32);
-
-impl Default for Unnumbered {
-    fn default() -> Self {
-        Self(16384)
-    }
-}
-
-impl Unnumbered {
-    fn next(&mut self) -> u32 {
-        let preference = self.0;
-        self.0 = preference.saturating_sub(1);
-        preference
-    }
-}
-
 /// Reads one rule line. A line with a mistake that is more than a warning gives no rule.
-pub(crate) fn line(
+pub(in crate::config) fn line(
     line: Line<'_>,
     usage: Usage,
-    names: &Names<'_>,
-    unnumbered: &mut Unnumbered,
+    routing: &Routing<'_>,
     report: &mut Report,
 ) -> Option<Rule> {
     let mark = report.mark();
     line.no_block(report);
-    let mut draft = Draft::new(line, names);
+    let mut draft = Draft::new(line, &routing.names);
     let mut options = line.options();
     while let Some(option) = options.take() {
         if !draft.option(option, &mut options, usage, report) {
@@ -92,7 +75,7 @@ pub(crate) fn line(
     if report.is_spoilt_since(mark) {
         return None;
     }
-    let rule = draft.finish(unnumbered, report)?;
+    let rule = draft.finish(routing, report)?;
     (!report.is_spoilt_since(mark)).then_some(rule)
 }
 
@@ -165,8 +148,8 @@ impl<'t, 'n> Draft<'t, 'n> {
     /// Reads an option that has a value.
     fn value(&mut self, option: Word<'t>, word: Word<'t>, report: &mut Report) {
         match option.text() {
-            "from" => self.selector.from = self.family.prefix(word, ANY, report).flatten(),
-            "to" => self.selector.to = self.family.prefix(word, ANY, report).flatten(),
+            "from" => self.selector.from = self.prefix(word, report),
+            "to" => self.selector.to = self.prefix(word, report),
             "table" | "lookup" => self.table(option, word, report),
             "goto" => {
                 if let Some(target) = word.number(0..=u32::MAX, report) {
@@ -205,6 +188,13 @@ impl<'t, 'n> Draft<'t, 'n> {
             "sport" => self.selector.sport = range(option, word, RangeForm::OneOrPair, PORTS, report),
             "dport" => self.selector.dport = range(option, word, RangeForm::OneOrPair, PORTS, report),
             _ => self.track_group(option, word, report),
+        }
+    }
+
+    fn prefix(&mut self, word: Word<'t>, report: &mut Report) -> Option<Prefix> {
+        match self.family.target(word, ANY, report)? {
+            Target::Everything => None,
+            Target::Within(prefix) => Some(prefix),
         }
     }
 
@@ -277,7 +267,7 @@ impl<'t, 'n> Draft<'t, 'n> {
         }
     }
 
-    fn finish(mut self, unnumbered: &mut Unnumbered, report: &mut Report) -> Option<Rule> {
+    fn finish(mut self, routing: &Routing<'_>, report: &mut Report) -> Option<Rule> {
         let line = self.line;
         let Some((action, action_word)) = self.action.take() else {
             report.add(line.at(), RoutingReason::NoAction.into());
@@ -296,7 +286,7 @@ impl<'t, 'n> Draft<'t, 'n> {
         }
         let action = self.with_table_options(action, report);
         let preference = self.preference.unwrap_or_else(|| {
-            let preference = unnumbered.next();
+            let preference = routing.next_preference();
             report.add(line.at(), RoutingReason::NoPreference { preference }.into());
             preference
         });
@@ -364,11 +354,11 @@ fn preference(word: Word<'_>, report: &mut Report) -> Option<u32> {
 /// `MARK[/MASK]`, both in C's notation.
 fn mark(option: Word<'_>, word: Word<'_>, report: &mut Report) -> Option<Mark> {
     let number = |text| u32::try_from(number::any_base(text)?).ok();
-    let mark = match word.text().split_once('/') {
+    let written = match word.text().split_once('/') {
         Some((value, mask)) => number(value).zip(number(mask)),
         None => number(word.text()).zip(Some(u32::MAX)),
     };
-    let Some((value, mask)) = mark else {
+    let Some((value, mask)) = written else {
         let got = word.text().to_owned();
         report.add(word.at(), RoutingReason::BadMark { got }.into());
         return None;

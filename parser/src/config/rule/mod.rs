@@ -4,7 +4,7 @@
 
 mod line;
 
-pub(crate) use line::{Unnumbered, line};
+pub(in crate::config) use line::line;
 
 use std::ops::RangeInclusive;
 

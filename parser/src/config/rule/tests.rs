@@ -1,21 +1,20 @@
 use super::*;
-use crate::config::route::Usage;
+use crate::config::routing::{Routing, Usage};
 use crate::report::{ExitStatus, Report};
 use crate::source::Memory;
 use crate::tree::Tree;
-use crate::value::names::Names;
 
 fn read_as(usage: Usage, text: &str) -> (Option<Rule>, Report) {
     let host = Memory::new([
         ("/etc/iproute2/rt_tables", "100 blue"),
         ("/etc/iproute2/group", "7 seven"),
     ]);
-    let names = Names::new(&host, None, None);
     let mut report = Report::default();
     let tree = Tree::read(format!("static_rules {{\n{text}\n}}\n"), &mut report);
     let block = tree.lines().next().unwrap();
     let line_of_rule = block.list(&mut report).next();
-    let rule = line_of_rule.and_then(|l| line(l, usage, &names, &mut Unnumbered::default(), &mut report));
+    let routing = Routing::new(&tree, &host);
+    let rule = line_of_rule.and_then(|l| line(l, usage, &routing, &mut report));
     (rule, report)
 }
 
@@ -178,17 +177,16 @@ fn family_preference_and_tracking() {
 #[test]
 fn rules_without_preference_count_downwards_from_16384() {
     let host = Memory::default();
-    let names = Names::new(&host, None, None);
     let mut report = Report::default();
     let tree = Tree::read(
         "static_rules {\ntable 1\ntable\ntable 2\n}\n".to_owned(),
         &mut report,
     );
-    let mut unnumbered = Unnumbered::default();
+    let routing = Routing::new(&tree, &host);
     let lines: Vec<_> = tree.lines().next().unwrap().list(&mut report).collect();
     let rules = lines
         .into_iter()
-        .filter_map(|l| line(l, Usage::Static, &names, &mut unnumbered, &mut report));
+        .filter_map(|l| line(l, Usage::Static, &routing, &mut report));
     let preferences: Vec<u32> = rules.map(|rule| rule.preference).collect();
     assert_eq!(preferences, [16384, 16383]);
 }

@@ -10,7 +10,6 @@ use crate::config::address::VirtualAddress;
 use crate::config::global_defs::GlobalDefs;
 use crate::config::tracked::{self, Trackable, Tracked, TrackedDraft};
 use crate::report::{Reason, Report};
-use crate::tree::Line;
 use crate::units::{Family, Priority, Version};
 
 /// What instances can track, by name.
@@ -20,28 +19,6 @@ pub(in crate::config) struct Known<'t> {
     pub(in crate::config) files: HashMap<&'t str, Trackable<'t>>,
     pub(in crate::config) processes: HashMap<&'t str, Trackable<'t>>,
     pub(in crate::config) bfds: HashMap<&'t str, Trackable<'t>>,
-}
-
-impl<'t> Known<'t> {
-    /// Notes the name of a block that is not read yet, with keepalived's default weight.
-    pub(in crate::config) fn add_unread(&mut self, line: Line<'t>) {
-        let (names, weight) = match line.keyword() {
-            "track_file" | "vrrp_track_file" => (&mut self.files, 1),
-            "vrrp_track_process" => (&mut self.processes, 0),
-            "bfd_instance" => (&mut self.bfds, 0),
-            _ => return,
-        };
-        if let Some(name) = line.words().next() {
-            names.insert(
-                name.text(),
-                Trackable {
-                    weight,
-                    reverse: false,
-                    defined: line,
-                },
-            );
-        }
-    }
 }
 
 /// An advert carries the number of its addresses in one byte.
@@ -116,6 +93,8 @@ impl<'t> Draft<'t> {
             auth_hmac,
             virtual_ipaddress: addresses,
             virtual_ipaddress_excluded: excluded,
+            virtual_routes: self.virtual_routes,
+            virtual_rules: self.virtual_rules,
             promote_secondaries: self.promote_secondaries,
             mcast_src_ip: self.mcast_src_ip,
             mcast_dst_ip,
@@ -564,19 +543,16 @@ impl<'t> Draft<'t> {
         });
         let mut owner =
             |drafts: &mut Vec<TrackedDraft<'t>>, kind, known: &HashMap<&'t str, Trackable<'t>>| {
-                let drafts = std::mem::take(drafts);
-                let lines: Vec<_> = drafts.iter().map(|draft| draft.line).collect();
-                let mut joined = tracked::join(drafts, kind, known, report);
+                let mut joined = tracked::join(std::mem::take(drafts), kind, known, report);
                 if priority.is_owner() {
-                    joined.retain(|tracked| {
-                        let line = lines.iter().find(|line| line.keyword() == tracked.name);
-                        if let Some(line) = line.filter(|_| tracked.weight != 0) {
+                    joined.retain(|(line, tracked)| {
+                        if tracked.weight != 0 {
                             report.conflict(line.at(), "a weight", "priority 255", "it is not tracked");
                         }
                         tracked.weight == 0
                     });
                 }
-                joined
+                joined.into_iter().map(|(_, tracked)| tracked).collect()
             };
         let any = interfaces.iter().map(|draft| {
             let own = Trackable {
