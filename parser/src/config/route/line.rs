@@ -58,12 +58,12 @@ pub(in crate::config) fn line(
     line.no_block(report);
     let mut draft = Draft::new(line, names);
     let mut options = line.options();
-    while let Some(option) = options.take() {
-        if draft.metrics.read(option, &mut options, report) {
-            continue;
-        }
-        if !draft.option(option, &mut options, usage, report) {
-            break;
+    // keepalived gives a line up at its first mistake.
+    while !report.is_spoilt_since(mark)
+        && let Some(option) = options.take()
+    {
+        if !draft.metrics.read(option, &mut options, report) {
+            draft.option(option, &mut options, usage, report);
         }
     }
     if draft.destination.is_none() && !report.is_spoilt_since(mark) {
@@ -215,14 +215,8 @@ impl<'t, 'n> Draft<'t, 'n> {
         }
     }
 
-    /// Reads one option. False means that the rest of the line cannot be understood.
-    fn option(
-        &mut self,
-        option: Word<'t>,
-        options: &mut Options<'t>,
-        usage: Usage,
-        report: &mut Report,
-    ) -> bool {
+    /// Reads one option.
+    fn option(&mut self, option: Word<'t>, options: &mut Options<'t>, usage: Usage, report: &mut Report) {
         match option.text() {
             "inet" => self.family.agree(Family::Ipv4, option, report),
             "inet6" => self.family.agree(Family::Ipv6, option, report),
@@ -288,9 +282,8 @@ impl<'t, 'n> Draft<'t, 'n> {
             "nexthop" => self.next_hops(option, options, report),
             "no_track" => self.no_track = true,
             "track_group" if usage == Usage::Static => self.track_group(option, options, report),
-            text => return self.type_or_destination(text, option, options, report),
+            text => self.type_or_destination(text, option, options, report),
         }
-        true
     }
 
     /// A word that is no option: a route type if something follows, or the destination.
@@ -300,14 +293,14 @@ impl<'t, 'n> Draft<'t, 'n> {
         word: Word<'t>,
         options: &mut Options<'t>,
         report: &mut Report,
-    ) -> bool {
+    ) {
         if let Some(kind) = RouteType::read(text) {
             self.kind = kind;
             if options.peek().is_none() {
                 let keyword = text.to_owned();
                 report.add(word.at(), Reason::MissingParameter { keyword });
             }
-            return true;
+            return;
         }
         let address = text.split('/').next().unwrap_or(text);
         if text != "default" && address.parse::<IpAddr>().is_err() {
@@ -317,10 +310,9 @@ impl<'t, 'n> Draft<'t, 'n> {
                 nearest: suggest::nearest(text, OPTIONS).or_else(|| suggest::nearest(text, Metrics::OPTIONS)),
             };
             report.add(word.at(), reason.into());
-            return false;
+            return;
         }
         self.destination = self.family.target(word, DEFAULT, report);
-        true
     }
 
     fn address(&mut self, options: &mut Options<'t>, report: &mut Report) -> Option<IpAddr> {

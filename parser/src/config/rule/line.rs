@@ -67,10 +67,11 @@ pub(in crate::config) fn line(
     line.no_block(report);
     let mut draft = Draft::new(line, &routing.names);
     let mut options = line.options();
-    while let Some(option) = options.take() {
-        if !draft.option(option, &mut options, usage, report) {
-            break;
-        }
+    // keepalived gives a line up at its first mistake.
+    while !report.is_spoilt_since(mark)
+        && let Some(option) = options.take()
+    {
+        draft.option(option, &mut options, usage, report);
     }
     if report.is_spoilt_since(mark) {
         return None;
@@ -112,14 +113,8 @@ impl<'t, 'n> Draft<'t, 'n> {
         }
     }
 
-    /// Reads one option. False means that the rest of the line cannot be understood.
-    fn option(
-        &mut self,
-        option: Word<'t>,
-        options: &mut Options<'t>,
-        usage: Usage,
-        report: &mut Report,
-    ) -> bool {
+    /// Reads one option.
+    fn option(&mut self, option: Word<'t>, options: &mut Options<'t>, usage: Usage, report: &mut Report) {
         match option.text() {
             "inet" => self.family.agree(Family::Ipv4, option, report),
             "inet6" => self.family.agree(Family::Ipv6, option, report),
@@ -129,20 +124,19 @@ impl<'t, 'n> Draft<'t, 'n> {
             "no_track" => self.no_track = true,
             "type" => {
                 if let Some(word) = options.value(report) {
-                    return self.named_action(word, report);
+                    self.named_action(word, report);
                 }
             }
             text if !OPTIONS.contains(&text) || RouteType::read(text).is_some() => {
-                return self.named_action(option, report);
+                self.named_action(option, report);
             }
-            "track_group" if usage == Usage::Virtual => return self.named_action(option, report),
+            "track_group" if usage == Usage::Virtual => self.named_action(option, report),
             _ => {
                 if let Some(value) = options.value(report) {
                     self.value(option, value, report);
                 }
             }
         }
-        true
     }
 
     /// Reads an option that has a value.
@@ -199,7 +193,7 @@ impl<'t, 'n> Draft<'t, 'n> {
     }
 
     /// `blackhole` and the like, by name or number; with or without `type` before it.
-    fn named_action(&mut self, word: Word<'t>, report: &mut Report) -> bool {
+    fn named_action(&mut self, word: Word<'t>, report: &mut Report) {
         let action = match RouteType::read(word.text()) {
             Some(RouteType::Blackhole) => RuleAction::Blackhole,
             Some(RouteType::Unreachable) => RuleAction::Unreachable,
@@ -207,7 +201,7 @@ impl<'t, 'n> Draft<'t, 'n> {
             Some(_) => {
                 let got = word.text().to_owned();
                 report.add(word.at(), RoutingReason::BadAction { got }.into());
-                return true;
+                return;
             }
             None => {
                 let reason = RoutingReason::UnknownOption {
@@ -216,11 +210,10 @@ impl<'t, 'n> Draft<'t, 'n> {
                     nearest: suggest::nearest(word.text(), OPTIONS),
                 };
                 report.add(word.at(), reason.into());
-                return false;
+                return;
             }
         };
         self.act(action, word, report);
-        true
     }
 
     fn act(&mut self, action: RuleAction, word: Word<'t>, report: &mut Report) {
@@ -353,9 +346,11 @@ fn preference(word: Word<'_>, report: &mut Report) -> Option<u32> {
 
 /// `MARK[/MASK]`, both in C's notation.
 fn mark(option: Word<'_>, word: Word<'_>, report: &mut Report) -> Option<Mark> {
-    let number = |text| u32::try_from(number::any_base(text)?).ok();
+    let number = |text: &str| u32::try_from(number::any_base(text)?).ok();
+    // keepalived takes a mask that is left out after the slash for 0.
+    let mask = |text: &str| if text.is_empty() { Some(0) } else { number(text) };
     let written = match word.text().split_once('/') {
-        Some((value, mask)) => number(value).zip(number(mask)),
+        Some((value, bits)) => number(value).zip(mask(bits)),
         None => number(word.text()).zip(Some(u32::MAX)),
     };
     let Some((value, mask)) = written else {
