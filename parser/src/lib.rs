@@ -39,6 +39,7 @@ pub fn read(host: &impl Host, patterns: &[&str], options: &Options) -> Reading {
     let (flattened, sources) = source::flatten(host, patterns, options, &mut report);
     let tree = Tree::read(flattened, &mut report);
     let config = config::read(&tree, host, &mut report);
+    report.sort(&sources);
     Reading {
         config,
         report,
@@ -54,6 +55,7 @@ pub fn parse_text(host: &impl Host, text: &str) -> Reading {
     let mut tree = Tree::read(text.to_owned(), &mut report);
     let config = config::read(&tree, host, &mut report);
     let sources = Sources::named(tree.take_files());
+    report.sort(&sources);
     Reading {
         config,
         report,

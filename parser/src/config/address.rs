@@ -113,7 +113,28 @@ pub(super) fn parse(line: Line<'_>, report: &mut Report) -> Option<VirtualAddres
 pub(super) fn parse_static(line: Line<'_>, report: &mut Report) -> Option<VirtualAddress> {
     let mut reading = Reading::new(line, STATIC_OPTIONS, report)?;
     reading.address.nodad = false;
-    reading.finish(report)
+    let mut address = reading.finish(report)?;
+    if address.track_group.is_some() && address.dev.is_none() {
+        report.conflict(
+            line.at(),
+            "`track_group`",
+            "an address without `dev`",
+            "it is ignored",
+        );
+        address.track_group = None;
+    }
+    Some(address)
+}
+
+/// Gives static addresses without `dev` the default interface.
+pub(super) fn resolve_static(
+    mut addresses: Vec<VirtualAddress>,
+    default_interface: &str,
+) -> Vec<VirtualAddress> {
+    for address in &mut addresses {
+        address.dev.get_or_insert_with(|| default_interface.to_owned());
+    }
+    addresses
 }
 
 struct Reading<'t> {

@@ -254,3 +254,139 @@ impl<'t> Draft<'t> {
         Some(hops.min(ttl)).filter(|&hops| hops != u8::MAX)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::testing::{good, read, says};
+
+    fn session(body: &str) -> BfdInstance {
+        good(&format!("bfd_instance b {{\n{body}\n}}\n"))
+            .bfd_instances
+            .remove(0)
+    }
+
+    #[test]
+    fn defaults_are_keepaliveds() {
+        let plain = session("neighbor_ip 10.0.0.2");
+        assert_eq!(plain.neighbor_ip.to_string(), "10.0.0.2");
+        assert_eq!(
+            (plain.min_rx, plain.min_tx),
+            (Duration::from_millis(10), Duration::from_millis(10))
+        );
+        assert_eq!((plain.idle_tx, plain.multiplier), (Duration::from_secs(1), 5));
+        assert_eq!(
+            (plain.ttl, plain.max_hops, plain.multihop, plain.passive),
+            (255, Some(0), false, false)
+        );
+        assert_eq!((plain.weight, plain.reverse, plain.source_ip), (0, false, None));
+        assert!(plain.for_vrrp && plain.for_checker);
+        assert_eq!(session("neighbour_ip fe80::1").ttl, 64);
+    }
+
+    #[test]
+    fn every_setting_is_a_value() {
+        let with = |line: &str| session(&format!("neighbor_ip 10.0.0.2\n{line}"));
+        assert_eq!(with("source_ip 10.0.0.1").source_ip, "10.0.0.1".parse().ok());
+        assert_eq!(with("min_rx 1.5").min_rx, Duration::from_micros(1500));
+        assert_eq!(with("min_tx 10000").min_tx, Duration::from_secs(10));
+        assert_eq!(with("idle_tx 1000").idle_tx, Duration::from_secs(1));
+        assert_eq!(with("multiplier 255").multiplier, 255);
+        assert_eq!((with("ttl 1").ttl, with("hoplimit 255").ttl), (1, 255));
+        assert_eq!(with("max_hops 254").max_hops, Some(254));
+        assert_eq!(
+            (with("max_hops 255").max_hops, with("max_hops -1").max_hops),
+            (None, None)
+        );
+        assert!(with("multihop").multihop && !with("multihop off").multihop && with("passive").passive);
+        assert_eq!(
+            (
+                with("weight -253 reverse").weight,
+                with("weight -253 reverse").reverse
+            ),
+            (-253, true)
+        );
+        assert!(with("vrrp").for_vrrp && !with("vrrp").for_checker);
+        assert!(!with("checker").for_vrrp && with("checker").for_checker);
+        assert!(with("vrrp\nchecker").for_vrrp && with("vrrp\nchecker").for_checker);
+    }
+
+    #[test]
+    fn mistakes_in_lines() {
+        says(
+            "bfd_instance b",
+            "neighbor_ip 10.0.0.2",
+            &[
+                ("neighbor_ip foo", &["`foo` is not an IP address"]),
+                ("neighbor_ip", &["`neighbor_ip` needs a value"]),
+                ("source_ip foo", &["`foo` is not an IP address"]),
+                ("source_ip fe80::1", &["the address is not IPv4"]),
+                ("min_rx 0", &["`0` is out of range"]),
+                ("min_tx 4294968", &["`4294968` is out of range"]),
+                ("min_tx 1.0001", &["`1.0001` has too many decimal places"]),
+                ("min_rx 10001", &["`10001` is a long interval"]),
+                ("idle_tx 999", &["`999` is out of range"]),
+                ("multiplier 0", &["`0` is out of range"]),
+                ("multiplier 256", &["`256` is out of range"]),
+                ("ttl 0", &["`0` is out of range"]),
+                ("hoplimit 256", &["`256` is out of range"]),
+                ("max_hops -2", &["`-2` is out of range"]),
+                ("max_hops 256", &["`256` is out of range"]),
+                ("ttl 5\nmax_hops 6", &["`6` is not allowed, 5 is used"]),
+                ("multihop maybe", &["`maybe` is not a boolean"]),
+                ("weight 254", &["`254` is out of range"]),
+                ("weight", &["`weight` needs a value"]),
+                ("weight 5 noreverse", &["unknown option `noreverse` of weight"]),
+                ("foo", &["unknown keyword `foo`"]),
+            ],
+        );
+    }
+
+    #[test]
+    fn sessions_that_cannot_be_told_apart_or_reached_are_dropped() {
+        let two = |first: &str, second: &str| {
+            let text = format!("bfd_instance a {{\n{first}\n}}\nbfd_instance b {{\n{second}\n}}\n");
+            let (config, titles) = read(&text);
+            (config.bfd_instances.len(), titles)
+        };
+        let same = vec!["`bfd_instance a` has the same addresses: this one is ignored".to_owned()];
+        assert_eq!(
+            two("neighbor_ip 10.0.0.2", "neighbor_ip 10.0.0.2"),
+            (1, same.clone())
+        );
+        assert_eq!(
+            two("neighbor_ip 10.0.0.2", "neighbor_ip 10.0.0.2\nsource_ip 10.0.0.1"),
+            (1, same.clone())
+        );
+        assert_eq!(
+            two("neighbor_ip 10.0.0.2", "neighbor_ip 10.0.0.2\nmultihop"),
+            (2, vec![])
+        );
+        assert_eq!(
+            two(
+                "neighbor_ip 10.0.0.2\nsource_ip 10.0.0.1",
+                "neighbor_ip 10.0.0.2\nsource_ip 10.0.0.3"
+            ),
+            (2, vec![])
+        );
+        assert_eq!(
+            two("neighbor_ip 10.0.0.2", ""),
+            (1, vec!["`bfd_instance` has no `neighbor_ip`".into()])
+        );
+    }
+
+    #[test]
+    fn names_are_unique_and_short() {
+        let longest = "b".repeat(31);
+        good(&format!("bfd_instance {longest} {{\nneighbor_ip 10.0.0.2\n}}\n"));
+        let (config, titles) = read(&format!("bfd_instance {longest}b {{\nneighbor_ip 10.0.0.2\n}}\n"));
+        assert_eq!((config.bfd_instances.len(), titles.len()), (0, 1));
+        let (config, titles) =
+            read("bfd_instance b {\nneighbor_ip 10.0.0.2\n}\nbfd_instance b {\nneighbor_ip 10.0.0.3\n}\n");
+        assert_eq!(config.bfd_instances.len(), 1);
+        assert_eq!(
+            titles,
+            ["`bfd_instance b` is already defined; this one is ignored"]
+        );
+    }
+}

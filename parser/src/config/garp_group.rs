@@ -114,3 +114,58 @@ impl<'t> Draft<'t> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::testing::{good, read, says};
+
+    #[test]
+    fn interfaces_share_the_limits_of_their_group() {
+        let text =
+            "garp_group {\ngarp_interval 0.5\ngna_interval 0\ninterface a\ninterfaces {\nb c\nd\n}\n}\n";
+        let group = good(text).garp_groups.remove(0);
+        assert_eq!(group.garp_interval, Some(Duration::from_millis(500)));
+        assert_eq!(group.gna_interval, Some(Duration::ZERO));
+        assert_eq!(group.interfaces, ["a", "b", "c", "d"]);
+    }
+
+    #[test]
+    fn mistakes_in_lines() {
+        says(
+            "garp_group",
+            "garp_interval 0.1",
+            &[
+                ("garp_interval -1", &["`-1` is not a number"]),
+                ("garp_interval", &["`garp_interval` needs a value"]),
+                ("gna_interval 4294.967296", &["`4294.967296` is out of range"]),
+                ("gna_interval 4294.967295", &["`4294.967295` is a long interval"]),
+                (
+                    "gna_interval 0.0000001",
+                    &["`0.0000001` has too many decimal places"],
+                ),
+                ("interface", &["`interface` needs a value"]),
+                ("interfaces {\n}", &["`interfaces` is empty"]),
+                ("interfaces x {\na\n}", &["`interfaces` has no name"]),
+                (
+                    "interfaces {\na\na\n}",
+                    &["interface `a` is already in a garp_group"],
+                ),
+                ("foo", &["unknown keyword `foo`"]),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_group_needs_an_interval_and_an_interface_one_group() {
+        let (config, titles) = read("garp_group {\ninterface a\n}\n");
+        assert_eq!(
+            (config.garp_groups.len(), titles),
+            (0, vec!["the group has no interval".to_owned()])
+        );
+        let group = "garp_group {\ngarp_interval 0.1\ninterface a\n}\n";
+        let (config, titles) = read(&group.repeat(2));
+        assert_eq!(config.garp_groups[1].interfaces, Vec::<String>::new());
+        assert_eq!(titles, ["interface `a` is already in a garp_group"]);
+    }
+}

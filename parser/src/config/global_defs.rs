@@ -86,7 +86,7 @@ pub struct GlobalDefs {
     pub vrrp_version: Version,
     /// `vrrp_mcast_group4`, 224.0.0.18 by default.
     pub vrrp_mcast_group4: Ipv4Addr,
-    /// `vrrp_mcast_group6`, ff02::12 by default.
+    /// `vrrp_mcast_group6`, `ff02::12` by default.
     pub vrrp_mcast_group6: Ipv6Addr,
     /// `vrrp_startup_delay`: how long instances wait before they start; zero by default.
     pub vrrp_startup_delay: Duration,

@@ -5,13 +5,12 @@ use crate::tree::{Block, Line, Word};
 
 /// The name of a block that has exactly one: with none or several keepalived skips the block.
 pub(super) fn only_name<'t>(block: Block<'t>, report: &mut Report) -> Option<&'t str> {
-    let name = block.name(report)?;
-    if let Some(extra) = block.head.words().nth(1) {
+    if block.head.words().len() != 1 {
         let keyword = block.keyword().to_owned();
-        report.add(extra.at(), VrrpReason::SeveralNames { keyword }.into());
+        report.add(block.head.at(), Reason::NameNeeded { keyword });
         return None;
     }
-    Some(name)
+    block.name(report)
 }
 
 /// `group { <NAME>... }`: every word of every line is a name.

@@ -17,7 +17,9 @@ pub mod route;
 mod routing;
 pub mod rule;
 pub mod script;
-pub mod statics;
+mod statics;
+#[cfg(test)]
+mod testing;
 pub mod track_file;
 pub mod track_group;
 mod tracked;
@@ -38,7 +40,6 @@ pub use linkbeat_interfaces::LinkbeatInterface;
 pub use route::Route;
 pub use rule::Rule;
 pub use script::{RunAs, Script};
-pub use statics::Statics;
 pub use track_file::TrackFile;
 pub use track_group::TrackGroup;
 pub use vrrp_instance::VrrpInstance;
@@ -61,6 +62,8 @@ pub struct Config {
     pub daemon: Daemon,
     /// `global_defs`.
     pub global: GlobalDefs,
+    /// Every line of `static_ipaddress`: addresses that are there whatever VRRP does. Each has a `dev`.
+    pub static_ipaddress: Vec<VirtualAddress>,
     /// Every `vrrp_script`, in the order of the file.
     pub vrrp_scripts: Vec<VrrpScript>,
     /// Every `track_file` and `vrrp_track_file`, in the order of the file.
@@ -73,8 +76,10 @@ pub struct Config {
     pub vrrp_instances: Vec<VrrpInstance>,
     /// Every `vrrp_sync_group`, in the order of the file.
     pub vrrp_sync_groups: Vec<VrrpSyncGroup>,
-    /// `static_ipaddress`, `static_routes` and `static_rules`.
-    pub statics: Statics,
+    /// Every line of `static_routes`: routes that are there whatever VRRP does.
+    pub static_routes: Vec<Route>,
+    /// Every line of `static_rules`: rules that are there whatever VRRP does.
+    pub static_rules: Vec<Rule>,
     /// Every `track_group`, in the order of the file.
     pub track_groups: Vec<TrackGroup>,
     /// Every `garp_group`, in the order of the file.
@@ -85,11 +90,14 @@ pub struct Config {
     pub interface_up_down_delays: Vec<UpDownDelay>,
 }
 
+/// Stands for a block where there is none.
+pub(crate) const OUTSIDE: &str = "outside every block";
+
 /// Every block and its keywords.
 const BLOCKS: &[(&str, &[&str])] = &[
     // One line per block: what it knows.
-    ("outside every block", daemon::KEYWORDS),
-    ("outside every block", grammar::TOP_LEVEL),
+    (OUTSIDE, daemon::KEYWORDS),
+    (OUTSIDE, grammar::TOP_LEVEL),
     ("global_defs", global_defs::KEYWORDS),
     ("vrrp_instance", vrrp_instance::KEYWORDS),
     ("authentication", vrrp_instance::AUTHENTICATION_KEYWORDS),
@@ -108,6 +116,14 @@ pub(crate) fn home(keyword: &str) -> Option<&'static str> {
     BLOCKS
         .iter()
         .find(|(_, keywords)| keywords.contains(&keyword))
+        .map(|(block, _)| *block)
+}
+
+/// The block that has exactly these keywords.
+pub(crate) fn block_with(keywords: &[&str]) -> Option<&'static str> {
+    BLOCKS
+        .iter()
+        .find(|(_, own)| *own == keywords)
         .map(|(block, _)| *block)
 }
 
@@ -178,7 +194,7 @@ impl<'t> Drafts<'t> {
                 "interface_up_down_delays" => drafts.interface_up_down_delays(line, report),
                 other if grammar::TOP_LEVEL.contains(&other) => report.not_supported_yet(line),
                 _ if drafts.daemon.read(line, report) => {}
-                _ => report.unknown_keyword(line, &[daemon::KEYWORDS, grammar::TOP_LEVEL].concat()),
+                _ => report.unknown_keyword(line, grammar::TOP_LEVEL),
             }
         }
         drafts
@@ -186,8 +202,8 @@ impl<'t> Drafts<'t> {
 
     /// Of two blocks with the same name the second is skipped unread.
     fn is_new(&mut self, keyword: &'static str, line: Line<'t>, report: &mut Report) -> bool {
-        let Some(name) = line.words().next() else {
-            return true;
+        let Some(name) = line.words().next().filter(|_| line.words().len() == 1) else {
+            return true; // what is wrong with its name is for the block to say
         };
         let is_new = self.names.insert((keyword, name.text()));
         if !is_new {
@@ -268,7 +284,9 @@ impl<'t> Drafts<'t> {
             bfd_instances,
             vrrp_instances: instances.into_iter().map(|(_, instance)| instance).collect(),
             vrrp_sync_groups,
-            statics,
+            static_ipaddress: address::resolve_static(statics.addresses, &global.default_interface),
+            static_routes: statics.routes,
+            static_rules: statics.rules,
             track_groups,
             garp_groups,
             linkbeat_interfaces: self.linkbeat_interfaces,

@@ -135,3 +135,89 @@ impl<'t> Draft<'t> {
         (weight.weight.unwrap_or(1), weight.reverse.unwrap_or(false))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::testing::{good, read, says};
+
+    #[test]
+    fn a_file_counts_once_unless_its_weight_says_otherwise() {
+        let file = |body: &str| {
+            good(&format!("track_file f {{\nfile /x\n{body}\n}}\n"))
+                .track_files
+                .remove(0)
+        };
+        let plain = file("");
+        assert_eq!((plain.name.as_str(), plain.path.as_str()), ("f", "/x"));
+        assert_eq!((plain.weight, plain.reverse, plain.init), (1, false, None));
+        assert_eq!(file("weight 254").weight, 254);
+        let reversed = file("weight -254 reverse");
+        assert_eq!((reversed.weight, reversed.reverse), (-254, true));
+        assert_eq!(
+            file("init_file").init,
+            Some(InitFile {
+                value: 0,
+                overwrite: false
+            })
+        );
+        assert_eq!(
+            file("init_file overwrite 5").init,
+            Some(InitFile {
+                value: 5,
+                overwrite: true
+            })
+        );
+        assert_eq!(
+            file("init_file -254").init,
+            Some(InitFile {
+                value: -254,
+                overwrite: false
+            })
+        );
+    }
+
+    #[test]
+    fn the_old_name_of_the_block_is_the_same() {
+        let old = good("vrrp_track_file f {\nfile /x\n}\n").track_files;
+        assert_eq!(old, good("track_file f {\nfile /x\n}\n").track_files);
+    }
+
+    #[test]
+    fn mistakes_in_lines() {
+        says(
+            "track_file f",
+            "file /x",
+            &[
+                ("file /y", &["`file` is already specified; the first one is kept"]),
+                ("weight 255", &["`255` is out of range"]),
+                ("weight -255", &["`-255` is out of range"]),
+                ("weight x", &["`x` is not a number"]),
+                ("weight", &["`weight` needs a value"]),
+                ("weight 5 noreverse", &["unknown option `noreverse` of weight"]),
+                (
+                    "weight 5\nweight 6",
+                    &["`weight` is already specified; the first one is kept"],
+                ),
+                ("init_file 255", &["`255` is out of range"]),
+                ("init_file 2147483648", &["`2147483648` is out of range"]),
+                ("init_file foo", &["unknown option `foo` of init_file"]),
+                ("foo", &["unknown keyword `foo`"]),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_block_without_a_file_is_dropped() {
+        let (config, titles) = read("track_file f {\nweight 5\n}\n");
+        assert_eq!(
+            (config.track_files, titles),
+            (vec![], vec!["`track_file` has no `file`".to_owned()])
+        );
+        let (config, titles) = read("track_file f {\nfile\n}\n");
+        assert_eq!(
+            (config.track_files, titles),
+            (vec![], vec!["`file` needs a value".to_owned()])
+        );
+    }
+}

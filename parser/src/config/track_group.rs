@@ -103,10 +103,13 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said() {
         for (text, title) in [
-            ("track_group {\ngroup {\nA\n}\n}", "`track_group` needs a value"),
+            (
+                "track_group {\ngroup {\nA\n}\n}",
+                "`track_group` needs exactly one name and is skipped",
+            ),
             (
                 "track_group G H {\ngroup {\nA\n}\n}",
-                "`track_group` has one name only",
+                "`track_group` needs exactly one name and is skipped",
             ),
             ("track_group G {\ngroup {\n}\n}", "`group` is empty"),
             ("track_group G {\ngroup H {\nA\n}\n}", "`group` has no name"),

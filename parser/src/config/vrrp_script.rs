@@ -72,7 +72,7 @@ pub(super) fn parse<'t>(block: Block<'t>, report: &mut Report) -> Option<Draft<'
             "script" => draft.script = line.script(report),
             "interval" => draft.interval = period(line, report),
             "timeout" => draft.timeout = period(line, report),
-            "weight" => draft.weight = Weight::of_line(line, Limit::Strict, report),
+            "weight" => draft.weight = weight(line, report),
             "rise" => draft.rise = line.number(1..=COUNT_MAX, report),
             "fall" => draft.fall = line.number(1..=COUNT_MAX, report),
             "user" => draft.user = line.run_as(report),
@@ -81,6 +81,13 @@ pub(super) fn parse<'t>(block: Block<'t>, report: &mut Report) -> Option<Draft<'
         }
     }
     Some(draft)
+}
+
+fn weight(line: Line<'_>, report: &mut Report) -> Weight {
+    if line.setting(report).is_none() {
+        return Weight::default();
+    }
+    Weight::of_line(line, Limit::Strict, report)
 }
 
 /// `interval` and `timeout`: 0 is reported and becomes one second.

@@ -236,3 +236,115 @@ fn crossed(line: Line<'_>, report: &mut Report) {
     let word: Word<'_> = line.words().next().unwrap_or(line.keyword_word());
     report.add(word.at(), VrrpReason::QuorumAboveMax.into());
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::testing::{good, read, says};
+
+    fn process(body: &str) -> TrackProcess {
+        good(&format!("vrrp_track_process p {{\n{body}\n}}\n"))
+            .track_processes
+            .remove(0)
+    }
+
+    #[test]
+    fn one_process_of_that_name_by_default() {
+        let plain = process("process sleep");
+        assert_eq!(plain.process, ["sleep"]);
+        assert_eq!(
+            (plain.matching, plain.weight, plain.reverse),
+            (ProcessMatch::Name, 0, false)
+        );
+        assert_eq!(
+            (plain.quorum.clone(), plain.fork_delay),
+            (1..=u16::MAX, Duration::ZERO)
+        );
+        assert!(!plain.is_good(0) && plain.is_good(1) && plain.is_good(70_000));
+    }
+
+    #[test]
+    fn parameters_ask_for_the_command_line() {
+        for (body, matching) in [
+            ("process sleep 5", ProcessMatch::Exact),
+            ("process sleep\nfull_command", ProcessMatch::Partial),
+            ("process sleep\nparam_match", ProcessMatch::Exact),
+            ("process sleep 5\nparam_match initial", ProcessMatch::Initial),
+            ("process sleep 5\nparam_match partial", ProcessMatch::Partial),
+        ] {
+            assert_eq!(process(body).matching, matching, "{body}");
+        }
+        assert_eq!(
+            process("process \"/a b\" c \"d e\"").process,
+            ["/a b", "c", "d e"]
+        );
+    }
+
+    #[test]
+    fn quorum_weight_and_delays_have_bounds() {
+        assert_eq!(process("process x\nquorum 65535").quorum, 65535..=65535);
+        assert_eq!(process("process x\nquorum 2\nquorum_max 2").quorum, 2..=2);
+        assert_eq!(process("process x\nquorum_max 0").quorum, 0..=0);
+        let none = process("process x\nquorum_max 0");
+        assert!(none.is_good(0) && !none.is_good(1));
+        let weight = process("process x\nweight -254 reverse");
+        assert_eq!((weight.weight, weight.reverse), (-254, true));
+        assert_eq!(process("process x\nweight 0\nweight 6").weight, 6);
+        let delays = process("process x\ndelay 3600\nterminate_delay 0.000001");
+        assert_eq!(delays.fork_delay, Duration::from_hours(1));
+        assert_eq!(delays.terminate_delay, Duration::from_micros(1));
+    }
+
+    #[test]
+    fn mistakes_in_lines() {
+        says(
+            "vrrp_track_process p",
+            "process x",
+            &[
+                (
+                    "process y",
+                    &["`process` is already specified; the first one is kept"],
+                ),
+                (
+                    "process",
+                    &["`process` is already specified; the first one is kept"],
+                ),
+                ("param_match exact", &["unknown option `exact` of param_match"]),
+                ("weight 255", &["`255` is out of range"]),
+                ("weight", &["`weight` needs a value"]),
+                ("weight 5 foo", &["unknown option `foo` of weight"]),
+                (
+                    "weight 5\nweight 6",
+                    &["`weight` is already specified; the first one is kept"],
+                ),
+                ("quorum 0", &["`0` is out of range"]),
+                ("quorum 65536", &["`65536` is out of range"]),
+                ("quorum", &["`quorum` needs a value"]),
+                ("quorum_max 65536", &["`65536` is out of range"]),
+                (
+                    "quorum 5\nquorum_max 4",
+                    &["`quorum` cannot be above `quorum_max`: this line is ignored"],
+                ),
+                (
+                    "quorum 5\nquorum_max 0",
+                    &["`quorum` cannot be above `quorum_max`: this line is ignored"],
+                ),
+                (
+                    "quorum_max 4\nquorum 5",
+                    &["`quorum` cannot be above `quorum_max`: this line is ignored"],
+                ),
+                ("delay 0", &["`0` is out of range"]),
+                ("fork_delay 3600.000001", &["`3600.000001` is out of range"]),
+                ("terminate_delay x", &["`x` is not a number"]),
+                ("foo", &["unknown keyword `foo`"]),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_block_without_a_process_is_dropped() {
+        let (config, titles) = read("vrrp_track_process p {\n}\n");
+        assert_eq!(config.track_processes, []);
+        assert_eq!(titles, ["`vrrp_track_process` has no `process`"]);
+    }
+}

@@ -17,6 +17,7 @@ pub use vrrp::VrrpReason;
 
 use crate::config;
 use crate::place::{At, Place};
+use crate::source::Sources;
 use crate::tree::{Block, Line, Word};
 
 /// One mistake: what, where, and the words meant.
@@ -28,8 +29,10 @@ pub struct Mistake {
     pub column: usize,
     /// Bytes meant; may be 0 for a place between words.
     pub length: usize,
-    /// The line after definitions were replaced.
+    /// The line after definitions were replaced; of a very long one the part around the words meant.
     pub text: String,
+    /// Bytes of the line before `text`.
+    pub text_start: usize,
     /// What is wrong.
     pub reason: Reason,
 }
@@ -37,18 +40,43 @@ pub struct Mistake {
 /// All mistakes found so far, in the order they were found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
-    /// The mistakes.
+    /// The mistakes, at most [`MAX_MISTAKES`].
     pub mistakes: Vec<Mistake>,
+    /// How many more there are.
+    pub omitted: usize,
+    /// The highest class among those.
+    omitted_class: Option<Class>,
+    /// How many of all are worse than a warning.
+    spoiling: usize,
 }
+
+/// How far a report was at some moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mark(usize);
+
+/// More mistakes than this are only counted: nobody reads them, and a hostile file could make millions.
+pub const MAX_MISTAKES: usize = 10_000;
+
+/// Bytes kept of a line on either side of where the words meant begin.
+const KEPT: usize = 512;
 
 impl Report {
     /// Notes a mistake at some words.
     pub fn add(&mut self, at: At<'_>, reason: Reason) {
+        self.spoiling += usize::from(reason.spoils());
+        if self.mistakes.len() >= MAX_MISTAKES {
+            self.omitted += 1;
+            self.omitted_class = self.omitted_class.max(Some(reason.class()));
+            return;
+        }
+        let text_start = at.text.floor_char_boundary(at.start.saturating_sub(KEPT));
+        let text_end = at.text.floor_char_boundary(at.start + KEPT);
         self.mistakes.push(Mistake {
             place: at.place,
             column: at.start + 1,
             length: at.length,
-            text: at.text.to_owned(),
+            text: at.text[text_start..text_end].to_owned(),
+            text_start,
             reason,
         });
     }
@@ -56,6 +84,7 @@ impl Report {
     /// A line whose keyword its block does not have: it is skipped with its block, and the nearest of `known` is
     /// suggested.
     pub fn unknown_keyword(&mut self, line: Line<'_>, known: &[&'static str]) {
+        let block = config::block_with(known);
         let home = config::home(line.keyword());
         let nearest = suggest::nearest(line.keyword(), known).filter(|_| home.is_none());
         let (keyword, has_block) = (line.keyword().to_owned(), line.has_block());
@@ -63,11 +92,23 @@ impl Report {
             line.keyword_word().at(),
             Reason::UnknownKeyword {
                 keyword,
+                block,
                 nearest,
                 home,
                 has_block,
             },
         );
+    }
+
+    /// The unterminated quote on this line, reported already, has swallowed a value that keepalived cannot do without.
+    pub(crate) fn quote_lost_a_value(&mut self, place: Place) {
+        let here =
+            |mistake: &&mut Mistake| (mistake.place.file, mistake.place.line) == (place.file, place.line);
+        for mistake in self.mistakes.iter_mut().filter(here) {
+            if let Reason::UnterminatedQuote { value_lost } = &mut mistake.reason {
+                *value_lost = true;
+            }
+        }
     }
 
     /// A block or setting that keepalived knows and this program does not read yet: it is skipped with its block.
@@ -154,21 +195,32 @@ impl Report {
         self.add(at, Reason::Conflict { what, with, effect });
     }
 
-    /// How many mistakes there are so far, for [`Report::is_spoilt_since`].
-    pub fn mark(&self) -> usize {
-        self.mistakes.len()
+    /// Puts the mistakes into the order in which a reader meets their lines: those of an included file stand where it
+    /// is included.
+    pub fn sort(&mut self, sources: &Sources) {
+        self.mistakes.sort_by_cached_key(|mistake| {
+            let mut path: Vec<Place> = sources.included_from(mistake.place).collect();
+            path.reverse();
+            path.push(mistake.place);
+            path.into_iter()
+                .map(|place| (place.file, place.line))
+                .collect::<Vec<_>>()
+        });
+    }
+
+    /// The state of the report, for [`Report::is_spoilt_since`].
+    pub(crate) fn mark(&self) -> Mark {
+        Mark(self.spoiling)
     }
 
     /// Whether a mistake since the mark is worse than a warning: what was read since then is not to be used.
-    pub fn is_spoilt_since(&self, mark: usize) -> bool {
-        self.mistakes
-            .iter()
-            .skip(mark)
-            .any(|mistake| mistake.reason.spoils())
+    pub(crate) fn is_spoilt_since(&self, mark: Mark) -> bool {
+        self.spoiling > mark.0
     }
 
     /// The exit status of a config test with these mistakes.
     pub fn exit_status(&self) -> ExitStatus {
-        ExitStatus::of(self.mistakes.iter().map(|mistake| mistake.reason.class()))
+        let classes = self.mistakes.iter().map(|mistake| mistake.reason.class());
+        ExitStatus::of(classes.chain(self.omitted_class))
     }
 }

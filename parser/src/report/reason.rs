@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::config::OUTSIDE;
 use crate::report::{Class, RoutingReason, VrrpReason};
 use crate::source::{
     MAX_BYTES, MAX_EXPANDED_LINE, MAX_FILES, MAX_GENERATED_LINES, MAX_INCLUDE_DEPTH, MAX_NESTED_LINES,
@@ -20,6 +21,8 @@ pub enum Reason {
     UnknownKeyword {
         /// As written.
         keyword: String,
+        /// The block it stands in.
+        block: Option<&'static str>,
         /// The keyword that was probably meant.
         nearest: Option<&'static str>,
         /// Blocks that have this keyword.
@@ -50,6 +53,8 @@ pub enum Reason {
     MissingOpening {
         /// The keyword of the block.
         keyword: String,
+        /// Nothing at all is there: the block is empty, which keepalived accepts.
+        absent: bool,
     },
     /// A block that the end of the file ends.
     #[error("the block of `{keyword}` is not closed")]
@@ -155,7 +160,9 @@ pub enum Reason {
         name: String,
     },
     /// Definitions make the line too long.
-    #[error("the line is longer than {MAX_EXPANDED_LINE} bytes once its definitions are replaced")]
+    #[error(
+        "definitions make the line too long: by more than {MAX_EXPANDED_LINE} bytes, or there are too many of them"
+    )]
     ExpansionTooLong,
     /// `${_ENV}` with no name or several.
     #[error("${{_ENV}} needs the name of one variable")]
@@ -183,7 +190,10 @@ pub enum Reason {
     NotUtf8,
     /// An odd number of double quotes on a line, whose rest is lost.
     #[error("unterminated quote")]
-    UnterminatedQuote,
+    UnterminatedQuote {
+        /// What is lost is the value of a keyword: keepalived ends with status 2.
+        value_lost: bool,
+    },
     /// A quote of a script word that does not end.
     #[error("missing terminating {quote}")]
     ScriptQuote {
@@ -206,6 +216,12 @@ pub enum Reason {
     #[error("`{keyword}` needs a value")]
     NoValue {
         /// The keyword.
+        keyword: String,
+    },
+    /// A block that needs exactly one word between keyword and brace.
+    #[error("`{keyword}` needs exactly one name and is skipped")]
+    NameNeeded {
+        /// The keyword of the block.
         keyword: String,
     },
     /// A setting of which the first counts, written once more.
@@ -498,6 +514,7 @@ impl Reason {
             Self::NotSupportedYet { .. }
             | Self::LongLine { .. }
             | Self::NameHidden { .. }
+            | Self::MissingOpening { absent: true, .. }
             | Self::MasterWithoutPriority
             | Self::IncludeDirectory { .. }
             | Self::IncludeExecutable { .. }
@@ -514,8 +531,8 @@ impl Reason {
             Self::MissingOpening { .. } => Class::MissingOpening,
             Self::StrayClosing => Class::UnexpectedClosing,
             Self::MissingClosing { .. } => Class::MissingClosing,
-            Self::UnterminatedQuote | Self::ScriptQuote { .. } => Class::UnmatchedQuote,
-            Self::MissingParameter { .. } => Class::Exit,
+            Self::MissingParameter { .. } | Self::UnterminatedQuote { value_lost: true } => Class::Exit,
+            Self::UnterminatedQuote { .. } | Self::ScriptQuote { .. } => Class::UnmatchedQuote,
             Self::NoValue { .. } | Self::OptionWithoutValue { .. } => Class::MissingParameter,
             Self::NotANumber { .. } | Self::OutOfRange { .. } | Self::TooManyDecimals { .. } => {
                 Class::InvalidNumber
@@ -549,6 +566,7 @@ impl Reason {
             | Self::EmptyScript
             | Self::AlreadySpecified { .. }
             | Self::NameTaken { .. }
+            | Self::NameNeeded { .. }
             | Self::UnknownOption { .. }
             | Self::OptionTwice { .. }
             | Self::TooLong { .. }
@@ -588,6 +606,12 @@ impl Reason {
     /// What stands below the underlined words: what was expected there.
     pub fn expected(&self) -> Option<String> {
         Some(match self {
+            Self::UnknownKeyword {
+                block: Some(OUTSIDE), ..
+            } => "nothing outside the blocks has this name".to_owned(),
+            Self::UnknownKeyword {
+                block: Some(block), ..
+            } => format!("`{block}` has no such keyword"),
             Self::NotABoolean { .. } => "expected on, off, true, false, yes or no".to_owned(),
             Self::NotAnAddress { .. } => "expected an IPv4 or IPv6 address".to_owned(),
             Self::NotANumber { range, .. } | Self::OutOfRange { range, .. } => format!("expected {range}"),
@@ -613,7 +637,7 @@ impl Reason {
             Self::MissingParameter { .. } | Self::NoValue { .. } | Self::OptionWithoutValue { .. } => {
                 "expected a value after this".to_owned()
             }
-            Self::UnterminatedQuote => "this quote does not end".to_owned(),
+            Self::UnterminatedQuote { .. } => "this quote does not end".to_owned(),
             Self::DefinedLater { kind, .. } => format!("expected its `{kind}` block above this line"),
             _ => return None,
         })
@@ -633,8 +657,7 @@ impl Reason {
                 format!("did you mean `{nearest}`?")
             }
             Self::UnknownKeyword {
-                home: Some("outside every block"),
-                ..
+                home: Some(OUTSIDE), ..
             } => "it stands outside every block: is a `}` missing above it?".to_owned(),
             Self::UnknownKeyword { home: Some(home), .. } => format!("it belongs into `{home}`"),
             Self::UnknownKeyword { has_block: true, .. } => "it is skipped with its block".to_owned(),

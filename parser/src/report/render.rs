@@ -2,6 +2,7 @@
 //! JSON.
 
 use std::fmt::Write;
+use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Element, Group, Level, Renderer, Snippet};
 
@@ -19,6 +20,11 @@ impl Report {
         for mistake in &self.mistakes {
             text.push_str(&mistake.render(sources, color));
             text.push_str("\n\n");
+        }
+        if self.omitted > 0 {
+            text.push_str("and ");
+            text.push_str(&self.omitted.to_string());
+            text.push_str(" more mistakes\n");
         }
         text
     }
@@ -146,24 +152,31 @@ impl Mistake {
 
     /// The line to show: as it stands in the file if the words meant stand there, else as it was understood.
     fn shown(&self, sources: &Sources) -> Shown {
-        let line = sources
-            .line(self.place)
-            .filter(|written| self.stands_in(written))
-            .unwrap_or(&self.text);
-        cut(line, self.span())
+        let span = self.span();
+        if let Some(written) = sources.line(self.place).filter(|written| self.stands_in(written)) {
+            return cut(written, span);
+        }
+        cut(
+            &self.text,
+            span.start - self.text_start..span.end - self.text_start,
+        )
     }
 
-    fn span(&self) -> std::ops::Range<usize> {
+    fn span(&self) -> Range<usize> {
         let start = self.column - 1;
         start..start + self.length
     }
 
     /// Whether the words meant stand at their place in the line as written.
     fn stands_in(&self, written: &str) -> bool {
-        match (written.get(self.span()), self.text.get(self.span())) {
-            (Some(written), Some(understood)) => written == understood,
-            _ => false,
-        }
+        let start = self.column - 1;
+        let Some(understood) = self.text.get(start - self.text_start..) else {
+            return false;
+        };
+        let length = self.length.min(understood.len());
+        written
+            .get(start..start + length)
+            .is_some_and(|written| Some(written) == understood.get(..length))
     }
 }
 
@@ -175,11 +188,11 @@ fn position(place: Place, sources: &Sources) -> String {
 /// A line, or as much of it as can be looked at, and the bytes of it to underline.
 struct Shown {
     line: String,
-    span: std::ops::Range<usize>,
+    span: Range<usize>,
 }
 
 /// Cuts a long line around the bytes to underline.
-fn cut(line: &str, span: std::ops::Range<usize>) -> Shown {
+fn cut(line: &str, span: Range<usize>) -> Shown {
     let boundary = |at: usize| {
         (0..=at.min(line.len()))
             .rev()

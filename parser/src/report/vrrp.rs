@@ -8,12 +8,6 @@ use crate::report::Class;
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum VrrpReason {
-    /// A block whose one name is followed by more words is skipped.
-    #[error("`{keyword}` has one name only")]
-    SeveralNames {
-        /// The keyword of the block.
-        keyword: String,
-    },
     /// A member of a track group that does not exist.
     #[error("there is no vrrp_instance `{name}`")]
     NoSuchInstance {
@@ -108,7 +102,6 @@ impl VrrpReason {
     /// What to do about it.
     pub fn help(&self) -> Option<String> {
         Some(match self {
-            Self::SeveralNames { .. } => "the block is skipped; leave one word before its brace".to_owned(),
             Self::TrackedByBoth { .. } => "remove it from one of the two".to_owned(),
             Self::NoInterval => "add `garp_interval` or `gna_interval`".to_owned(),
             Self::LonelyMember => "a group makes sense for two instances and more".to_owned(),

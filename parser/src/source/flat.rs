@@ -44,8 +44,8 @@ impl Flat {
                 } else {
                     format!(" {}", name.replace(['\n', '\0'], "?"))
                 };
-                self.text
-                    .push_str(&format!("# {} {}{name}\n", place.line, place.file));
+                let marker = format!("# {} {}{name}\n", place.line, place.file);
+                self.text.push_str(&marker);
             }
         }
     }

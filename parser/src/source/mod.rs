@@ -21,12 +21,14 @@ pub(crate) use flat::marker;
 pub use host::{FileKind, Host, Machine};
 pub use include::Checks;
 pub use limits::{
-    MAX_BYTES, MAX_EXPANDED_LINE, MAX_EXPANSIONS, MAX_FILES, MAX_GENERATED_LINES, MAX_INCLUDE_DEPTH,
-    MAX_NESTED_LINES,
+    MAX_BYTES, MAX_EXPANDED_LINE, MAX_EXPANSIONS, MAX_EXPANSIONS_OF_LINE, MAX_FILES, MAX_GENERATED_LINES,
+    MAX_INCLUDE_DEPTH, MAX_NESTED_LINES,
 };
 pub use memory::Memory;
 pub(crate) use reader::flatten;
 pub use sequence::SequenceError;
+
+use std::sync::Arc;
 
 use crate::place::Place;
 
@@ -52,19 +54,32 @@ pub struct SourceFile {
     /// Name as it was written on the command line or in the include line.
     pub name: String,
     /// Its text. Bytes that are not UTF-8 are replaced.
-    pub text: std::sync::Arc<str>,
+    pub text: Arc<str>,
     /// The line that included it.
     pub included_from: Option<Place>,
+    /// Where its lines begin.
+    line_starts: Vec<u32>,
+}
+
+impl SourceFile {
+    pub(crate) fn new(name: String, text: Arc<str>, included_from: Option<Place>) -> Self {
+        let after = |(at, _): (usize, _)| u32::try_from(at + 1).ok();
+        let line_starts = std::iter::once(0)
+            .chain(text.match_indices('\n').filter_map(after))
+            .collect();
+        Self {
+            name,
+            text,
+            included_from,
+            line_starts,
+        }
+    }
 }
 
 impl Sources {
     /// Files of which only the names are known.
     pub(crate) fn named(names: Vec<String>) -> Self {
-        let file = |name| SourceFile {
-            name,
-            text: "".into(),
-            included_from: None,
-        };
+        let file = |name| SourceFile::new(name, "".into(), None);
         Self {
             files: names.into_iter().map(file).collect(),
         }
@@ -77,8 +92,14 @@ impl Sources {
 
     /// The line of a place as it stands in its file.
     pub fn line(&self, place: Place) -> Option<&str> {
+        let file = self.files.get(place.file as usize)?;
         let index = (place.line as usize).checked_sub(1)?;
-        let line = self.files.get(place.file as usize)?.text.split('\n').nth(index)?;
+        let start = *file.line_starts.get(index)? as usize;
+        let end = file
+            .line_starts
+            .get(index + 1)
+            .map_or(file.text.len(), |next| *next as usize - 1);
+        let line = &file.text[start..end];
         Some(line.strip_suffix('\r').unwrap_or(line))
     }
 

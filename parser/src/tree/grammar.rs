@@ -1,13 +1,38 @@
 //! Which keywords open a block, and where: what the tree needs to know to mend a missing brace.
 
-/// Whether `keyword` opens a block inside the block of `parent` (`None`: outside every block).
-pub(crate) fn opens_block(parent: Option<&str>, keyword: &str) -> bool {
-    match parent {
-        None => TOP_LEVEL.contains(&keyword),
-        Some("global_defs") => keyword == "notification_email",
-        Some("vrrp_instance") => IN_VRRP_INSTANCE.contains(&keyword),
-        Some(_) => false,
-    }
+/// What stands between the braces of a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BlockKind {
+    /// Settings.
+    Keywords,
+    /// Values, one on each line.
+    List,
+}
+
+/// Whether and what kind of block `keyword` opens inside the block of `parent` (`None`: outside every block).
+pub(crate) fn block_kind(parent: Option<&str>, keyword: &str) -> Option<BlockKind> {
+    let known: &[(&str, BlockKind)] = match parent {
+        None => {
+            let list = LISTS.contains(&keyword);
+            let kind = if list {
+                BlockKind::List
+            } else {
+                BlockKind::Keywords
+            };
+            return TOP_LEVEL.contains(&keyword).then_some(kind);
+        }
+        // One line per block that has blocks inside.
+        Some("global_defs") => &[("notification_email", BlockKind::List)],
+        Some("vrrp_instance") => IN_VRRP_INSTANCE,
+        Some("vrrp_sync_group") => IN_VRRP_SYNC_GROUP,
+        Some("track_group") => &[("group", BlockKind::List)],
+        Some("garp_group") => &[("interfaces", BlockKind::List)],
+        Some(_) => &[],
+    };
+    known
+        .iter()
+        .find(|(name, _)| *name == keyword)
+        .map(|(_, kind)| *kind)
 }
 
 /// Every block that stands by itself.
@@ -32,19 +57,37 @@ pub(crate) const TOP_LEVEL: &[&str] = &[
     "virtual_server",
 ];
 
-const IN_VRRP_INSTANCE: &[&str] = &[
-    "unicast_peer",
-    "track_interface",
-    "track_script",
-    "track_file",
-    "track_process",
-    "track_bfd",
-    "virtual_ipaddress",
-    "virtual_ipaddress_excluded",
-    "virtual_routes",
-    "virtual_rules",
-    "authentication",
-    "auth_hmac",
+/// Those of them that are lists of values.
+const LISTS: &[&str] = &[
+    "static_ipaddress",
+    "static_routes",
+    "static_rules",
+    "linkbeat_interfaces",
+    "interface_up_down_delays",
+];
+
+const IN_VRRP_INSTANCE: &[(&str, BlockKind)] = &[
+    ("unicast_peer", BlockKind::List),
+    ("track_interface", BlockKind::List),
+    ("track_script", BlockKind::List),
+    ("track_file", BlockKind::List),
+    ("track_process", BlockKind::List),
+    ("track_bfd", BlockKind::List),
+    ("virtual_ipaddress", BlockKind::List),
+    ("virtual_ipaddress_excluded", BlockKind::List),
+    ("virtual_routes", BlockKind::List),
+    ("virtual_rules", BlockKind::List),
+    ("authentication", BlockKind::Keywords),
+    ("auth_hmac", BlockKind::Keywords),
+];
+
+const IN_VRRP_SYNC_GROUP: &[(&str, BlockKind)] = &[
+    ("group", BlockKind::List),
+    ("track_interface", BlockKind::List),
+    ("track_script", BlockKind::List),
+    ("track_file", BlockKind::List),
+    ("track_process", BlockKind::List),
+    ("track_bfd", BlockKind::List),
 ];
 
 /// Whether keepalived itself counts the words of this keyword: without its value it is then an ordinary error. All
@@ -68,6 +111,8 @@ const COUNT_THEIR_WORDS: &[&str] = &[
     "stats_dump_file", "tmp_config_directory", "vrrp_cpu_affinity", "vrrp_garp_extra_if",
     "vrrp_netlink_cmd_rcv_bufs", "vrrp_netlink_monitor_rcv_bufs", "vrrp_notify_fifo", "vrrp_notify_fifo_script",
     "vrrp_priority", "vrrp_rt_priority", "vrrp_rx_bufs_multiplier", "vrrp_rx_bufs_policy", "vrrp_vmac_garp_intvl",
+    // vrrp_script
+    "script",
     // vrrp_instance
     "garp_extra_if", "kernel_rx_buf_size", "vmac_garp_intvl",
 ];

@@ -1,9 +1,10 @@
 //! Flattened text to tree: words, quotes, braces, line markers.
 
-use crate::place::{At, Place};
+use crate::place::Place;
 use crate::report::{Reason, Report};
 use crate::source::{MAX_FILES, marker};
-use crate::tree::{Line, LineRecord, Tree, WordRecord, grammar};
+use crate::tree::grammar::{self, BlockKind};
+use crate::tree::{Line, LineRecord, Tree, WordRecord};
 
 /// Reads a flattened text.
 pub(super) fn read(text: String, report: &mut Report) -> Tree {
@@ -41,17 +42,37 @@ pub(super) fn read(text: String, report: &mut Report) -> Tree {
 struct Lexer<'r> {
     report: &'r mut Report,
     tree: Tree,
-    /// The lines whose blocks are open; `None` for a stray brace.
-    open: Vec<Option<usize>>,
+    /// The open braces.
+    open: Vec<Open>,
     /// The last line, as long as a `{` may still follow it.
     last: Option<usize>,
+}
+
+/// An open brace.
+#[derive(Clone, Copy)]
+struct Open {
+    /// The line it belongs to; `None` for a stray one.
+    head: Option<usize>,
+    /// The line whose block the lines after it are in.
+    within: Option<usize>,
+}
+
+/// The words since the last brace or line end.
+struct Statement {
+    place: Place,
+    /// Index of its first word.
+    first_word: usize,
+    /// End of its last word, quotes included.
+    end: usize,
+    /// A quote does not end.
+    broken: bool,
 }
 
 impl Lexer<'_> {
     fn name_file(&mut self, file: u32, name: String) {
         let files = &mut self.tree.files;
-        // Files are numbered in the order they are first mentioned, but for those that gave no line.
         let index = file as usize;
+        // Files that gave no line are never named, so numbers may be left out, but not more than there can be.
         if index < files.len() + MAX_FILES {
             files.resize(files.len().max(index + 1), String::new());
             files[index] = name;
@@ -60,42 +81,37 @@ impl Lexer<'_> {
 
     /// Reads one line of text: perhaps several statements, split by braces.
     fn line(&mut self, place: Place, start: usize, end: usize) {
-        let first_word = self.tree.words.len();
         let mut statement = Statement {
             place,
-            first_word,
+            first_word: self.tree.words.len(),
             end: start,
+            broken: false,
         };
         let mut at = start;
         while at < end {
             match self.tree.text.as_bytes()[at] {
                 b'"' => {
                     let Some(length) = self.tree.text[at + 1..end].find('"') else {
-                        self.blame(place, start, end, at, end, Reason::UnterminatedQuote);
+                        self.blame(place, at, end, Reason::UnterminatedQuote { value_lost: false });
+                        statement.broken = true;
                         break;
                     };
                     self.word(&mut statement, at + 1, at + 1 + length, at + 2 + length);
                     at += 2 + length;
                 }
-                b'{' => {
+                brace @ (b'{' | b'}') => {
                     self.statement(&statement);
-                    self.open(place, start, end, at);
-                    at += 1;
-                    statement.first_word = self.tree.words.len();
-                }
-                b'}' => {
-                    self.statement(&statement);
-                    self.close(place, start, end, at);
+                    if brace == b'{' {
+                        self.open(place, at);
+                    } else {
+                        self.close(place, at);
+                    }
                     at += 1;
                     statement.first_word = self.tree.words.len();
                 }
                 byte if is_blank(byte) => at += 1,
                 _ => {
-                    let rest = &self.tree.text.as_bytes()[at..end];
-                    let length = rest
-                        .iter()
-                        .position(|&byte| is_blank(byte) || matches!(byte, b'"' | b'{' | b'}'))
-                        .unwrap_or(rest.len());
+                    let length = word_length(&self.tree.text.as_bytes()[at..end]);
                     self.word(&mut statement, at, at + length, at + length);
                     at += length;
                 }
@@ -112,7 +128,7 @@ impl Lexer<'_> {
         statement.end = raw_end;
     }
 
-    /// The words since the last brace are a line of the tree.
+    /// Makes a line of the tree of the words since the last brace, if there are any.
     fn statement(&mut self, statement: &Statement) {
         let Some(&first) = self.tree.words.get(statement.first_word) else {
             return;
@@ -125,41 +141,66 @@ impl Lexer<'_> {
             start: first.start,
             end: offset(statement.end),
             block_end: 0,
+            broken: statement.broken,
         });
     }
 
-    fn open(&mut self, place: Place, start: usize, end: usize, at: usize) {
+    fn open(&mut self, place: Place, at: usize) {
         let head = self.last.take();
         if head.is_none() {
-            self.blame(place, start, end, at, at + 1, Reason::StrayOpening);
+            self.blame(place, at, at + 1, Reason::StrayOpening);
         }
-        self.open.push(head);
+        self.push(head);
     }
 
-    fn close(&mut self, place: Place, start: usize, end: usize, at: usize) {
-        self.mend_missing_opening();
-        self.last = None;
+    fn push(&mut self, head: Option<usize>) {
+        let within = head.or_else(|| self.within());
+        self.open.push(Open { head, within });
+    }
+
+    fn within(&self) -> Option<usize> {
+        self.open.last()?.within
+    }
+
+    fn close(&mut self, place: Place, at: usize) {
+        self.note_absent_list();
         match self.open.pop() {
-            Some(head) => self.end_block(head),
-            None => self.blame(place, start, end, at, at + 1, Reason::StrayClosing),
+            Some(open) => self.end_block(open.head),
+            None => self.blame(place, at, at + 1, Reason::StrayClosing),
         }
     }
 
     /// Opens the block that the last line should have opened with a `{`.
     fn mend_missing_opening(&mut self) {
-        let Some(index) = self.last else { return };
-        let parent = self
-            .open
-            .iter()
-            .rev()
-            .find_map(|head| *head)
-            .map(|head| Line::new(&self.tree, head));
-        let line = Line::new(&self.tree, index);
-        if grammar::opens_block(parent.map(Line::keyword), line.keyword()) {
-            let keyword = line.keyword().to_owned();
-            self.report.add(line.at(), Reason::MissingOpening { keyword });
-            self.open.push(self.last.take());
+        if let Some((head, _)) = self.unopened() {
+            self.blame_opening(head, false);
+            self.push(Some(head));
         }
+    }
+
+    /// The last line is the head of a list of which nothing is there, not even its braces: an empty list.
+    fn note_absent_list(&mut self) {
+        if let Some((head, kind)) = self.unopened() {
+            self.blame_opening(head, kind == BlockKind::List || self.open.is_empty());
+        }
+        self.last = None;
+    }
+
+    /// The last line, if it is the head of a block and no brace has come.
+    fn unopened(&self) -> Option<(usize, BlockKind)> {
+        let head = self.last?;
+        let parent = self.within().map(|head| Line::new(&self.tree, head).keyword());
+        Some((
+            head,
+            grammar::block_kind(parent, Line::new(&self.tree, head).keyword())?,
+        ))
+    }
+
+    fn blame_opening(&mut self, head: usize, absent: bool) {
+        let line = Line::new(&self.tree, head);
+        let keyword = line.keyword().to_owned();
+        self.report
+            .add(line.at(), Reason::MissingOpening { keyword, absent });
     }
 
     fn end_block(&mut self, head: Option<usize>) {
@@ -171,10 +212,10 @@ impl Lexer<'_> {
 
     /// Ends the blocks that the text leaves open.
     fn finish(&mut self) {
-        self.mend_missing_opening();
-        while let Some(head) = self.open.pop() {
-            self.end_block(head);
-            if let Some(head) = head {
+        self.note_absent_list();
+        while let Some(open) = self.open.pop() {
+            self.end_block(open.head);
+            if let Some(head) = open.head {
                 let line = Line::new(&self.tree, head);
                 let keyword = line.keyword().to_owned();
                 self.report.add(line.at(), Reason::MissingClosing { keyword });
@@ -182,31 +223,127 @@ impl Lexer<'_> {
         }
     }
 
-    fn blame(&mut self, place: Place, start: usize, end: usize, from: usize, to: usize, reason: Reason) {
-        let text = &self.tree.text[start..end];
-        self.report.add(
-            At {
-                place,
-                text,
-                start: from - start,
-                length: to - from,
-            },
-            reason,
-        );
+    fn blame(&mut self, place: Place, from: usize, to: usize, reason: Reason) {
+        self.report.add(self.tree.at(place, from, to), reason);
     }
-}
-
-struct Statement {
-    place: Place,
-    first_word: usize,
-    end: usize,
 }
 
 fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\x0c' | b'\x0b' | b'\r')
 }
 
+/// Bytes up to a blank, a quote or a brace.
+fn word_length(text: &[u8]) -> usize {
+    let ends = |&byte: &u8| is_blank(byte) || matches!(byte, b'"' | b'{' | b'}');
+    text.iter().position(ends).unwrap_or(text.len())
+}
+
 /// Texts are far below 4 GiB: the source refuses to make longer ones.
 fn offset(at: usize) -> u32 {
     u32::try_from(at).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tree::Word;
+
+    /// The tree as text: one line for each line, indented by depth, words parted by `|`.
+    fn shape(text: &str) -> (String, Vec<Reason>) {
+        fn write<'t>(lines: impl Iterator<Item = Line<'t>>, depth: usize, out: &mut String) {
+            for line in lines {
+                let words: Vec<_> = std::iter::once(line.keyword_word())
+                    .chain(line.words())
+                    .map(Word::text)
+                    .collect();
+                out.extend(["  ".repeat(depth), words.join("|"), "\n".to_owned()]);
+                write(line.block().lines(), depth + 1, out);
+            }
+        }
+        let mut report = Report::default();
+        let tree = read(text.to_owned(), &mut report);
+        let mut out = String::new();
+        write(tree.lines(), 0, &mut out);
+        (
+            out,
+            report
+                .mistakes
+                .into_iter()
+                .map(|mistake| mistake.reason)
+                .collect(),
+        )
+    }
+
+    #[test]
+    fn braces_may_stand_where_people_put_them() {
+        let tree =
+            "vrrp_instance|V\n  interface|eth0\n  virtual_ipaddress\n    10.0.0.1|dev|eth0\n  priority|100\n";
+        for text in [
+            "vrrp_instance V {\n interface eth0\n virtual_ipaddress {\n 10.0.0.1 dev eth0\n }\n priority 100\n}",
+            "vrrp_instance V\n{\n interface eth0\n virtual_ipaddress\n\n{ 10.0.0.1 dev eth0 }\n priority 100\n}\n",
+            "vrrp_instance V{interface eth0\nvirtual_ipaddress{10.0.0.1 dev eth0}priority 100}",
+            "vrrp_instance \"V\" {\tinterface eth0\r\nvirtual_ipaddress { 10.0.0.1\tdev\teth0\n}priority 100\n}\r\n",
+        ] {
+            assert_eq!(shape(text), (tree.to_owned(), vec![]), "{text}");
+        }
+    }
+
+    #[test]
+    fn only_double_quotes_hold_words_and_braces_together() {
+        let (tree, reasons) = shape("a \"b c\" \"\" d\"e {f\"g 'h i'\n");
+        assert_eq!((tree.as_str(), reasons.len()), ("a|b c||d|e {f|g|'h|i'\n", 0));
+        let (tree, reasons) = shape("router_id x\"y z\nnext");
+        assert_eq!((tree.as_str(), reasons.len()), ("router_id|x\nnext\n", 1));
+        assert_eq!(reasons[0], Reason::UnterminatedQuote { value_lost: false });
+    }
+
+    #[test]
+    fn a_missing_brace_is_mended_where_it_is_missing() {
+        let (tree, reasons) = shape("vrrp_instance V\n interface eth0\n}\nuse_pid_dir");
+        assert_eq!(tree, "vrrp_instance|V\n  interface|eth0\nuse_pid_dir\n");
+        assert!(matches!(
+            &reasons[..],
+            [Reason::MissingOpening { absent: false, .. }]
+        ));
+
+        let (tree, reasons) = shape("vrrp_instance V {\n interface eth0\nvrrp_script S {\n}");
+        assert_eq!(tree, "vrrp_instance|V\n  interface|eth0\n  vrrp_script|S\n");
+        assert!(matches!(&reasons[..], [Reason::MissingClosing { keyword }] if keyword == "vrrp_instance"));
+
+        let (tree, reasons) = shape("}\nuse_pid_dir\n}");
+        assert_eq!((tree.as_str(), reasons.len()), ("use_pid_dir\n", 2));
+    }
+
+    #[test]
+    fn a_list_without_braces_and_values_is_empty() {
+        let (tree, reasons) = shape("vrrp_instance V {\n track_interface\n}\nuse_pid_dir");
+        assert_eq!(tree, "vrrp_instance|V\n  track_interface\nuse_pid_dir\n");
+        assert!(matches!(
+            &reasons[..],
+            [Reason::MissingOpening { absent: true, .. }]
+        ));
+    }
+
+    #[test]
+    fn lines_between_stray_braces_belong_to_the_block_around_them() {
+        let (tree, reasons) = shape("{\nvrrp_script S {\n rise 2\n}\n{ fall 3 }\n}");
+        assert_eq!(tree, "vrrp_script|S\n  rise|2\nfall|3\n");
+        assert_eq!(reasons, [Reason::StrayOpening, Reason::StrayOpening]);
+    }
+
+    #[test]
+    fn markers_give_lines_their_places() {
+        let mut report = Report::default();
+        let text = "# 7 0 a.conf\nx {\n# 1 2 b c.conf\ny\n\nz\n# 9 0\n}\n # 3\n";
+        let mut tree = read(text.to_owned(), &mut report);
+        let head = tree.lines().next().unwrap();
+        let places: Vec<_> = head
+            .block()
+            .lines()
+            .map(|line| (line.place().file, line.place().line))
+            .collect();
+        assert_eq!((head.place().line, places), (7, vec![(2, 1), (2, 3)]));
+        assert_eq!(tree.lines().nth(1).unwrap().keyword(), "#");
+        assert_eq!(tree.take_files(), ["a.conf", "", "b c.conf"]);
+    }
 }

@@ -218,12 +218,13 @@ impl<'t> Line<'t> {
         let word = self.words().next();
         if word.is_none() {
             let keyword = self.keyword().to_owned();
-            let reason = if grammar::counts_its_words(&keyword) {
-                Reason::NoValue { keyword }
-            } else {
-                Reason::MissingParameter { keyword }
-            };
-            report.add(self.keyword_word().at(), reason);
+            let ends = !grammar::counts_its_words(&keyword);
+            match (self.record().broken, ends) {
+                (true, true) => report.quote_lost_a_value(self.place()),
+                (true, false) => {}
+                (false, true) => report.add(self.keyword_word().at(), Reason::MissingParameter { keyword }),
+                (false, false) => report.add(self.keyword_word().at(), Reason::NoValue { keyword }),
+            }
         }
         word
     }

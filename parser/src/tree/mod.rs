@@ -60,6 +60,8 @@ struct LineRecord {
     end: u32,
     /// One past the last line of the block this line opens; 0 when it opens none.
     block_end: u32,
+    /// Words are missing because a quote does not end, which has been reported.
+    broken: bool,
 }
 
 impl Tree {

@@ -391,7 +391,7 @@ fn lvs(line: Line<'_>, draft: &mut Draft, report: &mut Report) -> bool {
         "lvs_timeouts" => defs.lvs_timeouts.read(line, report),
         "lvs_flush" => defs.lvs_flush = line.flag(report),
         "lvs_flush_on_stop" | "lvs_flush_onstop" => {
-            defs.lvs_flush_on_stop = LvsFlushOnStop::read(line, report)
+            defs.lvs_flush_on_stop = LvsFlushOnStop::read(line, report);
         }
         "lvs_sync_daemon" => report.keep_first(line, &mut defs.lvs_sync_daemon, LvsSyncDaemon::read),
         "checker_log_all_failures" => set(&mut defs.checker_log_all_failures, line.boolean(report)),

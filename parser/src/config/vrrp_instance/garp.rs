@@ -20,16 +20,16 @@ pub struct Garp {
     pub lower_prio_delay: Duration,
     /// `garp_lower_prio_repeat`: frames per address after a lower advert; may be 0.
     pub lower_prio_repeat: u32,
-    /// `garp_extra_if`: on the other interfaces of the addresses; `None` means never.
-    pub extra_if: Option<GarpExtraIf>,
+    /// `garp_extra_if`: on the other interfaces of the addresses; off by default.
+    pub extra_if: GarpExtraIf,
 }
 
 /// `garp_extra_if [all] <SECS>`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct GarpExtraIf {
     /// `all`: on every interface, not only on macvlans.
     pub all: bool,
-    /// The period, 1 s to one day.
+    /// The period, 1 s to one day; zero means never.
     pub period: Duration,
 }
 
@@ -42,7 +42,7 @@ impl Default for Garp {
             master_refresh_repeat: 1,
             lower_prio_delay: Duration::from_secs(5),
             lower_prio_repeat: 5,
-            extra_if: None,
+            extra_if: GarpExtraIf::default(),
         }
     }
 }
@@ -56,7 +56,7 @@ pub(in crate::config) struct GarpDraft {
     master_refresh_repeat: Option<u32>,
     pub(super) lower_prio_delay: Option<Duration>,
     pub(super) lower_prio_repeat: Option<u32>,
-    extra_if: Option<Option<GarpExtraIf>>,
+    extra_if: Option<GarpExtraIf>,
 }
 
 impl GarpDraft {
@@ -118,7 +118,7 @@ impl GarpDraft {
 }
 
 /// `[all] <SECS>`; 0, where it is allowed, switches off.
-fn extra_if(line: Line<'_>, least: u32, report: &mut Report) -> Option<Option<GarpExtraIf>> {
+fn extra_if(line: Line<'_>, least: u32, report: &mut Report) -> Option<GarpExtraIf> {
     let first = line.setting(report)?;
     let all = first.text() == "all";
     let Some(word) = line.words().nth(usize::from(all)) else {
@@ -132,5 +132,5 @@ fn extra_if(line: Line<'_>, least: u32, report: &mut Report) -> Option<Option<Ga
     };
     let seconds = word.number(least..=86400, report)?;
     let period = Duration::from_secs(seconds.into());
-    Some((seconds > 0).then_some(GarpExtraIf { all, period }))
+    Some(GarpExtraIf { all, period })
 }

@@ -11,7 +11,7 @@ use super::{GarpDraft, InitialState, Notify};
 use crate::config::address::{self, VirtualAddress};
 use crate::config::routing::{Routing, Usage};
 use crate::config::tracked::{self, Limit, TrackedDraft};
-use crate::config::{Route, Rule, route, rule};
+use crate::config::{Route, Rule, members, route, rule};
 use crate::report::{Reason, Report};
 use crate::tree::{Block, Line};
 use crate::units::{Family, Priority, Version, Vrid};
@@ -101,7 +101,7 @@ pub(in crate::config) fn parse<'t>(
     routing: &Routing<'_>,
     report: &mut Report,
 ) -> Option<Draft<'t>> {
-    let mut draft = Draft::new(block, block.name(report)?);
+    let mut draft = Draft::new(block, members::only_name(block, report)?);
     for line in block.lines() {
         let known = draft.election(line, report)
             || draft.addresses(line, report)
@@ -259,7 +259,11 @@ impl<'t> Draft<'t> {
             "use_vmac" => self.use_vmac.get_or_insert_default().read(line, report),
             "use_vmac_addr" => self.use_vmac_addr = line.flag(report),
             "vmac_xmit_base" => self.vmac_xmit_base = line.flag(report),
-            "use_ipvlan" => report.keep_first(line, &mut self.use_ipvlan, Ipvlan::read),
+            "use_ipvlan" => {
+                report.keep_first(line, &mut self.use_ipvlan, |line, report| {
+                    Some(Ipvlan::read(line, report))
+                });
+            }
             "kernel_rx_buf_size" => self.kernel_rx_buf_size = line.number(0..=u32::MAX, report),
             "linkbeat_use_polling" => {
                 report.deprecated(line, "linkbeat_interfaces");

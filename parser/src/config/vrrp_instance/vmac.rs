@@ -101,7 +101,7 @@ fn checked_mac(
 
 impl Ipvlan {
     /// Reads `[[name] <IFNAME>] [<IPADDR>] [bridge|private|vepa] [group <ID>]`.
-    pub(super) fn read(line: Line<'_>, report: &mut Report) -> Option<Self> {
+    pub(super) fn read(line: Line<'_>, report: &mut Report) -> Self {
         line.no_block(report);
         let mut ipvlan = Self {
             name: None,
@@ -124,7 +124,7 @@ impl Ipvlan {
                 },
             }
         }
-        Some(ipvlan)
+        ipvlan
     }
 }
 
