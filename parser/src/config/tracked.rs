@@ -107,7 +107,7 @@ pub(super) fn read<'t>(
     } else {
         EITHER
     };
-    let mut names = HashSet::new();
+    let mut names: HashSet<_> = drafts.iter().map(|draft| draft.line.keyword()).collect();
     for line in block.list(report) {
         line.no_block(report);
         if !names.insert(line.keyword()) {
