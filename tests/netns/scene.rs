@@ -66,16 +66,27 @@ pub(crate) fn each_pairing(story: impl Fn(&Daemon, &Daemon) + Sync) {
     each(&pairings, |(first, second)| story(first, second));
 }
 
+/// Plays a story with Holdfast and with keepalived, at the same time; what came of it, in this order.
+pub(crate) fn beside_keepalived<R: Send>(story: impl Fn(&Daemon) -> R + Sync) -> Option<(R, R)> {
+    if !ready() {
+        return None;
+    }
+    let mut came = each(&[holdfast(), Daemon::Keepalived], story).into_iter();
+    Some((came.next()?, came.next()?))
+}
+
 /// Does the same with each, at the same time; fails if one fails.
-pub(crate) fn each<T: Sync>(all: &[T], story: impl Fn(&T) + Sync) {
+pub(crate) fn each<T: Sync, R: Send>(all: &[T], story: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let story = &story;
     thread::scope(|scope| {
-        let playing: Vec<_> = all.iter().map(|one| scope.spawn(|| story(one))).collect();
+        let playing: Vec<_> = all.iter().map(|one| scope.spawn(move || story(one))).collect();
         // All are joined before one of them fails the test.
         let ended: Vec<_> = playing.into_iter().map(thread::ScopedJoinHandle::join).collect();
-        for end in ended {
-            end.unwrap_or_else(|panic| resume_unwind(panic));
-        }
-    });
+        ended
+            .into_iter()
+            .map(|end| end.unwrap_or_else(|panic| resume_unwind(panic)))
+            .collect()
+    })
 }
 
 impl Scene {
@@ -98,17 +109,9 @@ impl Scene {
 
     /// Waits until this host alone has the virtual address.
     pub(crate) fn expect_owner(&self, host: &str) {
-        self.expect(&format!("{host} alone has {VIRTUAL}"), || {
+        expect(&format!("{host} alone has {VIRTUAL}"), || {
             self.lab.owners(VIRTUAL) == [host]
         });
-    }
-
-    /// Waits until `condition` holds, which must be soon.
-    pub(crate) fn expect(&self, what: &str, condition: impl FnMut() -> bool) {
-        assert!(
-            wait_until(SOON, condition).is_some(),
-            "not so within {SOON:?}: {what}"
-        );
     }
 
     /// Waits until a host has sent this many more advertisements.
@@ -132,7 +135,7 @@ impl Scene {
     /// The first advertisement of a host after that time.
     pub(crate) fn first_advert(&self, host: &str, after: SystemTime) -> (SystemTime, Advert) {
         let mut found = None;
-        self.expect(&format!("{host} advertises"), || {
+        expect(&format!("{host} advertises"), || {
             let mut adverts = self.lab.capture.adverts(host).into_iter();
             found = adverts.find(|(at, _)| *at > after);
             found.is_some()
@@ -156,6 +159,14 @@ impl Drop for Scene {
             eprintln!("{}", self.lab.report());
         }
     }
+}
+
+/// Waits until `condition` holds, which must be soon.
+pub(crate) fn expect(what: &str, condition: impl FnMut() -> bool) {
+    assert!(
+        wait_until(SOON, condition).is_some(),
+        "not so within {SOON:?}: {what}"
+    );
 }
 
 /// `took` is what the protocol asks for, and not more than the tolerance above it.

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use holdfast::lab::Daemon;
 
-use crate::scene::{SOON, Scene, VIRTUAL, assert_on_time, each_pairing};
+use crate::scene::{SOON, Scene, VIRTUAL, assert_on_time, each_pairing, expect};
 
 #[test]
 fn a_crash_is_repaired_in_time_and_the_preferred_node_returns() {
@@ -77,7 +77,7 @@ fn without_preemption_the_address_stays_where_it_is() {
         let a = first.start(&scene.a, NODE1).unwrap();
         scene.expect_owner("a");
         let b = second.start(&scene.b, NODE2).unwrap();
-        scene.expect("b is a backup", || b.said("Entering BACKUP STATE") == 1);
+        expect("b is a backup", || b.said("Entering BACKUP STATE") == 1);
 
         scene.a.crash();
         drop(a);
