@@ -157,8 +157,16 @@ impl Configuration {
 impl Usable {
     /// Whether it gives a role something to do.
     pub(crate) fn needs(&self, role: Role, options: &Options) -> bool {
+        let Config {
+            vrrp_instances,
+            static_ipaddress,
+            ..
+        } = &self.config;
         match role {
-            Role::Vrrp => options.run_vrrp && (options.all || !self.config.vrrp_instances.is_empty()),
+            Role::Vrrp => {
+                options.run_vrrp
+                    && (options.all || !vrrp_instances.is_empty() || !static_ipaddress.is_empty())
+            }
         }
     }
 }

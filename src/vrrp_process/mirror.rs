@@ -160,6 +160,11 @@ impl Mirror {
         }
     }
 
+    /// Whether there is a link of this name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.index_of(name).is_some()
+    }
+
     /// Name of a link, for messages.
     pub(super) fn name_of(&self, link: u32) -> &str {
         self.links.get(&link).map_or("?", |link| link.name.as_str())

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use netlink::{Change, Monitor, Netlink};
 use parser::Config;
+use parser::config::global_defs::DynamicInterfaces;
 use parser::units::Family;
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
@@ -44,6 +45,17 @@ pub enum VrrpProcessError {
     /// The runtime, the timer or the packet socket could not be made.
     #[error("cannot start the VRRP process: {0}")]
     Start(#[from] io::Error),
+    /// As with keepalived, a configuration that names an interface which is not there cannot be used.
+    #[error(
+        "({instance}) interface {interface} does not exist; correct the name, or add dynamic_interfaces to global_defs \
+         if it comes later"
+    )]
+    NoInterface {
+        /// The first instance that names it.
+        instance: String,
+        /// The name.
+        interface: String,
+    },
     /// The kernel's addresses and links cannot be reached.
     #[error("cannot talk to the kernel about addresses and links: {0}")]
     Netlink(#[from] netlink::OpenError),
@@ -60,7 +72,10 @@ pub fn run(child: Child) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => {
             error!("{reason}");
-            ExitCode::FAILURE
+            match reason {
+                VrrpProcessError::NoInterface { .. } => ExitCode::from(2),
+                VrrpProcessError::Start(_) | VrrpProcessError::Netlink(_) => ExitCode::FAILURE,
+            }
         }
     }
 }
@@ -92,12 +107,18 @@ struct Ended {
     hear: mpsc::UnboundedReceiver<(ScriptId, ScriptOutcome)>,
 }
 
+impl Ended {
+    fn new() -> Self {
+        let (tell, hear) = mpsc::unbounded_channel();
+        Self { tell, hear }
+    }
+}
+
 impl Process {
     fn start(child: Child) -> Result<Self, VrrpProcessError> {
         let runner = Runner::new()?;
         let notifier = Notifier::new(&runner, Limits::default());
         let (config, scripts) = admit(&child.config_text(), &notifier);
-        let (tell, hear) = mpsc::unbounded_channel();
         let mut process = Self {
             engine: Engine::new(&config, &child.saved_state(), now()),
             mirror: Mirror::default(),
@@ -109,7 +130,7 @@ impl Process {
             scripts,
             notifier,
             runner: Arc::new(runner),
-            ended: Ended { tell, hear },
+            ended: Ended::new(),
             ailing: HashSet::new(),
             settled: false,
             stopping: false,
@@ -129,7 +150,7 @@ impl Process {
                 rung = self.timer.rings() => rung?,
                 got = self.sockets.receive(&mut received) => self.packets(got, &mut received),
                 written = self.rounds.done() => self.finish_round(written),
-                event = self.monitor.next() => self.kernel(event),
+                event = self.monitor.next() => self.kernel(event)?,
                 Some((script, outcome)) = self.ended.hear.recv() => {
                     self.engine.handle(Event::ScriptEnded { script, outcome }, now());
                 }
@@ -147,6 +168,10 @@ impl Process {
     /// What follows every event: deadlines that have come, what the engine asks, the next round, the next alarm.
     fn turn(&mut self) -> io::Result<()> {
         let now = now();
+        if !self.settled {
+            // The engine judges nothing before it has been told of all links.
+            return Ok(());
+        }
         if let Some(deadline) = self.engine.next_deadline().filter(|deadline| *deadline <= now) {
             if now - deadline > LATE {
                 let mut waiting = Vec::new();
@@ -157,9 +182,7 @@ impl Process {
         }
         self.carry_out();
         let (engine, mirror) = (&self.engine, &self.mirror);
-        if self.settled {
-            self.rounds.begin(|instances| changes(engine, mirror, instances));
-        }
+        self.rounds.begin(|instances| changes(engine, mirror, instances));
         self.timer.arm(self.engine.next_deadline())
     }
 
@@ -229,6 +252,11 @@ impl Process {
     /// A new configuration, judged by the supervisor: what is unchanged is not touched.
     fn reload(&mut self, text: &str) {
         info!("Reloading");
+        // What still runs belongs to the old configuration: nobody hears how it ends.
+        self.ended = Ended::new();
+        let runner = Arc::new(self.runner.sibling());
+        let old = std::mem::replace(&mut self.runner, runner);
+        tokio::spawn(async move { old.stop_all().await });
         (self.config, self.scripts) = admit(text, &self.notifier);
         self.engine.reload(&self.config, now());
         let orphans = self.mirror.claim(claims(&self.engine));
@@ -239,7 +267,7 @@ impl Process {
         self.child.reloaded();
     }
 
-    fn kernel(&mut self, event: Result<netlink::Event, netlink::Error>) {
+    fn kernel(&mut self, event: Result<netlink::Event, netlink::Error>) -> Result<(), VrrpProcessError> {
         match event {
             Ok(netlink::Event::Link(link)) => {
                 let link = self.mirror.link(link);
@@ -261,22 +289,44 @@ impl Process {
                 Some(instance) => self.put_back(instance, &address),
                 None => self.link_changed(LinkId(address.link)),
             },
-            Ok(netlink::Event::Settled) => self.settle(),
+            Ok(netlink::Event::Settled) => self.settle()?,
             Ok(netlink::Event::Overrun) => debug!("Netlink events were lost, reading the state anew"),
             Err(error) => warn!("Unable to follow the kernel's links and addresses: {error}"),
         }
+        Ok(())
     }
 
     /// What the kernel has is known. What an earlier run left behind is removed, or taken over by a master that goes on.
-    fn settle(&mut self) {
+    fn settle(&mut self) -> Result<(), VrrpProcessError> {
         if self.settled {
-            return;
+            return Ok(());
         }
         self.settled = true;
+        // A successor goes on, whatever has become of the interfaces meanwhile.
+        if self.config.global.dynamic_interfaces == DynamicInterfaces::No
+            && self.child.saved_state().is_empty()
+        {
+            self.demand_interfaces()?;
+        }
         for instance in self.engine.instances() {
             self.rounds.push(Step::Reconcile(instance.id));
         }
         self.child.ready();
+        Ok(())
+    }
+
+    fn demand_interfaces(&self) -> Result<(), VrrpProcessError> {
+        let missing = self
+            .config
+            .vrrp_instances
+            .iter()
+            .find(|instance| !instance.interface.is_empty() && !self.mirror.has(&instance.interface));
+        missing.map_or(Ok(()), |instance| {
+            Err(VrrpProcessError::NoInterface {
+                instance: instance.name.clone(),
+                interface: instance.interface.clone(),
+            })
+        })
     }
 
     /// One of our addresses is gone from its link, by somebody's hand or with the link.

@@ -403,13 +403,20 @@ fn a_reload_changes_the_scripts_and_keeps_what_is_queued() {
         tell(&notifier, &new, Notified::Master, 100);
         stage.touch("go");
         eventually(|| stage.lines("told").len() == 2).await;
-        // Without its instance, nothing is told.
+        // The end of an instance that a reload takes away is told, and nothing after the next reload.
         notifier.learn(&[], &mut Inspector::new(as_ourselves()));
         tell(&notifier, &new, Notified::Fault, 100);
+        eventually(|| stage.lines("told").len() == 3).await;
+        notifier.learn(&[], &mut Inspector::new(as_ourselves()));
+        tell(&notifier, &new, Notified::Backup, 100);
         notifier.finish().await;
     });
     assert_eq!(
         stage.lines("told"),
-        ["old INSTANCE VI_1 BACKUP 100", "new INSTANCE VI_1 MASTER 100"]
+        [
+            "old INSTANCE VI_1 BACKUP 100",
+            "new INSTANCE VI_1 MASTER 100",
+            "new INSTANCE VI_1 FAULT 100"
+        ]
     );
 }

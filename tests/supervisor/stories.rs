@@ -38,6 +38,10 @@ pub(crate) const ALL: &[(&str, fn())] = &[
         a_reload_starts_a_child_that_is_now_needed,
     ),
     (
+        "static_addresses_and_all_need_a_child_too",
+        static_addresses_and_all_need_a_child_too,
+    ),
+    (
         "a_reload_cures_a_child_that_cannot_live",
         a_reload_cures_a_child_that_cannot_live,
     ),
@@ -285,6 +289,17 @@ fn a_reload_starts_a_child_that_is_now_needed() {
     daemon.says("Starting VRRP child process, pid=");
     daemon.says("Reload complete");
     daemon.child();
+}
+
+fn static_addresses_and_all_need_a_child_too() {
+    let files = Files::of_instance("WELL");
+    files.write("static_ipaddress {\n 192.0.2.1 dev eth0\n}\n");
+    Daemon::start(files, "-nl").says("Starting VRRP child process, pid=");
+    let files = Files::of_instance("WELL");
+    files.write("");
+    Daemon::start(files, "-nl --all").says("Starting VRRP child process, pid=");
+    let mut without = Daemon::start(Files::of_instance("WELL"), "-nl --check");
+    without.says("Warning - keepalived has no configuration to run");
 }
 
 fn a_reload_cures_a_child_that_cannot_live() {

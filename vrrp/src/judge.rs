@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use parser::config::VrrpInstance;
 use parser::config::vrrp_instance::Authentication;
-use parser::units::{Family, Version};
+use parser::units::Version;
 
 use crate::event::Packet;
 use crate::packet::{self, Advert, Malformed};
@@ -67,7 +67,7 @@ pub(crate) fn judge(
         });
     }
     let destination = packet.destination;
-    if destination != group(config.family) {
+    if destination != config.mcast_dst_ip {
         return Err(Refusal::Destination { from, destination });
     }
     let addresses_matter = !config.skip_check_adv_addr || known_master != Some(from);
@@ -84,14 +84,6 @@ pub(crate) fn judge(
             interval: advert.interval,
         },
     })
-}
-
-/// The multicast group of a family.
-pub(crate) fn group(family: Family) -> IpAddr {
-    match family {
-        Family::Ipv4 => packet::GROUP_V4.into(),
-        Family::Ipv6 => packet::GROUP_V6.into(),
-    }
 }
 
 fn refuse_malformed(malformed: Malformed, version: Version, packet: &Packet<'_>) -> Refusal {

@@ -269,7 +269,7 @@ fn write_failure(f: &mut fmt::Formatter<'_>, name: &str, outcome: ScriptOutcome)
     match outcome {
         ScriptOutcome::Exited(status) => write!(f, "failed (exited with status {status})"),
         ScriptOutcome::Signalled(signal) => write!(f, "failed (due to signal {signal})"),
-        ScriptOutcome::TimedOut => f.write_str("timed out"),
+        ScriptOutcome::TimedOut => f.write_str("timed_out"),
         ScriptOutcome::NotStarted(errno) => {
             write!(
                 f,

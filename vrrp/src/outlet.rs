@@ -8,7 +8,6 @@ use parser::units::Priority;
 
 use crate::action::Datagram;
 use crate::event::{InstanceId, Link, LinkId};
-use crate::judge;
 use crate::packet::{self, Outgoing};
 
 #[derive(Clone, Debug)]
@@ -27,7 +26,7 @@ impl Outlet {
         let mut outlet = Self {
             link: link.id,
             source,
-            destination: judge::group(config.family),
+            destination: config.mcast_dst_ip,
             room: packet::address_room(link.mtu, config.version, config.family),
             advert: Vec::new(),
         };

@@ -122,9 +122,18 @@ impl Instance {
                 }
             }
         }
-        if matches!(self.config.authentication, Authentication::Ah(_)) {
-            faults.insert(FaultReason::NotSupported("auth_type AH"));
-        }
+        let unsupported = [
+            (
+                "auth_type AH",
+                matches!(self.config.authentication, Authentication::Ah(_)),
+            ),
+            ("auth_hmac", self.config.auth_hmac.is_some()),
+            ("unicast_peer", self.config.unicast),
+        ];
+        let configured = unsupported
+            .into_iter()
+            .filter(|(_, is_configured)| *is_configured);
+        faults.extend(configured.map(|(what, _)| FaultReason::NotSupported(what)));
     }
 }
 

@@ -160,7 +160,9 @@ pub enum Reason {
         name: String,
     },
     /// Definitions make the line too long.
-    #[error("the line is longer than {MAX_EXPANDED_LINE} bytes once its definitions are replaced")]
+    #[error(
+        "definitions make the line too long: by more than {MAX_EXPANDED_LINE} bytes, or there are too many of them"
+    )]
     ExpansionTooLong,
     /// `${_ENV}` with no name or several.
     #[error("${{_ENV}} needs the name of one variable")]

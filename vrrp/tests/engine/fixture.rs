@@ -5,9 +5,8 @@ use std::num::NonZeroU8;
 use std::time::Duration;
 
 use parser::Config;
-use parser::Place;
 use parser::config::vrrp_instance::Tracked;
-use parser::config::{Script, VirtualAddress, VrrpInstance, VrrpScript};
+use parser::config::{VirtualAddress, VrrpInstance, VrrpScript};
 use parser::units::Vrid;
 use vrrp::packet::{self, Outgoing};
 use vrrp::{Engine, Event, Instant, Link, LinkId, Packet};
@@ -28,46 +27,34 @@ pub(crate) fn ip(last: u8) -> IpAddr {
 
 /// `vrrp_instance VI_1` on eth0, virtual router 51, one address, everything else as by default.
 pub(crate) fn instance(priority: u8) -> VrrpInstance {
+    instance_with(priority, ip(100))
+}
+
+fn instance_with(priority: u8, address: IpAddr) -> VrrpInstance {
     let text = format!(
-        "vrrp_instance VI_1 {{\ninterface eth0\nvirtual_router_id 51\npriority {priority}\nversion 2\n\
-         virtual_ipaddress {{\n{}\n}}\n}}\n",
-        ip(100)
+        "vrrp_instance VI_1 {{
+             interface eth0
+             virtual_router_id 51
+             priority {priority}
+             virtual_ipaddress {{
+                 {address}
+             }}
+         }}"
     );
-    only(parser::parse_text(&text).config.vrrp_instances)
+    parser::parse_text(&text).config.vrrp_instances.remove(0)
 }
 
 pub(crate) fn line(address: IpAddr) -> VirtualAddress {
-    let text = format!(
-        "vrrp_instance VI_1 {{\ninterface eth0\nvirtual_router_id 51\nvirtual_ipaddress {{\n{address}\n}}\n}}\n"
-    );
-    only(only(parser::parse_text(&text).config.vrrp_instances).virtual_ipaddress)
-}
-
-fn only<T>(list: Vec<T>) -> T {
-    let mut list = list.into_iter();
-    let item = list.next().expect("the fixture's text is a configuration");
-    assert!(list.next().is_none());
-    item
+    instance_with(100, address).virtual_ipaddress.remove(0)
 }
 
 pub(crate) fn script(name: &str) -> VrrpScript {
-    VrrpScript {
-        name: name.to_owned(),
-        script: Script {
-            words: vec![format!("/usr/bin/{name}")],
-            text: format!("/usr/bin/{name}"),
-            run_as: None,
-            place: Place::default(),
-        },
-        interval: Duration::from_secs(1),
-        timeout: Duration::from_secs(1),
-        weight: 0,
-        reverse: false,
-        rise: 1,
-        fall: 1,
-        init_fail: false,
-        place: Place::default(),
-    }
+    let text = format!(
+        "vrrp_script {name} {{
+             script /usr/bin/{name}
+         }}"
+    );
+    parser::parse_text(&text).config.vrrp_scripts.remove(0)
 }
 
 pub(crate) fn tracked(name: &str, weight: i16) -> Tracked {
@@ -80,8 +67,8 @@ pub(crate) fn tracked(name: &str, weight: i16) -> Tracked {
 
 pub(crate) fn config(instances: Vec<VrrpInstance>, scripts: Vec<VrrpScript>) -> Config {
     Config {
-        vrrp_scripts: scripts,
         vrrp_instances: instances,
+        vrrp_scripts: scripts,
         ..Config::default()
     }
 }

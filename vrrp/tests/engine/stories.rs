@@ -420,6 +420,7 @@ fn ipv6_routers_elect_as_well() {
     let six = |priority| parser::config::VrrpInstance {
         version: Version::V3,
         family: Family::Ipv6,
+        mcast_dst_ip: vrrp::packet::GROUP_V6.into(),
         virtual_ipaddress: vec![
             line("fe80::100".parse().unwrap()),
             line("2001:db8::1".parse().unwrap()),
