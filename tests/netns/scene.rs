@@ -145,11 +145,15 @@ impl Scene {
 
     /// When this host got the virtual address for the first time after `after`.
     pub(crate) fn got_address(&self, host: &str, after: SystemTime) -> SystemTime {
-        let mut changes = self.lab.address_changes.since(0).into_iter();
-        let found = changes.find(|change| {
-            &*change.host == host && change.address == VIRTUAL && change.present && change.at > after
+        let mut found = None;
+        expect(&format!("{host} gets {VIRTUAL}"), || {
+            let mut changes = self.lab.address_changes.since(0).into_iter();
+            found = changes.find(|change| {
+                &*change.host == host && change.address == VIRTUAL && change.present && change.at > after
+            });
+            found.is_some()
         });
-        found.expect("the address").at
+        found.unwrap().at
     }
 }
 
@@ -169,15 +173,18 @@ pub(crate) fn expect(what: &str, condition: impl FnMut() -> bool) {
     );
 }
 
-/// `took` is what the protocol asks for, and not more than the tolerance above it.
-pub(crate) fn assert_on_time(what: &str, took: Duration, bound: Duration) {
+/// `daemon` took over after `took`: what the protocol asks for, and when it is us not more than the tolerance above it.
+/// On a busy machine keepalived is later than that.
+pub(crate) fn assert_on_time(daemon: &Daemon, took: Duration, bound: Duration) {
     // A daemon's timer starts when it reads the advertisement, a moment after the switch saw it, so it cannot be early.
     assert!(
         took >= bound,
-        "{what}: took {took:?}, which is less than the protocol's {bound:?}"
+        "took {took:?}, which is less than the protocol's {bound:?}"
     );
-    assert!(
-        took <= bound + TOLERANCE,
-        "{what}: took {took:?}, the protocol's bound is {bound:?}"
-    );
+    if *daemon == holdfast() {
+        assert!(
+            took <= bound + TOLERANCE,
+            "took {took:?}, the protocol's bound is {bound:?}"
+        );
+    }
 }

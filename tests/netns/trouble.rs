@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use holdfast::lab::wait_until;
 
-use crate::scene::{NODE1, SOON, Scene, VIRTUAL, beside_keepalived};
+use crate::scene::{NODE1, SOON, Scene, VIRTUAL, beside_keepalived, expect};
 
 #[test]
 fn an_interface_that_is_not_there_is_named_and_ends_the_daemon() {
@@ -19,7 +19,7 @@ fn an_interface_that_is_not_there_is_named_and_ends_the_daemon() {
             Some(2),
             "exit status for a configuration that cannot be used"
         );
-        assert!(node.said("eth9") > 0, "the interface is not named");
+        expect("the interface is named", || node.said("eth9") > 0);
     });
 }
 
