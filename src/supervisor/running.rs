@@ -20,6 +20,10 @@ use crate::sys;
 /// After this long a configuration that a child has not confirmed holds the next one up no more.
 const CONFIRMATION_TIME: Duration = Duration::from_secs(30);
 
+/// A successor that starts within this time goes on where its predecessor was; after a longer one the other node has
+/// taken over, and to go on as master would only disturb it.
+const ADOPTABLE: Duration = Duration::from_secs(2);
+
 /// The daemon at work.
 pub(super) struct Running {
     pub(super) options: Options,
@@ -299,6 +303,9 @@ impl Running {
             Fate::Respawn(delay) => {
                 let (role, seconds) = (self.slots[index].role, delay.as_secs());
                 tracing::info!("Restart of {role} process delayed {seconds} seconds to limit respawn rate");
+                if delay > ADOPTABLE {
+                    self.slots[index].forget_state();
+                }
             }
             Fate::Exit => self.stop(0),
             Fate::Terminate(permanent) => {

@@ -56,6 +56,17 @@ impl Slot {
         })
     }
 
+    /// Lets the next process begin from nothing: what its predecessor knew is too old.
+    pub(super) fn forget_state(&mut self) {
+        let forgotten = self
+            .state
+            .try_clone()
+            .and_then(|memfd| SavedState::new(memfd).save(""));
+        if let Err(error) = forgotten {
+            tracing::warn!("Unable to forget the state of the {} process: {error}", self.role);
+        }
+    }
+
     /// Takes the role's pid file, unless it is taken already.
     pub(super) fn lock_pid_file(&mut self, options: &Options) -> Result<(), PidFileError> {
         if self.pid_file.is_none() {

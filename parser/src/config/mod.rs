@@ -6,19 +6,34 @@
 //! [`crate::tree::grammar`].
 
 pub mod address;
+pub mod checker;
 pub mod daemon;
+mod endpoint;
+pub mod forwarding;
 pub mod global_defs;
+pub mod pace;
+pub mod real_server;
 pub mod script;
+mod shared;
+pub mod ssl;
 mod tracked;
+pub mod virtual_server;
+pub mod virtual_server_group;
 pub mod vrrp_instance;
 pub mod vrrp_script;
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 pub use address::VirtualAddress;
+pub use checker::Checker;
 pub use daemon::Daemon;
 pub use global_defs::GlobalDefs;
+pub use real_server::RealServer;
 pub use script::{RunAs, Script};
+pub use ssl::Ssl;
+pub use virtual_server::VirtualServer;
+pub use virtual_server_group::VirtualServerGroup;
 pub use vrrp_instance::VrrpInstance;
 pub use vrrp_script::VrrpScript;
 
@@ -39,6 +54,12 @@ pub struct Config {
     pub vrrp_scripts: Vec<VrrpScript>,
     /// Every `vrrp_instance`, in the order of the file.
     pub vrrp_instances: Vec<VrrpInstance>,
+    /// Every `virtual_server_group`, in the order of the file.
+    pub virtual_server_groups: Vec<Arc<VirtualServerGroup>>,
+    /// Every `virtual_server`, in the order of the file.
+    pub virtual_servers: Vec<VirtualServer>,
+    /// `SSL`.
+    pub ssl: Option<Ssl>,
 }
 
 /// Stands for a block where there is none.
@@ -54,6 +75,20 @@ const BLOCKS: &[(&str, &[&str])] = &[
     ("authentication", vrrp_instance::AUTHENTICATION_KEYWORDS),
     ("auth_hmac", vrrp_instance::HMAC_KEYWORDS),
     ("vrrp_script", vrrp_script::KEYWORDS),
+    ("SSL", ssl::KEYWORDS),
+    ("virtual_server", virtual_server::KEYWORDS),
+    ("real_server", &real_server::KEYWORDS),
+    ("TCP_CHECK or PING_CHECK", &checker::CONNECTION_KEYWORDS),
+    ("HTTP_GET", &checker::HTTP_KEYWORDS),
+    ("SSL_GET", &checker::SSL_KEYWORDS),
+    ("url of HTTP_GET", &checker::URL_KEYWORDS),
+    ("url of SSL_GET", &checker::SSL_URL_KEYWORDS),
+    ("SMTP_CHECK", &checker::SMTP_KEYWORDS),
+    ("DNS_CHECK", &checker::DNS_KEYWORDS),
+    ("MISC_CHECK", &checker::MISC_KEYWORDS),
+    ("UDP_CHECK", &checker::UDP_KEYWORDS),
+    ("FILE_CHECK", &checker::FILE_KEYWORDS),
+    ("BFD_CHECK", &checker::BFD_KEYWORDS),
 ];
 
 /// The first block that has a keyword, for a word that stands in the wrong one.
@@ -86,6 +121,9 @@ struct Drafts<'t> {
     static_ipaddress: Vec<VirtualAddress>,
     vrrp_scripts: Vec<vrrp_script::Draft<'t>>,
     vrrp_instances: Vec<vrrp_instance::Draft<'t>>,
+    virtual_server_groups: Vec<virtual_server_group::Draft<'t>>,
+    virtual_servers: Vec<virtual_server::Draft<'t>>,
+    ssl: Option<Ssl>,
     /// Names of instances so far.
     instance_names: HashSet<&'t str>,
     /// Blocks that are not read yet, but whose names others use.
@@ -109,6 +147,15 @@ impl<'t> Drafts<'t> {
                     .vrrp_scripts
                     .extend(vrrp_script::parse(line.block(), report)),
                 "vrrp_instance" => drafts.vrrp_instance(line, report),
+                "virtual_server_group" => drafts
+                    .virtual_server_groups
+                    .extend(virtual_server_group::parse(line.block(), report)),
+                "virtual_server" => drafts
+                    .virtual_servers
+                    .extend(virtual_server::parse(line.block(), report)),
+                "SSL" => report.keep_last(line, &mut drafts.ssl, |line, report| {
+                    Some(ssl::parse(line.block(), report))
+                }),
                 other if grammar::TOP_LEVEL.contains(&other) => {
                     report.not_supported_yet(line);
                     drafts.unread.push(line);
@@ -156,12 +203,27 @@ impl<'t> Drafts<'t> {
             Some((head, draft.resolve(&global, &known, report)?))
         });
         let instances = instances.collect();
+        let virtual_server_groups = virtual_server_group::resolve(self.virtual_server_groups, report);
+        let surroundings = checker::Surroundings {
+            smtp_alert: global.smtp_alert_checker.or(global.smtp_alert),
+            log_all_failures: global.checker_log_all_failures,
+            track_files: &known.files,
+            bfds: &known.bfds,
+        };
         Config {
             // One line per block: what it became.
             daemon: self.daemon.resolve(),
             static_ipaddress: address::resolve_static(self.static_ipaddress, &global.default_interface),
             vrrp_instances: without_clashes(instances, report),
             vrrp_scripts,
+            virtual_servers: virtual_server::resolve(
+                self.virtual_servers,
+                &virtual_server_groups,
+                &surroundings,
+                report,
+            ),
+            virtual_server_groups,
+            ssl: self.ssl,
             global,
         }
     }

@@ -1,5 +1,7 @@
 //! Which keywords open a block, and where: what the tree needs to know to mend a missing brace.
 
+use crate::config::checker;
+
 /// What stands between the braces of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BlockKind {
@@ -24,6 +26,12 @@ pub(crate) fn block_kind(parent: Option<&str>, keyword: &str) -> Option<BlockKin
         // One line per block that has blocks inside.
         Some("global_defs") => &[("notification_email", BlockKind::List)],
         Some("vrrp_instance") => IN_VRRP_INSTANCE,
+        Some("virtual_server") => &[("real_server", BlockKind::Keywords)],
+        Some("real_server") => {
+            return checker::BLOCKS.contains(&keyword).then_some(BlockKind::Keywords);
+        }
+        Some("HTTP_GET" | "SSL_GET") => &[("url", BlockKind::Keywords)],
+        Some("SMTP_CHECK") => &[("host", BlockKind::Keywords)],
         Some(_) => &[],
     };
     known
@@ -61,6 +69,7 @@ const LISTS: &[&str] = &[
     "static_rules",
     "linkbeat_interfaces",
     "interface_up_down_delays",
+    "virtual_server_group",
 ];
 
 const IN_VRRP_INSTANCE: &[(&str, BlockKind)] = &[

@@ -53,7 +53,7 @@ impl<'t> Line<'t> {
     /// The whole line, keyword to last word.
     pub fn at(self) -> At<'t> {
         let line = self.record();
-        self.tree.at(line.place, line.start as usize, line.end as usize)
+        self.tree.at(line.place, line.line_start, line.start, line.end)
     }
 
     /// The text from the keyword to the last word, quotes and all.
@@ -105,6 +105,23 @@ impl<'t> Line<'t> {
         self.setting(report).map(Word::text)
     }
 
+    /// One word of a setting whose absence is an ordinary mistake: keepalived goes on.
+    pub fn value(self, report: &mut Report) -> Option<Word<'t>> {
+        self.no_block(report);
+        let word = self.words().next();
+        if word.is_none() {
+            let keyword = self.keyword().to_owned();
+            report.add(self.keyword_word().at(), Reason::NoValue { keyword });
+        }
+        word
+    }
+
+    /// All words after the keyword, read again from the text with the quotes and escapes of script words.
+    pub fn script_words(self, report: &mut Report) -> Option<Vec<String>> {
+        self.no_block(report);
+        script::words(self, report)
+    }
+
     /// One decimal integer in `range`.
     pub fn number<T: Integer>(self, range: RangeInclusive<T>, report: &mut Report) -> Option<T> {
         self.setting(report)?.number(range, report)
@@ -128,13 +145,7 @@ impl<'t> Line<'t> {
 
     /// One word out of a list, with what it stands for.
     pub fn one_of<T: Copy>(self, words: &[(&'static str, T)], report: &mut Report) -> Option<T> {
-        let word = self.setting(report)?;
-        let found = words.iter().find(|(name, _)| *name == word.text());
-        if found.is_none() {
-            let names: Vec<_> = words.iter().map(|(name, _)| *name).collect();
-            report.unknown_option(word, self.keyword(), &names);
-        }
-        found.map(|(_, value)| *value)
+        self.setting(report)?.one_of(self.keyword(), words, report)
     }
 
     /// The name of an interface.
@@ -217,10 +228,10 @@ impl<'t> Line<'t> {
             let keyword = self.keyword().to_owned();
             let ends = !grammar::counts_its_words(&keyword);
             match (self.record().broken, ends) {
-                (true, true) => report.quote_lost_a_value(self.place()),
-                (true, false) => {}
-                (false, true) => report.add(self.keyword_word().at(), Reason::MissingParameter { keyword }),
-                (false, false) => report.add(self.keyword_word().at(), Reason::NoValue { keyword }),
+                (Some(mistake), true) => report.quote_lost_a_value(mistake),
+                (Some(_), false) => {}
+                (None, true) => report.add(self.keyword_word().at(), Reason::MissingParameter { keyword }),
+                (None, false) => report.add(self.keyword_word().at(), Reason::NoValue { keyword }),
             }
         }
         word
@@ -267,10 +278,14 @@ impl<'t> Line<'t> {
     }
 
     fn word_at(self, index: usize) -> Word<'t> {
+        let LineRecord {
+            place, line_start, ..
+        } = self.record();
         Word {
             tree: self.tree,
             index,
-            place: self.record().place,
+            place,
+            line_start,
         }
     }
 }

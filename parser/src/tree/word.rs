@@ -17,6 +17,7 @@ pub struct Word<'t> {
     pub(super) tree: &'t Tree,
     pub(super) index: usize,
     pub(super) place: Place,
+    pub(super) line_start: u32,
 }
 
 impl<'t> Word<'t> {
@@ -29,7 +30,7 @@ impl<'t> Word<'t> {
     /// Where it stands.
     pub fn at(self) -> At<'t> {
         let word = self.tree.words[self.index];
-        self.tree.at(self.place, word.start as usize, word.end as usize)
+        self.tree.at(self.place, self.line_start, word.start, word.end)
     }
 
     /// A decimal integer in `range`. As keepalived does at run time, the digits before some rubbish count although the
@@ -83,6 +84,36 @@ impl<'t> Word<'t> {
         address
     }
 
+    /// One word out of a list, with what it stands for; `of` is the keyword or thing it belongs to.
+    pub fn one_of<T: Copy>(self, of: &str, words: &[(&'static str, T)], report: &mut Report) -> Option<T> {
+        self.find(of, words, |name| name == self.text(), report)
+    }
+
+    /// As [`Word::one_of`] in capital or small letters.
+    pub fn one_of_in_any_case<T: Copy>(
+        self,
+        of: &str,
+        words: &[(&'static str, T)],
+        report: &mut Report,
+    ) -> Option<T> {
+        self.find(of, words, |name| name.eq_ignore_ascii_case(self.text()), report)
+    }
+
+    fn find<T: Copy>(
+        self,
+        of: &str,
+        words: &[(&'static str, T)],
+        is: impl Fn(&str) -> bool,
+        report: &mut Report,
+    ) -> Option<T> {
+        let found = words.iter().find(|(name, _)| is(name)).map(|(_, value)| *value);
+        if found.is_none() {
+            let names: Vec<_> = words.iter().map(|(name, _)| *name).collect();
+            report.unknown_option(self, of, &names);
+        }
+        found
+    }
+
     /// An IPv4 or IPv6 address with its prefix length, the longest if none is written.
     pub fn address_with_prefix(self, report: &mut Report) -> Option<(IpAddr, u8)> {
         let Some((address, prefix)) = address::ip_prefix(self.text()) else {
@@ -99,7 +130,17 @@ impl<'t> Word<'t> {
             return Some((address, longest));
         };
         let (length, reason) = number::integer(prefix, 0..=longest);
-        self.blame(reason, report);
+        if let Some(reason) = reason {
+            let at = self.at();
+            report.add(
+                At {
+                    start: at.start + at.length - prefix.len(),
+                    length: prefix.len(),
+                    ..at
+                },
+                reason,
+            );
+        }
         Some((address, length.unwrap_or(longest)))
     }
 

@@ -229,7 +229,7 @@ fn every_way_to_fail_has_its_words() {
         said(ScriptOutcome::Signalled(9)),
         "VRRP_Script(chk) failed (due to signal 9)"
     );
-    assert_eq!(said(ScriptOutcome::TimedOut), "VRRP_Script(chk) timed out");
+    assert_eq!(said(ScriptOutcome::TimedOut), "VRRP_Script(chk) timed_out");
     assert_eq!(
         said(ScriptOutcome::NotStarted(2)),
         "VRRP_Script(chk) failed (could not be started: No such file or directory (os error 2))"
