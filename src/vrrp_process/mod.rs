@@ -444,7 +444,7 @@ impl Process {
 
 /// The configuration in a text, without the scripts that may not run on this machine, and the scripts that may.
 fn admit(text: &str, notifier: &Notifier) -> (Config, Vec<Arc<Prepared>>) {
-    let mut config = parser::parse_text(text).config;
+    let mut config = parser::parse_text(&parser::Machine, text).config;
     let mut inspector = Inspector::new(Policy::new(&config.global));
     let mut prepared = Vec::new();
     config.vrrp_scripts.retain(|script| {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::config::OUTSIDE;
-use crate::report::{Class, LvsReason};
+use crate::report::{Class, LvsReason, RoutingReason, VrrpReason};
 use crate::source::{
     MAX_BYTES, MAX_EXPANDED_LINE, MAX_FILES, MAX_GENERATED_LINES, MAX_INCLUDE_DEPTH, MAX_NESTED_LINES,
     SequenceError,
@@ -399,7 +399,7 @@ pub enum Reason {
         nearest: Option<String>,
     },
     /// A name whose block comes later in the file.
-    #[error("{kind} `{name}` is defined further down; keepalived would not find it")]
+    #[error("{kind} `{name}` is defined further down, where keepalived does not look for it")]
     DefinedLater {
         /// The keyword of the block.
         kind: &'static str,
@@ -515,6 +515,12 @@ pub enum Reason {
     /// Something about virtual servers, real servers or their checkers.
     #[error(transparent)]
     Lvs(#[from] LvsReason),
+    /// Something about a route, a rule or the names they use.
+    #[error(transparent)]
+    Routing(#[from] RoutingReason),
+    /// Something about groups, trackers, BFD sessions or links.
+    #[error(transparent)]
+    Vrrp(#[from] VrrpReason),
 }
 
 impl Reason {
@@ -524,7 +530,6 @@ impl Reason {
             Self::UnknownKeyword { .. } => Class::UnknownKeyword,
             Self::NotSupportedYet { .. }
             | Self::LongLine { .. }
-            | Self::DefinedLater { .. }
             | Self::NameHidden { .. }
             | Self::MissingOpening { absent: true, .. }
             | Self::MasterWithoutPriority
@@ -595,6 +600,7 @@ impl Reason {
             | Self::BadKey
             | Self::TrackedTwice { .. }
             | Self::UnknownName { .. }
+            | Self::DefinedLater { .. }
             | Self::Loopback
             | Self::NoVirtualAddress { required: true }
             | Self::FirstNotLinkLocal
@@ -605,7 +611,16 @@ impl Reason {
             | Self::NotAnAddress { .. }
             | Self::Replaced { .. } => Class::General,
             Self::Lvs(reason) => reason.class(),
+            Self::Routing(reason) => reason.class(),
+            Self::Vrrp(reason) => reason.class(),
         }
+    }
+
+    /// Whether what it is about cannot be used: it is more than a note or a warning, and not mended on the spot.
+    pub(crate) fn spoils(&self) -> bool {
+        let class = self.class();
+        let mended = matches!(self, Self::TooManyDecimals { .. });
+        !mended && class != Class::Note && !(Class::Warning..=Class::Security).contains(&class)
     }
 
     /// What stands below the underlined words: what was expected there.
@@ -631,6 +646,7 @@ impl Reason {
             Self::AdvertIntRounded {
                 version: Version::V3, ..
             } => "expected hundredths of a second, at most 40.95".to_owned(),
+            Self::Routing(reason) => return reason.expected(),
             Self::DefinedLater { kind, .. } => format!("expected its `{kind}` block above this line"),
             _ => return None,
         })
@@ -680,6 +696,8 @@ impl Reason {
                 "add `virtual_ipaddress`, or `no_virtual_ipaddress` if none is meant".to_owned()
             }
             Self::StrayOpening | Self::StrayClosing => "the brace is ignored".to_owned(),
+            Self::Routing(reason) => return reason.help(),
+            Self::Vrrp(reason) => return reason.help(),
             _ => return None,
         })
     }

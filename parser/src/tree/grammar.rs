@@ -32,6 +32,9 @@ pub(crate) fn block_kind(parent: Option<&str>, keyword: &str) -> Option<BlockKin
         }
         Some("HTTP_GET" | "SSL_GET") => &[("url", BlockKind::Keywords)],
         Some("SMTP_CHECK") => &[("host", BlockKind::Keywords)],
+        Some("vrrp_sync_group") => IN_VRRP_SYNC_GROUP,
+        Some("track_group") => &[("group", BlockKind::List)],
+        Some("garp_group") => &[("interfaces", BlockKind::List)],
         Some(_) => &[],
     };
     known
@@ -85,6 +88,15 @@ const IN_VRRP_INSTANCE: &[(&str, BlockKind)] = &[
     ("virtual_rules", BlockKind::List),
     ("authentication", BlockKind::Keywords),
     ("auth_hmac", BlockKind::Keywords),
+];
+
+const IN_VRRP_SYNC_GROUP: &[(&str, BlockKind)] = &[
+    ("group", BlockKind::List),
+    ("track_interface", BlockKind::List),
+    ("track_script", BlockKind::List),
+    ("track_file", BlockKind::List),
+    ("track_process", BlockKind::List),
+    ("track_bfd", BlockKind::List),
 ];
 
 /// Whether keepalived itself counts the words of this keyword: without its value it is then an ordinary error. All

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::config::script::{RunAs, Script};
 use crate::place::{At, Place};
 use crate::report::{Reason, Report};
-use crate::tree::{Block, LineRecord, Lines, Tree, Word, grammar};
+use crate::tree::{Block, LineRecord, Lines, Options, Tree, Word, grammar};
 use crate::units::Family;
 use crate::value::number::{Decimal, Integer};
 use crate::value::script;
@@ -35,14 +35,17 @@ impl<'t> Line<'t> {
 
     /// The first word with its place.
     pub fn keyword_word(self) -> Word<'t> {
-        self.word_at(self.record().first_word as usize)
+        self.tree_word(self.record().first_word as usize)
     }
 
     /// The words after the keyword.
     pub fn words(self) -> impl ExactSizeIterator<Item = Word<'t>> + use<'t> {
-        let next_line = self.tree.lines.get(self.index + 1);
-        let end = next_line.map_or(self.tree.words.len(), |next| next.first_word as usize);
-        (self.record().first_word as usize + 1..end).map(move |index| self.word_at(index))
+        (self.record().first_word as usize + 1..self.words_end()).map(move |index| self.tree_word(index))
+    }
+
+    /// All words, the keyword first, to be taken one after another.
+    pub fn options(self) -> Options<'t> {
+        Options::new(self)
     }
 
     /// File and line.
@@ -273,11 +276,23 @@ impl<'t> Line<'t> {
         (self.record().block_end as usize).max(self.index + 1)
     }
 
+    /// A word by its position, 0 for the keyword.
+    pub(super) fn word_at(self, position: usize) -> Option<Word<'t>> {
+        let index = self.record().first_word as usize + position;
+        (index < self.words_end()).then(|| self.tree_word(index))
+    }
+
+    /// Index of the first word of the next line.
+    fn words_end(self) -> usize {
+        let next_line = self.tree.lines.get(self.index + 1);
+        next_line.map_or(self.tree.words.len(), |next| next.first_word as usize)
+    }
+
     fn record(self) -> LineRecord {
         self.tree.lines[self.index]
     }
 
-    fn word_at(self, index: usize) -> Word<'t> {
+    fn tree_word(self, index: usize) -> Word<'t> {
         let LineRecord {
             place, line_start, ..
         } = self.record();

@@ -23,14 +23,38 @@ pub enum Decimal {
     Micro,
     /// Seconds to the millisecond.
     Milli,
+    /// Milliseconds to the microsecond.
+    OfMillis,
 }
 
 impl Decimal {
     fn digits(self) -> u32 {
         match self {
             Self::Micro => 6,
-            Self::Milli => 3,
+            Self::Milli | Self::OfMillis => 3,
         }
+    }
+
+    /// What a number without a fraction counts.
+    fn unit(self) -> Duration {
+        match self {
+            Self::Micro | Self::Milli => Duration::from_secs(1),
+            Self::OfMillis => Duration::from_millis(1),
+        }
+    }
+
+    fn describe(self, range: &RangeInclusive<Duration>) -> String {
+        let unit = self.unit();
+        let name = if self == Self::OfMillis {
+            "milliseconds"
+        } else {
+            "seconds"
+        };
+        format!(
+            "{} to {} {name}",
+            range.start().div_duration_f64(unit),
+            range.end().div_duration_f64(unit)
+        )
     }
 }
 
@@ -62,6 +86,24 @@ pub(crate) fn integer<T: Integer>(text: &str, range: RangeInclusive<T>) -> (Opti
     (in_range, reason)
 }
 
+/// Reads a decimal number of 64 bits.
+pub(crate) fn long(text: &str) -> (Option<u64>, Option<Reason>) {
+    let (got, range) = (text.to_owned(), format!("a number from 0 to {}", u64::MAX));
+    match digits(text, 10) {
+        Some(value) => (Some(value), None),
+        None if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) => {
+            (None, Some(Reason::OutOfRange { got, range }))
+        }
+        None => (None, Some(Reason::NotANumber { got, range })),
+    }
+}
+
+/// Reads digits and nothing else: no sign, no blank.
+pub(crate) fn digits(text: &str, base: u32) -> Option<u64> {
+    let all = text.chars().all(|digit| digit.is_digit(base));
+    all.then(|| u64::from_str_radix(text, base).ok())?
+}
+
 /// Reads a number as C does: `0x` and a leading 0 choose the base.
 pub(crate) fn any_base(text: &str) -> Option<i64> {
     let (sign, digits) = match text.as_bytes().first()? {
@@ -83,19 +125,13 @@ pub(crate) fn any_base(text: &str) -> Option<i64> {
         .map(|value| sign * value)
 }
 
-/// Reads decimal seconds. Digits before rubbish, and too many of them, give a value beside the reason.
+/// Reads decimal seconds or milliseconds. Digits before rubbish, and too many of them, give a value beside the reason.
 pub(crate) fn seconds(
     text: &str,
     range: RangeInclusive<Duration>,
     decimal: Decimal,
 ) -> (Option<Duration>, Option<Reason>) {
-    let allowed = || {
-        format!(
-            "{} to {} seconds",
-            range.start().as_secs_f64(),
-            range.end().as_secs_f64()
-        )
-    };
+    let allowed = || decimal.describe(&range);
     let rubbish = |(value, _)| {
         (
             value,
@@ -130,11 +166,7 @@ fn exact_seconds(
 ) -> (Option<Duration>, Option<Reason>) {
     let out_of_range = || Reason::OutOfRange {
         got: text.to_owned(),
-        range: format!(
-            "{} to {} seconds",
-            range.start().as_secs_f64(),
-            range.end().as_secs_f64()
-        ),
+        range: decimal.describe(&range),
     };
     let whole = if whole.is_empty() {
         Some(0)
@@ -154,10 +186,11 @@ fn exact_seconds(
     let rounded = digits
         .parse::<u64>()
         .map_or(0, |tenths| tenths.div_ceil(10).min((tenths + 5) / 10));
-    let grain = Duration::from_secs(1) / 10u32.pow(decimal.digits());
+    let grain = decimal.unit() / 10u32.pow(decimal.digits());
     let value = u32::try_from(rounded)
         .ok()
-        .and_then(|units| Duration::from_secs(whole).checked_add(grain * units))
+        .zip(u32::try_from(whole).ok())
+        .and_then(|(units, whole)| decimal.unit().checked_mul(whole)?.checked_add(grain * units))
         .filter(|value| range.contains(value));
     let reason = if value.is_none() {
         Some(out_of_range())

@@ -43,7 +43,7 @@ use crate::Place;
 use crate::config::pace::{self, Pace, Timing};
 use crate::config::shared::Shared;
 use crate::config::tracked::Trackable;
-use crate::report::{Reason, Report};
+use crate::report::{Reason, Report, suggest};
 use crate::tree::{Block, Line, Word};
 
 /// One checker of a real server, everything inherited filled in.
@@ -269,6 +269,8 @@ fn follow<'t>(
             name.at(),
             Reason::UnknownName {
                 kind,
+                nearest: suggest::nearest(name.text(), &known.keys().copied().collect::<Vec<_>>())
+                    .map(str::to_owned),
                 name: name_text,
             },
         ),
