@@ -258,6 +258,14 @@ pub enum LvsReason {
         /// As written.
         got: String,
     },
+    /// `FILE_CHECK` or `BFD_CHECK` of something that is defined below it.
+    #[error("{kind} `{name}` is defined further down; the checker is ignored")]
+    DefinedLater {
+        /// The keyword of the block.
+        kind: &'static str,
+        /// The name.
+        name: String,
+    },
     /// A second `BFD_CHECK` of one session in a real server.
     #[error("the real server follows bfd_instance {name} already; the checker is ignored")]
     BfdAgain {
@@ -355,6 +363,7 @@ impl LvsReason {
             }
             Self::UnknownRegexOption { nearest, .. } => format!("did you mean `{}`?", (*nearest)?),
             Self::NoProtocol => "write `protocol TCP`, `UDP` or `SCTP`".to_owned(),
+            Self::DefinedLater { kind, .. } => format!("move the `{kind}` block above this one"),
             Self::SmtpHost => "write one SMTP_CHECK for each host".to_owned(),
             Self::Thresholds { .. } => "lthreshold must not be above uthreshold".to_owned(),
             _ => return None,

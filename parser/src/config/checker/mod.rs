@@ -43,7 +43,7 @@ use crate::Place;
 use crate::config::pace::{self, Pace, Timing};
 use crate::config::shared::Shared;
 use crate::config::tracked::Trackable;
-use crate::report::{Reason, Report};
+use crate::report::{LvsReason, Reason, Report};
 use crate::tree::{Block, Line, Word};
 
 /// One checker of a real server, everything inherited filled in.
@@ -254,7 +254,7 @@ pub(super) struct Surroundings<'a, 't> {
     pub(super) bfds: &'a HashMap<&'t str, Trackable<'t>>,
 }
 
-/// Finds what a checker follows. keepalived does not find what is defined further down; here it is only reported.
+/// Finds what a checker follows; as in keepalived it must be defined above.
 fn follow<'t>(
     name: Word<'_>,
     kind: &'static str,
@@ -262,28 +262,24 @@ fn follow<'t>(
     order: usize,
     report: &mut Report,
 ) -> Option<Trackable<'t>> {
-    let found = known.get(name.text());
-    let name_text = name.text().to_owned();
-    match found {
-        None => report.add(
-            name.at(),
-            Reason::UnknownName {
+    let text = name.text();
+    let found = known.get(text).copied();
+    let above = found.filter(|found| found.defined.order() < order);
+    if above.is_none() {
+        let reason = match found {
+            Some(_) => LvsReason::DefinedLater {
                 kind,
-                name: name_text,
+                name: text.to_owned(),
+            }
+            .into(),
+            None => Reason::UnknownName {
+                kind,
+                name: text.to_owned(),
             },
-        ),
-        Some(found) if found.defined.order() > order => {
-            report.add(
-                name.at(),
-                Reason::DefinedLater {
-                    kind,
-                    name: name_text,
-                },
-            );
-        }
-        Some(_) => {}
+        };
+        report.add(name.at(), reason);
     }
-    found.copied()
+    above
 }
 
 /// What many checkers have in common, once.
