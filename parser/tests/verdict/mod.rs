@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Every file below a folder with its text, sorted.
-pub fn files(folder: &Path) -> Vec<(PathBuf, String)> {
+pub(crate) fn files(folder: &Path) -> Vec<(PathBuf, String)> {
     let mut files = Vec::new();
     let mut paths: Vec<_> = std::fs::read_dir(folder)
         .unwrap()
@@ -23,7 +23,7 @@ pub fn files(folder: &Path) -> Vec<(PathBuf, String)> {
 }
 
 /// The exit status of a config test by keepalived in a network namespace of its own; `None` if it crashes.
-pub fn of_keepalived(text: &str) -> Option<u8> {
+pub(crate) fn of_keepalived(text: &str) -> Option<u8> {
     let file = tempfile::Builder::new().suffix(".conf").tempfile().unwrap();
     std::fs::write(file.path(), text).unwrap();
     let status = Command::new("unshare")

@@ -406,3 +406,6 @@ pub(super) const fn all<const N: usize>(lists: &[&[&'static str]]) -> [&'static 
     assert!(at == N);
     all
 }
+
+#[cfg(test)]
+mod tests;
