@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::report::{Reason, Report};
+use crate::report::{Reason, Report, suggest};
 use crate::tree::{Line, Word};
 
 /// One line of `track_script`, `track_interface`, ...: what is watched and what it is worth here.
@@ -129,13 +129,14 @@ pub(super) fn join<'t>(
     let joined = drafts.into_iter().filter_map(|draft| {
         let name = draft.line.keyword();
         let Some(trackable) = known.get(name) else {
-            report.add(
-                draft.line.keyword_word().at(),
-                Reason::UnknownName {
-                    kind,
-                    name: name.to_owned(),
-                },
-            );
+            let names: Vec<_> = known.keys().copied().collect();
+            let nearest = suggest::nearest(name, &names).map(str::to_owned);
+            let reason = Reason::UnknownName {
+                kind,
+                name: name.to_owned(),
+                nearest,
+            };
+            report.add(draft.line.keyword_word().at(), reason);
             return None;
         };
         if trackable.defined.order() > draft.line.order() {

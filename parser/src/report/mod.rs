@@ -7,6 +7,7 @@ mod class;
 mod lvs;
 mod reason;
 mod render;
+mod secret;
 pub(crate) mod suggest;
 
 pub use class::{Class, ExitStatus};
@@ -60,13 +61,15 @@ impl Report {
             self.omitted_class = self.omitted_class.max(Some(reason.class()));
             return;
         }
-        let text_start = at.text.floor_char_boundary(at.start.saturating_sub(KEPT));
-        let text_end = at.text.floor_char_boundary(at.start + KEPT);
+        // A secret is masked before the line is cut, while its keyword is still there.
+        let text = secret::masked(at.text);
+        let text_start = text.floor_char_boundary(at.start.saturating_sub(KEPT));
+        let text_end = text.floor_char_boundary(at.start + KEPT);
         self.mistakes.push(Mistake {
             place: at.place,
             column: at.start + 1,
             length: at.length,
-            text: at.text[text_start..text_end].to_owned(),
+            text: text[text_start..text_end].to_owned(),
             text_start,
             reason,
         });

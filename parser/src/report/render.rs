@@ -7,6 +7,7 @@ use std::ops::Range;
 use annotate_snippets::{AnnotationKind, Element, Group, Level, Renderer, Snippet};
 
 use crate::place::Place;
+use crate::report::secret::masked;
 use crate::report::{Class, Mistake, Report};
 use crate::source::Sources;
 
@@ -136,10 +137,8 @@ impl Mistake {
     /// What the snippet cannot show: the line as written where definitions changed it, and the including lines.
     fn notes(&self, sources: &Sources) -> Vec<String> {
         let mut notes = Vec::new();
-        if let Some(written) = sources
-            .line(self.place)
-            .filter(|written| !self.stands_in(written))
-        {
+        let written = sources.line(self.place).map(masked);
+        if let Some(written) = written.filter(|written| !self.stands_in(written)) {
             let written = written.trim();
             if !written.is_empty() && !self.text.trim().is_empty() {
                 notes.push(format!("the line is written as: {}", cut(written, 0..0).line));
@@ -153,8 +152,9 @@ impl Mistake {
     /// The line to show: as it stands in the file if the words meant stand there, else as it was understood.
     fn shown(&self, sources: &Sources) -> Shown {
         let span = self.span();
-        if let Some(written) = sources.line(self.place).filter(|written| self.stands_in(written)) {
-            return cut(written, span);
+        let written = sources.line(self.place).map(masked);
+        if let Some(written) = written.filter(|written| self.stands_in(written)) {
+            return cut(&written, span);
         }
         cut(
             &self.text,

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use crate::report::Reason;
 use crate::source::predefined::Predefined;
 use crate::source::sequence::is_name;
-use crate::source::{Host, MAX_EXPANDED_LINE, MAX_EXPANSIONS};
+use crate::source::{Host, MAX_EXPANDED_LINE, MAX_EXPANSIONS, MAX_EXPANSIONS_OF_LINE, MAX_NESTED_LINES};
 
 /// What a name stands for.
 #[derive(Clone, Debug)]
@@ -18,7 +18,12 @@ pub(super) enum Value {
 }
 
 /// All definitions so far.
-pub(super) type Definitions = HashMap<String, Value>;
+#[derive(Debug, Default)]
+pub(super) struct Definitions {
+    values: HashMap<String, Value>,
+    /// How many have been replaced.
+    expansions: usize,
+}
 
 /// A line after its definitions were replaced.
 #[derive(Debug)]
@@ -36,40 +41,55 @@ pub(super) enum Expanded {
 /// Reads a line as `$NAME=VALUE`. Blanks before the value are dropped.
 pub(super) fn assignment(line: &str) -> Option<(&str, &str)> {
     let (name, value) = line.strip_prefix('$')?.split_once('=')?;
-    is_name(name).then(|| (name, value.trim_start()))
+    is_name(name).then(|| (name, value.trim_ascii_start()))
 }
 
-/// Replaces every definition on a line. Unknown names are left as they are.
-pub(super) fn expand<H: Host>(
-    line: &str,
-    definitions: &Definitions,
-    predefined: &mut Predefined<'_, H>,
-) -> Result<Expanded, Reason> {
-    let mut expansion = Expansion {
-        definitions,
-        predefined,
-        active: Vec::new(),
-        left: MAX_EXPANSIONS,
-        out: String::new(),
-        lines: None,
-    };
-    expansion.append(line, true)?;
-    Ok(match expansion.lines {
-        Some((name, lines)) => Expanded::Lines {
-            before: expansion.out,
-            name,
-            lines,
-        },
-        None => Expanded::Line(expansion.out),
-    })
+impl Definitions {
+    /// Gives a name its value, or a new one.
+    pub(super) fn define(&mut self, name: &str, value: Value) {
+        self.values.insert(name.to_owned(), value);
+    }
+
+    /// Replaces every definition on a line. Unknown names are left as they are.
+    pub(super) fn expand<H: Host>(
+        &mut self,
+        line: &str,
+        predefined: &mut Predefined<'_, H>,
+    ) -> Result<Expanded, Reason> {
+        let mut expansion = Expansion {
+            values: &self.values,
+            predefined,
+            active: Vec::new(),
+            left: MAX_EXPANSIONS_OF_LINE.min(MAX_EXPANSIONS.saturating_sub(self.expansions)),
+            longest: MAX_EXPANDED_LINE + line.len(),
+            out: String::new(),
+            lines: None,
+        };
+        let before = expansion.left;
+        let appended = expansion.append(line, true);
+        let Expansion { left, out, lines, .. } = expansion;
+        self.expansions += before - left;
+        appended?;
+        Ok(match lines {
+            Some((name, lines)) => Expanded::Lines {
+                before: out,
+                name,
+                lines,
+            },
+            None => Expanded::Line(out),
+        })
+    }
 }
 
 struct Expansion<'a, 'h, H> {
-    definitions: &'a Definitions,
+    values: &'a HashMap<String, Value>,
     predefined: &'a mut Predefined<'h, H>,
     /// Names being replaced, outermost first.
     active: Vec<String>,
+    /// How many more may be replaced.
     left: usize,
+    /// How long the line may become.
+    longest: usize,
     out: String,
     lines: Option<(String, Rc<[String]>)>,
 }
@@ -87,7 +107,7 @@ impl<H: Host> Expansion<'_, '_, H> {
                 continue;
             };
             let (written, after) = rest.split_at(reference.length);
-            if !self.replace(&reference, last && after.trim().is_empty())? {
+            if !self.replace(&reference, last && after.trim_ascii().is_empty())? {
                 self.push(written)?;
             }
             if self.lines.is_some() {
@@ -102,25 +122,23 @@ impl<H: Host> Expansion<'_, '_, H> {
     fn replace(&mut self, reference: &Reference<'_>, last: bool) -> Result<bool, Reason> {
         let name = reference.name;
         self.left = self.left.checked_sub(1).ok_or(Reason::ExpansionTooLong)?;
-        let defined = self
-            .definitions
-            .get(name)
-            .filter(|_| reference.words.is_empty())
-            .cloned();
-        match defined {
+        match self.values.get(name).filter(|_| reference.words.is_empty()) {
             Some(Value::Text(text)) => {
                 if self.active.iter().any(|active| active == name) {
                     return Err(Reason::DefinitionLoop {
                         name: name.to_owned(),
                     });
                 }
+                if self.active.len() >= MAX_NESTED_LINES {
+                    return Err(Reason::NestedTooDeep);
+                }
                 self.active.push(name.to_owned());
-                self.append(&text, last)?;
+                self.append(text, last)?;
                 self.active.pop();
                 Ok(true)
             }
             Some(Value::Lines(lines)) if last => {
-                self.lines = Some((name.to_owned(), lines));
+                self.lines = Some((name.to_owned(), lines.clone()));
                 Ok(true)
             }
             Some(Value::Lines(_)) => Ok(false),
@@ -132,7 +150,7 @@ impl<H: Host> Expansion<'_, '_, H> {
     }
 
     fn push(&mut self, text: &str) -> Result<(), Reason> {
-        if self.out.len() + text.len() > MAX_EXPANDED_LINE.max(text.len()) {
+        if self.out.len() + text.len() > self.longest {
             return Err(Reason::ExpansionTooLong);
         }
         self.out.push_str(text);
@@ -151,17 +169,21 @@ impl<'a> Reference<'a> {
     fn read(text: &'a str) -> Option<Self> {
         let rest = text.strip_prefix('$')?;
         if let Some(braced) = rest.strip_prefix('{') {
-            let inner = &braced[..braced.find('}')?];
+            let inner = &braced[..braced.find(['}', '{', '$'])?];
+            let closed = braced[inner.len()..].starts_with('}');
             let (name, words) = inner.split_once([' ', '\t']).unwrap_or((inner, ""));
-            return is_name(name).then_some(Self {
+            return (closed && is_name(name)).then_some(Self {
                 name,
                 words,
                 length: inner.len() + 3,
             });
         }
-        let end = rest.find([' ', '\t', ',', ')']).unwrap_or(rest.len());
-        is_name(&rest[..end]).then_some(Self {
-            name: &rest[..end],
+        let in_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        let end = rest.bytes().position(|byte| !in_name(byte)).unwrap_or(rest.len());
+        let (name, after) = rest.split_at(end);
+        let ends = after.is_empty() || after.starts_with([' ', '\t', ',', ')']);
+        (ends && is_name(name)).then_some(Self {
+            name,
             words: "",
             length: end + 1,
         })

@@ -5,12 +5,14 @@ pub const MAX_INCLUDE_DEPTH: usize = 64;
 /// Files read altogether.
 pub const MAX_FILES: usize = 100_000;
 /// Bytes read from files altogether, and bytes of the flat text.
-pub const MAX_BYTES: usize = 512 << 20;
-/// Bytes of one line after definitions were replaced.
+pub const MAX_BYTES: usize = 256 << 20;
+/// Bytes by which definitions may make one line longer.
 pub const MAX_EXPANDED_LINE: usize = 64 << 10;
 /// Definitions replaced on one line, counting those within definitions.
-pub const MAX_EXPANSIONS: usize = 10_000;
+pub const MAX_EXPANSIONS_OF_LINE: usize = 10_000;
+/// Definitions replaced altogether.
+pub const MAX_EXPANSIONS: usize = 50_000_000;
 /// Lines that `~SEQ`, `~LST` and multi-line definitions make altogether.
-pub const MAX_GENERATED_LINES: usize = 5_000_000;
-/// Multi-line definitions and sequences within one another.
+pub const MAX_GENERATED_LINES: usize = 1_000_000;
+/// Definitions and sequences within one another.
 pub const MAX_NESTED_LINES: usize = 64;

@@ -21,8 +21,8 @@ pub(crate) use flat::marker;
 pub use host::{FileKind, Host, Machine};
 pub use include::Checks;
 pub use limits::{
-    MAX_BYTES, MAX_EXPANDED_LINE, MAX_EXPANSIONS, MAX_FILES, MAX_GENERATED_LINES, MAX_INCLUDE_DEPTH,
-    MAX_NESTED_LINES,
+    MAX_BYTES, MAX_EXPANDED_LINE, MAX_EXPANSIONS, MAX_EXPANSIONS_OF_LINE, MAX_FILES, MAX_GENERATED_LINES,
+    MAX_INCLUDE_DEPTH, MAX_NESTED_LINES,
 };
 pub use memory::Memory;
 pub(crate) use reader::flatten;

@@ -129,7 +129,17 @@ impl<'t> Word<'t> {
             return Some((address, longest));
         };
         let (length, reason) = number::integer(prefix, 0..=longest);
-        self.blame(reason, report);
+        if let Some(reason) = reason {
+            let at = self.at();
+            report.add(
+                At {
+                    start: at.start + at.length - prefix.len(),
+                    length: prefix.len(),
+                    ..at
+                },
+                reason,
+            );
+        }
         Some((address, length.unwrap_or(longest)))
     }
 

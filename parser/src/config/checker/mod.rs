@@ -43,7 +43,7 @@ use crate::Place;
 use crate::config::pace::{self, Pace, Timing};
 use crate::config::shared::Shared;
 use crate::config::tracked::Trackable;
-use crate::report::{LvsReason, Reason, Report};
+use crate::report::{LvsReason, Reason, Report, suggest};
 use crate::tree::{Block, Line, Word};
 
 /// One checker of a real server, everything inherited filled in.
@@ -263,23 +263,26 @@ fn follow<'t>(
     report: &mut Report,
 ) -> Option<Trackable<'t>> {
     let text = name.text();
-    let found = known.get(text).copied();
-    let above = found.filter(|found| found.defined.order() < order);
-    if above.is_none() {
-        let reason = match found {
-            Some(_) => LvsReason::DefinedLater {
-                kind,
-                name: text.to_owned(),
-            }
-            .into(),
-            None => Reason::UnknownName {
-                kind,
-                name: text.to_owned(),
-            },
+    let Some(found) = known.get(text) else {
+        let names: Vec<_> = known.keys().copied().collect();
+        let nearest = suggest::nearest(text, &names).map(str::to_owned);
+        let reason = Reason::UnknownName {
+            kind,
+            name: text.to_owned(),
+            nearest,
         };
         report.add(name.at(), reason);
+        return None;
+    };
+    if found.defined.order() > order {
+        let reason = LvsReason::DefinedLater {
+            kind,
+            name: text.to_owned(),
+        };
+        report.add(name.at(), reason.into());
+        return None;
     }
-    above
+    Some(*found)
 }
 
 /// What many checkers have in common, once.
