@@ -9,10 +9,11 @@
     reason = "a test says so when it cannot go on"
 )]
 
-mod common;
-
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+
+use parser::source::Memory;
+use parser::{Options, Reading};
 
 /// One file.
 struct Sample {
@@ -26,7 +27,7 @@ struct Sample {
 fn every_sample_is_judged_as_its_first_line_says() {
     let mut wrong = Vec::new();
     for sample in samples() {
-        let reading = common::read(&sample.text);
+        let reading = read(&sample.text);
         let got = reading.report.exit_status() as u8;
         if got != sample.expected {
             wrong.push(format!(
@@ -43,7 +44,7 @@ fn every_sample_is_judged_as_its_first_line_says() {
 #[test]
 fn the_flattened_text_of_a_sample_means_the_same() {
     for sample in samples() {
-        let reading = common::read(&sample.text);
+        let reading = read(&sample.text);
         assert_eq!(
             parser::parse_text(&reading.flattened).config,
             reading.config,
@@ -86,6 +87,14 @@ fn samples() -> impl Iterator<Item = Sample> {
             other_in_2_2_7,
         }
     })
+}
+
+fn read(text: &str) -> Reading {
+    parser::read(
+        &Memory::new([("/sample.conf", text)]),
+        &["/sample.conf"],
+        &Options::default(),
+    )
 }
 
 /// Every file below a folder with its text, sorted.
