@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::{Surroundings, follow, set};
+use super::{Surroundings, heritage::follow, set};
 use crate::report::Report;
 use crate::tree::{Block, Line, Word};
 

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::config::RealServer;
+use crate::report::{LvsReason, Reason};
 
 /// The first real server of a text and what is said about the text.
 fn read(text: &str) -> (RealServer, Vec<Reason>) {
