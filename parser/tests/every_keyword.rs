@@ -1,6 +1,6 @@
 //! Every keyword of the language is known, its plain use is accepted and a wrong one is not.
 //!
-//! `tests/keywords/*.txt` hold one line for each keyword: `KEYWORD | SAMPLE | WRONG`. A line of samples stands in the
+//! `tests/every_keyword/*.txt` hold one line for each keyword: `KEYWORD | SAMPLE | WRONG`. A line of samples stands in the
 //! text of the lines before it that begin with `>`, in place of `%`; `\n` in a sample is a new line. A keyword with `!`
 //! behind it is old or pointless: its use is understood and reported. `-` says that nothing can be wrong with it.
 
@@ -39,7 +39,7 @@ struct Row {
 
 fn rows(file: &str) -> Vec<Row> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/keywords")
+        .join("tests/every_keyword")
         .join(file);
     let text = fs::read_to_string(&path).unwrap();
     let mut rows = Vec::new();
