@@ -4,6 +4,12 @@
 //! text of the lines before it that begin with `>`, in place of `%`; `\n` in a sample is a new line. A keyword with `!`
 //! behind it is old or pointless: its use is understood and reported. `-` says that nothing can be wrong with it.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test says so when it cannot go on"
+)]
+
 use std::fs;
 use std::path::Path;
 

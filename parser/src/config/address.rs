@@ -143,6 +143,8 @@ struct Reading<'t> {
     address: VirtualAddress,
     /// A prefix was written after the address.
     prefix: bool,
+    /// The last word was no option: the next may be its value.
+    lost: bool,
     /// The word after `brd`.
     broadcast: Option<Word<'t>>,
 }
@@ -161,6 +163,7 @@ impl<'t> Reading<'t> {
             options,
             address,
             prefix: word.text().contains('/'),
+            lost: false,
             broadcast: None,
         })
     }
@@ -195,10 +198,10 @@ impl<'t> Reading<'t> {
         report: &mut Report,
     ) -> Result<(), Useless> {
         let address = &mut self.address;
+        let lost = std::mem::replace(&mut self.lost, !self.options.contains(&word.text()));
         match word.text() {
-            other if !self.options.contains(&other) => {
-                report.unknown_option(word, "an address", self.options);
-            }
+            _ if self.lost && lost => {}
+            _ if self.lost => report.unknown_option(word, "an address", self.options),
             "home" => address.home = true,
             "-nodad" => address.nodad = true,
             "mngtmpaddr" => address.mngtmpaddr = true,

@@ -1,8 +1,8 @@
 //! Lines of `track_script`, `track_interface`, `track_file`, `track_process` and `track_bfd`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use crate::report::{Reason, Report};
+use crate::report::{Reason, Report, suggest};
 use crate::tree::{Line, Word};
 
 /// One line of `track_script`, `track_interface`, ...: what is watched and what it is worth here.
@@ -107,9 +107,10 @@ pub(super) fn read<'t>(
     } else {
         EITHER
     };
+    let mut names: HashSet<&str> = drafts.iter().map(|draft| draft.line.keyword()).collect();
     for line in block.list(report) {
         line.no_block(report);
-        if drafts.iter().any(|draft| draft.line.keyword() == line.keyword()) {
+        if !names.insert(line.keyword()) {
             report.add(
                 line.at(),
                 Reason::TrackedTwice {
@@ -150,13 +151,14 @@ pub(super) fn join<'t>(
     let joined = drafts.into_iter().filter_map(|draft| {
         let name = draft.line.keyword();
         let Some(trackable) = known.get(name) else {
-            report.add(
-                draft.line.keyword_word().at(),
-                Reason::UnknownName {
-                    kind,
-                    name: name.to_owned(),
-                },
-            );
+            let names: Vec<_> = known.keys().copied().collect();
+            let nearest = suggest::nearest(name, &names).map(str::to_owned);
+            let reason = Reason::UnknownName {
+                kind,
+                name: name.to_owned(),
+                nearest,
+            };
+            report.add(draft.line.keyword_word().at(), reason);
             return None;
         };
         if trackable.defined.order() > draft.line.order() {
@@ -169,8 +171,7 @@ pub(super) fn join<'t>(
             );
             return None;
         }
-        let tracked = draft.resolve(trackable.weight, trackable.reverse);
-        Some((draft.line, tracked))
+        Some((draft.line, draft.resolve(trackable.weight, trackable.reverse)))
     });
     joined.collect()
 }

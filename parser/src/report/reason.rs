@@ -17,7 +17,7 @@ use crate::units::{Family, Version, Vrid};
 #[non_exhaustive]
 pub enum Reason {
     /// A word that is no keyword where it stands.
-    #[error("unknown keyword `{keyword}`")]
+    #[error("unknown keyword `{keyword}`{}", inside(*.block))]
     UnknownKeyword {
         /// As written.
         keyword: String,
@@ -253,7 +253,7 @@ pub enum Reason {
         keyword: String,
     },
     /// An option that is none.
-    #[error("unknown option `{option}` of {of}")]
+    #[error("unknown option `{option}` of {}", ticked(of))]
     UnknownOption {
         /// As written.
         option: String,
@@ -291,7 +291,7 @@ pub enum Reason {
         instead: &'static str,
     },
     /// Two settings that do not go together.
-    #[error("{what} does not go with {with}: {effect}")]
+    #[error("{} does not go with {with}: {effect}", ticked(what))]
     Conflict {
         /// The setting that gives way.
         what: &'static str,
@@ -338,6 +338,12 @@ pub enum Reason {
     #[error("the address is not {expected}")]
     WrongFamily {
         /// The family that is needed here.
+        expected: Family,
+    },
+    /// An address of the other family than the instance has.
+    #[error("the instance is {expected}, this address is not")]
+    OtherFamily {
+        /// The family of the instance.
         expected: Family,
     },
     /// An option that IPv6 addresses do not have.
@@ -389,6 +395,8 @@ pub enum Reason {
         kind: &'static str,
         /// As written.
         name: String,
+        /// The name that was probably meant.
+        nearest: Option<String>,
     },
     /// A name whose block comes later in the file.
     #[error("{kind} `{name}` is defined further down, where keepalived does not look for it")]
@@ -573,6 +581,7 @@ impl Reason {
             | Self::BadInterfaceName { .. }
             | Self::SameName { .. }
             | Self::WrongFamily { .. }
+            | Self::OtherFamily { .. }
             | Self::Ipv4Only { .. }
             | Self::NotMulticast { .. }
             | Self::GroupNotLinkLocal
@@ -606,18 +615,11 @@ impl Reason {
     /// What stands below the underlined words: what was expected there.
     pub fn expected(&self) -> Option<String> {
         Some(match self {
-            Self::UnknownKeyword {
-                block: Some(OUTSIDE), ..
-            } => "nothing outside the blocks has this name".to_owned(),
-            Self::UnknownKeyword {
-                block: Some(block), ..
-            } => format!("`{block}` has no such keyword"),
             Self::NotABoolean { .. } => "expected on, off, true, false, yes or no".to_owned(),
             Self::NotAnAddress { .. } => "expected an IPv4 or IPv6 address".to_owned(),
             Self::NotANumber { range, .. } | Self::OutOfRange { range, .. } => format!("expected {range}"),
             Self::TooManyDecimals { digits, .. } => format!("expected at most {digits} decimal places"),
-            Self::UnknownOption { known, .. } if !known.is_empty() => format!("expected {}", one_of(known)),
-            Self::TooLong { most, .. } => format!("expected at most {most} bytes"),
+            Self::UnknownOption { known, .. } if known.len() <= FEW => format!("expected {}", one_of(known)),
             Self::NotAScope { .. } => "expected global, site, link, host, nowhere or 0 to 255".to_owned(),
             Self::BadMac => {
                 "expected 5 or 6 octets of a unicast address outside 00:00:5e:00:01 and :02".to_owned()
@@ -625,19 +627,15 @@ impl Reason {
             Self::BadKey => {
                 "expected 32 to 64 bytes, hex: with two digits for each byte, or file:".to_owned()
             }
-            Self::NotMulticast { .. } => "expected a multicast address".to_owned(),
-            Self::WrongFamily { expected } => format!("expected an {expected} address"),
             Self::GroupNotLinkLocal => "expected a group of ff02::/16".to_owned(),
             Self::FirstNotLinkLocal => "expected an address of fe80::/10".to_owned(),
             Self::Routing(reason) => return reason.expected(),
-            Self::StrayOpening => "no block begins here".to_owned(),
-            Self::StrayClosing => "no block is open here".to_owned(),
-            Self::MissingClosing { .. } => "this block has no `}`".to_owned(),
-            Self::MissingOpening { .. } => "expected `{` after this".to_owned(),
-            Self::MissingParameter { .. } | Self::NoValue { .. } | Self::OptionWithoutValue { .. } => {
-                "expected a value after this".to_owned()
-            }
-            Self::UnterminatedQuote { .. } => "this quote does not end".to_owned(),
+            Self::AdvertIntRounded {
+                version: Version::V2, ..
+            } => "expected whole seconds".to_owned(),
+            Self::AdvertIntRounded {
+                version: Version::V3, ..
+            } => "expected hundredths of a second, at most 40.95".to_owned(),
             Self::DefinedLater { kind, .. } => format!("expected its `{kind}` block above this line"),
             _ => return None,
         })
@@ -662,6 +660,13 @@ impl Reason {
             Self::UnknownKeyword { home: Some(home), .. } => format!("it belongs into `{home}`"),
             Self::UnknownKeyword { has_block: true, .. } => "it is skipped with its block".to_owned(),
             Self::MissingParameter { .. } => "keepalived would end here with status 2".to_owned(),
+            Self::UnknownName {
+                nearest: Some(nearest),
+                ..
+            } => format!("did you mean `{nearest}`?"),
+            Self::OtherFamily { .. } => {
+                "the first address decides; others can stand in `virtual_ipaddress_excluded`".to_owned()
+            }
             Self::Deprecated { instead, .. } => format!("use `{instead}`"),
             Self::Nul | Self::NotUtf8 => "save the file as UTF-8 text".to_owned(),
             Self::IncludeExecutable { path } => format!("chmod -x {path}"),
@@ -686,10 +691,34 @@ impl Reason {
     }
 }
 
+/// So many words fit below a line.
+const FEW: usize = 4;
+
 fn one_of(words: &[&str]) -> String {
+    list("or", words)
+}
+
+fn list(last_but_one: &str, words: &[&str]) -> String {
     match words.split_last() {
         Some((last, [])) => (*last).to_owned(),
-        Some((last, others)) => format!("{} or {last}", others.join(", ")),
+        Some((last, others)) => format!("{} {last_but_one} {last}", others.join(", ")),
         None => String::new(),
+    }
+}
+
+/// Where a keyword stands, if that is a block.
+fn inside(block: Option<&str>) -> String {
+    block
+        .filter(|block| *block != OUTSIDE)
+        .map(|block| format!(" in `{block}`"))
+        .unwrap_or_default()
+}
+
+/// A single word in backticks; several words as they are.
+fn ticked(words: &str) -> String {
+    if words.contains([' ', '`']) {
+        words.to_owned()
+    } else {
+        format!("`{words}`")
     }
 }

@@ -7,6 +7,7 @@ use std::ops::Range;
 use annotate_snippets::{AnnotationKind, Element, Group, Level, Renderer, Snippet};
 
 use crate::place::Place;
+use crate::report::secret::masked;
 use crate::report::{Class, Mistake, Report};
 use crate::source::Sources;
 
@@ -48,7 +49,7 @@ impl Mistake {
         } else {
             Renderer::plain()
         };
-        let title = self.reason.to_string();
+        let title = clipped(self.reason.to_string());
         let help = self.reason.help();
         let notes = self.notes(sources);
         let shown = self.shown(sources);
@@ -75,7 +76,7 @@ impl Mistake {
         if self.place.line > 0 {
             line = format!("{}: ", self.position(sources));
         }
-        line.push_str(&self.reason.to_string());
+        line.push_str(&clipped(self.reason.to_string()));
         for more in [self.reason.expected(), self.reason.help()].into_iter().flatten() {
             line.push_str("; ");
             line.push_str(&more);
@@ -88,7 +89,7 @@ impl Mistake {
         let mut json = Json(String::from("{"));
         json.text("severity", self.severity());
         json.text("class", &format!("{:?}", self.reason.class()));
-        json.text("message", &self.reason.to_string());
+        json.text("message", &clipped(self.reason.to_string()));
         if self.place.line > 0 {
             json.text("file", sources.name(self.place));
             json.number("line", self.place.line as usize);
@@ -136,10 +137,8 @@ impl Mistake {
     /// What the snippet cannot show: the line as written where definitions changed it, and the including lines.
     fn notes(&self, sources: &Sources) -> Vec<String> {
         let mut notes = Vec::new();
-        if let Some(written) = sources
-            .line(self.place)
-            .filter(|written| !self.stands_in(written))
-        {
+        let written = sources.line(self.place).map(masked);
+        if let Some(written) = written.filter(|written| !self.stands_in(written)) {
             let written = written.trim();
             if !written.is_empty() && !self.text.trim().is_empty() {
                 notes.push(format!("the line is written as: {}", cut(written, 0..0).line));
@@ -153,8 +152,9 @@ impl Mistake {
     /// The line to show: as it stands in the file if the words meant stand there, else as it was understood.
     fn shown(&self, sources: &Sources) -> Shown {
         let span = self.span();
-        if let Some(written) = sources.line(self.place).filter(|written| self.stands_in(written)) {
-            return cut(written, span);
+        let written = sources.line(self.place).map(masked);
+        if let Some(written) = written.filter(|written| self.stands_in(written)) {
+            return cut(&written, span);
         }
         cut(
             &self.text,
@@ -178,6 +178,16 @@ impl Mistake {
             .get(start..start + length)
             .is_some_and(|written| Some(written) == understood.get(..length))
     }
+}
+
+/// A message, cut if a giant word is in it.
+fn clipped(mut message: String) -> String {
+    const LONGEST: usize = 400;
+    if message.len() > LONGEST {
+        message.truncate(message.floor_char_boundary(LONGEST));
+        message.push_str("...");
+    }
+    message
 }
 
 /// `file:line`.

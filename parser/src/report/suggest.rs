@@ -1,12 +1,19 @@
 //! The nearest known word to a misspelt one.
 
-/// The word of `known` that takes the fewest edits, if few enough that it may have been meant.
-pub(crate) fn nearest(word: &str, known: &[&'static str]) -> Option<&'static str> {
+/// The word of `known` that takes the fewest edits, if few enough that it may have been meant. Capital letters are no
+/// difference.
+pub(crate) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     let most = (word.len() / 3).clamp(1, 4);
+    let word = word.to_ascii_lowercase();
     known
         .iter()
         .filter(|candidate| candidate.len().abs_diff(word.len()) <= most)
-        .map(|candidate| (distance(word.as_bytes(), candidate.as_bytes()), *candidate))
+        .map(|candidate| {
+            (
+                distance(word.as_bytes(), candidate.to_ascii_lowercase().as_bytes()),
+                *candidate,
+            )
+        })
         .filter(|&(edits, _)| edits <= most)
         .min_by_key(|&(edits, _)| edits)
         .map(|(_, candidate)| candidate)
@@ -43,6 +50,7 @@ mod tests {
             ("prority", Some("priority")),
             ("pirority", Some("priority")),
             ("Interface", Some("interface")),
+            ("STATE", Some("state")),
             ("sate", Some("state")),
             ("no_preempt", Some("nopreempt")),
             ("virtual_server", None),

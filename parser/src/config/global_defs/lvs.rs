@@ -19,7 +19,9 @@ pub struct LvsTimeouts {
 
 impl LvsTimeouts {
     pub(super) fn read(&mut self, line: Line<'_>, report: &mut Report) {
-        let before = *self;
+        if line.setting(report).is_none() {
+            return;
+        }
         let mut words = line.words();
         while let Some(word) = words.next() {
             let timeout = match word.text() {
@@ -28,16 +30,13 @@ impl LvsTimeouts {
                 "udp" => &mut self.udp,
                 _ => {
                     report.unknown_option(word, line.keyword(), &["tcp", "tcpfin", "udp"]);
-                    continue;
+                    return;
                 }
             };
             let seconds = report
                 .option_value(word, words.next())
                 .and_then(|value| value.number(0..=2_678_400, report));
             *timeout = seconds.map(|seconds: u32| Duration::from_secs(seconds.into()));
-        }
-        if *self == before && line.words().len() == 0 {
-            line.argument(report);
         }
     }
 }

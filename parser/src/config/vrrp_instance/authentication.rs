@@ -229,6 +229,7 @@ impl HmacDraft {
                 Reason::UnknownName {
                     kind: "key",
                     name: active_key.to_string(),
+                    nearest: None,
                 },
             );
             return None;

@@ -83,7 +83,7 @@ impl FamilyChoice {
         let family = Family::of(address);
         match *self.0.get_or_insert(family) {
             chosen if chosen == family => Ok(()),
-            expected => Err(Reason::WrongFamily { expected }),
+            expected => Err(Reason::OtherFamily { expected }),
         }
     }
 }
