@@ -7,7 +7,8 @@ fn configuration(block: &str, keyword: &str, arguments: &str) -> String {
     let setting = format!("{keyword} {}", arguments.replace("\\n", "\n"));
     let instance = |inside: &str| {
         format!(
-            "vrrp_script chk {{\nscript /x\n}}\ntrack_file f {{\n}}\nvrrp_track_process p {{\n}}\nbfd_instance b {{\n}}\n\
+            "vrrp_script chk {{\nscript /x\n}}\ntrack_file f {{\nfile /x\n}}\n\
+             vrrp_track_process p {{\nprocess x\n}}\nbfd_instance b {{\nneighbor_ip 10.0.0.2\n}}\n\
              vrrp_instance VI_1 {{\ninterface eth0\nvirtual_router_id 51\npriority 90\n\
              virtual_ipaddress {{\n10.0.0.9\n}}\n{inside}\n}}\n"
         )
@@ -30,7 +31,11 @@ fn configuration(block: &str, keyword: &str, arguments: &str) -> String {
                 prefix(keyword)
             ))
         }
-        "static_ipaddress" => format!("static_ipaddress {{\n10.0.0.10/24 {setting}\n}}\n"),
+        "static_ipaddress" => {
+            format!(
+                "track_group g {{\ngroup {{\nV\n}}\n}}\nstatic_ipaddress {{\n10.0.0.10/24 {setting}\n}}\n"
+            )
+        }
         "virtual_server" => format!(
             "virtual_server 10.0.0.1 80 {{\nprotocol UDP\nlvs_sched sh\nlvs_method NAT\nsorry_server 10.0.0.9 80\n\
              {setting}\nreal_server 10.0.0.2 80 {{\nweight 2147483647\n}}\n}}\n"

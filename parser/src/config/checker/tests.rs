@@ -6,7 +6,7 @@ use crate::report::{LvsReason, Reason};
 
 /// The first real server of a text and what is said about the text.
 fn read(text: &str) -> (RealServer, Vec<Reason>) {
-    let reading = crate::parse_text(text);
+    let reading = crate::parse_text(&crate::Machine, text);
     let reasons = reading
         .report
         .mistakes

@@ -6,7 +6,7 @@ use crate::report::{LvsReason, Reason};
 
 /// The virtual servers of a text and what is said about them.
 fn read(text: &str) -> (Vec<VirtualServer>, Vec<Reason>) {
-    let reading = crate::parse_text(text);
+    let reading = crate::parse_text(&crate::Machine, text);
     let reasons = reading
         .report
         .mistakes
