@@ -1,6 +1,6 @@
 //! Lines of `track_script`, `track_interface`, `track_file`, `track_process` and `track_bfd`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::report::{Reason, Report, suggest};
 use crate::tree::{Line, Word};
@@ -86,10 +86,11 @@ impl Weight {
 
 /// Reads the lines of a track block. A name that comes twice is reported and left out.
 pub(super) fn read<'t>(line: Line<'t>, limit: Limit, report: &mut Report) -> Vec<TrackedDraft<'t>> {
-    let mut drafts: Vec<TrackedDraft<'t>> = Vec::new();
+    let mut drafts = Vec::new();
+    let mut names = HashSet::new();
     for line in line.list(report) {
         line.no_block(report);
-        if drafts.iter().any(|draft| draft.line.keyword() == line.keyword()) {
+        if !names.insert(line.keyword()) {
             report.add(
                 line.at(),
                 Reason::TrackedTwice {
@@ -119,13 +120,13 @@ pub(super) struct Trackable<'t> {
     pub(super) defined: Line<'t>,
 }
 
-/// Joins the lines with what they name. An unknown name is reported and left out.
+/// Joins the lines with what they name. A name that nothing has is reported and left out.
 pub(super) fn join<'t>(
     drafts: Vec<TrackedDraft<'t>>,
     kind: &'static str,
     known: &HashMap<&'t str, Trackable<'t>>,
     report: &mut Report,
-) -> Vec<Tracked> {
+) -> Vec<(Line<'t>, Tracked)> {
     let joined = drafts.into_iter().filter_map(|draft| {
         let name = draft.line.keyword();
         let Some(trackable) = known.get(name) else {
@@ -148,7 +149,7 @@ pub(super) fn join<'t>(
                 },
             );
         }
-        Some(draft.resolve(trackable.weight, trackable.reverse))
+        Some((draft.line, draft.resolve(trackable.weight, trackable.reverse)))
     });
     joined.collect()
 }

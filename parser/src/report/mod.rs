@@ -50,58 +50,56 @@ pub struct Report {
 /// More mistakes than this are only counted: nobody reads them, and a hostile file could make millions.
 pub const MAX_MISTAKES: usize = 10_000;
 
-/// Bytes kept of a line on either side of where the words meant begin.
-const KEPT: usize = 512;
-
 impl Report {
     /// Notes a mistake at some words.
     pub fn add(&mut self, at: At<'_>, reason: Reason) {
-        if self.mistakes.len() >= MAX_MISTAKES {
+        if self.is_full() {
             self.omitted += 1;
             self.omitted_class = self.omitted_class.max(Some(reason.class()));
             return;
         }
-        // A secret is masked before the line is cut, while its keyword is still there.
-        let text = secret::masked(at.text);
-        let text_start = text.floor_char_boundary(at.start.saturating_sub(KEPT));
-        let text_end = text.floor_char_boundary(at.start + KEPT);
         self.mistakes.push(Mistake {
             place: at.place,
             column: at.start + 1,
             length: at.length,
-            text: text[text_start..text_end].to_owned(),
-            text_start,
+            text: secret::masked(at.text).into_owned(),
+            text_start: at.text_start,
             reason,
         });
+    }
+
+    /// Whether further mistakes are only counted.
+    fn is_full(&self) -> bool {
+        self.mistakes.len() >= MAX_MISTAKES
     }
 
     /// A line whose keyword its block does not have: it is skipped with its block, and the nearest of `known` is
     /// suggested.
     pub fn unknown_keyword(&mut self, line: Line<'_>, known: &[&'static str]) {
-        let block = config::block_with(known);
-        let home = config::home(line.keyword());
-        let nearest = suggest::nearest(line.keyword(), known).filter(|_| home.is_none());
-        let (keyword, has_block) = (line.keyword().to_owned(), line.has_block());
-        self.add(
-            line.keyword_word().at(),
-            Reason::UnknownKeyword {
-                keyword,
-                block,
-                nearest,
-                home,
-                has_block,
+        let keyword = line.keyword();
+        let home = config::home(keyword);
+        let reason = Reason::UnknownKeyword {
+            keyword: keyword.to_owned(),
+            block: config::block_with(known),
+            nearest: if home.is_some() || self.is_full() {
+                None
+            } else {
+                suggest::nearest(keyword, known)
             },
-        );
+            home,
+            has_block: line.has_block(),
+        };
+        self.add(line.keyword_word().at(), reason);
     }
 
-    /// The unterminated quote on this line, reported already, has swallowed a value that keepalived cannot do without.
-    pub(crate) fn quote_lost_a_value(&mut self, place: Place) {
-        let here =
-            |mistake: &&mut Mistake| (mistake.place.file, mistake.place.line) == (place.file, place.line);
-        for mistake in self.mistakes.iter_mut().filter(here) {
-            if let Reason::UnterminatedQuote { value_lost } = &mut mistake.reason {
-                *value_lost = true;
-            }
+    /// An unterminated quote, reported already, has swallowed a value that keepalived cannot do without.
+    pub(crate) fn quote_lost_a_value(&mut self, mistake: u32) {
+        if let Some(Mistake {
+            reason: Reason::UnterminatedQuote { value_lost },
+            ..
+        }) = self.mistakes.get_mut(mistake as usize)
+        {
+            *value_lost = true;
         }
     }
 
@@ -167,7 +165,11 @@ impl Report {
     /// A word that `of` does not know among its options.
     pub fn unknown_option(&mut self, word: Word<'_>, of: &str, known: &[&'static str]) {
         let option = word.text().to_owned();
-        let nearest = suggest::nearest(&option, known);
+        let nearest = if self.is_full() {
+            None
+        } else {
+            suggest::nearest(&option, known)
+        };
         self.add(
             word.at(),
             Reason::UnknownOption {

@@ -49,7 +49,7 @@ impl Mistake {
         } else {
             Renderer::plain()
         };
-        let title = self.reason.to_string();
+        let title = clipped(self.reason.to_string());
         let help = self.reason.help();
         let notes = self.notes(sources);
         let shown = self.shown(sources);
@@ -76,7 +76,7 @@ impl Mistake {
         if self.place.line > 0 {
             line = format!("{}: ", self.position(sources));
         }
-        line.push_str(&self.reason.to_string());
+        line.push_str(&clipped(self.reason.to_string()));
         for more in [self.reason.expected(), self.reason.help()].into_iter().flatten() {
             line.push_str("; ");
             line.push_str(&more);
@@ -89,7 +89,7 @@ impl Mistake {
         let mut json = Json(String::from("{"));
         json.text("severity", self.severity());
         json.text("class", &format!("{:?}", self.reason.class()));
-        json.text("message", &self.reason.to_string());
+        json.text("message", &clipped(self.reason.to_string()));
         if self.place.line > 0 {
             json.text("file", sources.name(self.place));
             json.number("line", self.place.line as usize);
@@ -178,6 +178,16 @@ impl Mistake {
             .get(start..start + length)
             .is_some_and(|written| Some(written) == understood.get(..length))
     }
+}
+
+/// A message, cut if a giant word is in it.
+fn clipped(mut message: String) -> String {
+    const LONGEST: usize = 400;
+    if message.len() > LONGEST {
+        message.truncate(message.floor_char_boundary(LONGEST));
+        message.push_str("...");
+    }
+    message
 }
 
 /// `file:line`.

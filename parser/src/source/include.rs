@@ -99,6 +99,16 @@ pub(super) struct Found {
 /// Finds the files of a pattern, relative to `dir`. The second part is what is wrong; reading stops only if its
 /// reason is of a class that says so.
 pub(super) fn find(host: &impl Host, dir: &Path, pattern: &str, checks: Checks) -> (Vec<Found>, Vec<Reason>) {
+    if pattern.len() > LONGEST_PATTERN {
+        let path = format!("{}...", &pattern[..pattern.floor_char_boundary(60)]);
+        return (
+            Vec::new(),
+            vec![Reason::IncludeMissing {
+                path,
+                fatal: checks.matches,
+            }],
+        );
+    }
     let alternatives = braces(pattern);
     let mut found = Vec::new();
     let mut reasons = Vec::new();
@@ -180,8 +190,10 @@ fn is_wildcard(name: &str) -> bool {
     name.contains(['*', '?', '['])
 }
 
+/// No path is longer (`PATH_MAX`).
+const LONGEST_PATTERN: usize = 4096;
 /// Most alternatives that nested braces may give.
-const MAX_ALTERNATIVES: usize = 10_000;
+const MAX_ALTERNATIVES: usize = 1000;
 
 /// Expands `{a,b}` as the shell does: `{x}` without a comma and unpaired braces stay as they are.
 fn braces(pattern: &str) -> Vec<String> {

@@ -4,7 +4,7 @@
 pub const MAX_INCLUDE_DEPTH: usize = 64;
 /// Files read altogether.
 pub const MAX_FILES: usize = 100_000;
-/// Bytes read from files altogether, and bytes of the flat text.
+/// Bytes read from files, and made by definitions and sequences, altogether.
 pub const MAX_BYTES: usize = 256 << 20;
 /// Bytes by which definitions may make one line longer.
 pub const MAX_EXPANDED_LINE: usize = 64 << 10;

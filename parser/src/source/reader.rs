@@ -65,7 +65,9 @@ struct Reader<'a, H> {
     open_files: Vec<PathBuf>,
     /// Multi-line definitions and sequences being played, outermost first.
     open_lines: Vec<String>,
+    /// Bytes read or made so far.
     bytes: usize,
+    /// Lines made so far.
     generated: usize,
     /// A limit was passed: nothing more is read.
     halted: bool,
@@ -74,12 +76,7 @@ struct Reader<'a, H> {
 impl<H: Host> Reader<'_, H> {
     fn main_files(&mut self, patterns: &[&str]) {
         let dir = self.host.current_dir();
-        let nowhere = At {
-            place: Place::default(),
-            text: "",
-            start: 0,
-            length: 0,
-        };
+        let nowhere = At::whole(Place::default(), "");
         let mut all = Vec::new();
         for pattern in patterns {
             let (found, reasons) = include::find(self.host, &dir, pattern, self.checks);
@@ -134,9 +131,12 @@ impl<H: Host> Reader<'_, H> {
                 );
             }
         };
-        self.bytes = self.bytes.saturating_add(bytes.len());
-        if self.bytes > MAX_BYTES || self.sources.files.len() >= MAX_FILES {
-            return self.halt(at, Reason::TooMuchText);
+        self.spend(at, bytes.len());
+        if self.sources.files.len() >= MAX_FILES {
+            self.halt(at, Reason::TooMuchText);
+        }
+        if self.halted {
+            return;
         }
         let (text, lossy) = match String::from_utf8(bytes) {
             Ok(text) => (text, false),
@@ -165,12 +165,7 @@ impl<H: Host> Reader<'_, H> {
         let has_nul = text.contains('\0');
         for (line, number) in text.split_terminator('\n').zip(1..) {
             let place = Place { file, line: number };
-            let at = At {
-                place,
-                text: line,
-                start: 0,
-                length: line.len(),
-            };
+            let at = At::new(place, line, 0, line.len());
             if line.len() > KEEPALIVED_LINE {
                 self.report
                     .add(At { length: 0, ..at }, Reason::LongLine { bytes: line.len() });
@@ -207,16 +202,19 @@ impl<H: Host> Reader<'_, H> {
         if let Some((name, value)) = definition::assignment(body) {
             return self.define(name, value);
         }
-        if body.starts_with('~') && self.sequence(body, place) {
+        if body.starts_with('~') && self.sequence(&line, place) {
             return;
         }
         if expanded || !body.contains('$') {
             return self.statement(&line, place);
         }
         match self.definitions.expand(&line, &mut self.predefined) {
-            Ok(Expanded::Line(new)) => self.line(&new, place, true),
+            Ok(Expanded::Line(new)) => {
+                self.spend(At::whole(place, &line), new.len());
+                self.line(&new, place, true);
+            }
             Ok(Expanded::Lines { before, name, lines }) => self.play(&before, name, &lines, place),
-            Err(reason) => self.report.add(whole(&line, place), reason),
+            Err(reason) => self.report.add(At::whole(place, &line), reason),
         }
     }
 
@@ -273,7 +271,7 @@ impl<H: Host> Reader<'_, H> {
 
     /// Plays the lines of a multi-line definition; the first stands on the line that named it.
     fn play(&mut self, before: &str, name: String, lines: &Rc<[String]>, place: Place) {
-        let at = whole(before, place);
+        let at = At::whole(place, before);
         if self.open_lines.contains(&name) {
             return self.report.add(at, Reason::DefinitionLoop { name });
         }
@@ -285,7 +283,7 @@ impl<H: Host> Reader<'_, H> {
             .map(|first| format!("{before}{first}"))
             .unwrap_or_default();
         for line in std::iter::once(&joined).chain(lines.iter().skip(1)) {
-            if !self.generate(whole(line, place)) {
+            if !self.generate(At::whole(place, line), line.len()) {
                 break;
             }
             self.line(line, place, false);
@@ -296,13 +294,10 @@ impl<H: Host> Reader<'_, H> {
 
     /// Plays a `~SEQ` or `~LST` line; false if it is none.
     fn sequence(&mut self, line: &str, place: Place) -> bool {
-        let Some((kind, arguments, rest)) = sequence::directive(line) else {
+        let Some((kind, arguments, rest)) = sequence::directive(line.trim_ascii_start()) else {
             return false;
         };
-        let at = At {
-            length: line.len() - rest.len(),
-            ..whole(line, place)
-        };
+        let at = At::whole(place, &line[..line.len() - rest.len()]);
         let Some(arguments) = arguments else {
             let error = if kind == sequence::Kind::List {
                 SequenceError::List
@@ -334,7 +329,7 @@ impl<H: Host> Reader<'_, H> {
 
     fn repeat(&mut self, sequence: &mut sequence::Sequence<'_>, at: At<'_>, rest: &str, place: Place) {
         while let Some(row) = sequence.rows.next() {
-            if !self.generate(at) {
+            if !self.generate(at, rest.len()) {
                 return;
             }
             for (variable, value) in sequence.variables.iter().zip(row) {
@@ -356,12 +351,21 @@ impl<H: Host> Reader<'_, H> {
     }
 
     /// Counts a generated line, if one more is allowed.
-    fn generate(&mut self, at: At<'_>) -> bool {
+    fn generate(&mut self, at: At<'_>, bytes: usize) -> bool {
         self.generated += 1;
         if self.generated > MAX_GENERATED_LINES {
             self.halt(at, Reason::TooManyLines);
         }
+        self.spend(at, bytes);
         !self.halted
+    }
+
+    /// Counts bytes read or made.
+    fn spend(&mut self, at: At<'_>, bytes: usize) {
+        self.bytes = self.bytes.saturating_add(bytes);
+        if self.bytes > MAX_BYTES {
+            self.halt(at, Reason::TooMuchText);
+        }
     }
 
     /// A line with nothing left to replace: an include, or a line of the flat text.
@@ -369,14 +373,14 @@ impl<H: Host> Reader<'_, H> {
         let body = line.trim_ascii();
         if body.starts_with("include") {
             if let Some((checks, pattern)) = include::directive(body, self.checks) {
-                return self.include(body, place, checks, pattern);
+                return self.include(line, place, checks, pattern);
             }
             let mut words = body.split_ascii_whitespace();
             if words.next() == Some("include_check") {
                 if let Err(word) = self.checks.apply(words) {
                     let word = word.to_owned();
                     self.report
-                        .add(whole(line, place), Reason::UnknownIncludeCheck { word });
+                        .add(At::whole(place, line), Reason::UnknownIncludeCheck { word });
                 }
                 return;
             }
@@ -389,18 +393,11 @@ impl<H: Host> Reader<'_, H> {
             .get(place.file as usize)
             .map_or("", |file| &file.name);
         self.flat.line(place, name, line.trim_ascii_end());
-        if self.flat.text.len() > MAX_BYTES {
-            self.halt(whole(line, place), Reason::TooMuchText);
-        }
     }
 
     fn include(&mut self, line: &str, place: Place, checks: Checks, pattern: &str) {
-        let at = At {
-            place,
-            text: line,
-            start: line.len() - pattern.len(),
-            length: pattern.len(),
-        };
+        let start = line.trim_ascii_end().len() - pattern.len();
+        let at = At::new(place, line, start, pattern.len());
         let dir = self
             .open_files
             .last()
@@ -425,16 +422,6 @@ impl<H: Host> Reader<'_, H> {
             self.report.add(at, reason);
         }
         self.halted = true;
-    }
-}
-
-fn whole(line: &str, place: Place) -> At<'_> {
-    let start = line.len() - line.trim_ascii_start().len();
-    At {
-        place,
-        text: line,
-        start,
-        length: line.trim_ascii().len(),
     }
 }
 

@@ -64,8 +64,10 @@ struct Statement {
     first_word: usize,
     /// End of its last word, quotes included.
     end: usize,
-    /// A quote does not end.
-    broken: bool,
+    /// Where the text's line begins.
+    line_start: u32,
+    /// A quote does not end: which mistake of the report says so.
+    broken: Option<u32>,
 }
 
 impl Lexer<'_> {
@@ -81,19 +83,24 @@ impl Lexer<'_> {
 
     /// Reads one line of text: perhaps several statements, split by braces.
     fn line(&mut self, place: Place, start: usize, end: usize) {
+        let line_start = offset(start);
+        let first_word = self.tree.words.len();
         let mut statement = Statement {
             place,
-            first_word: self.tree.words.len(),
+            first_word,
             end: start,
-            broken: false,
+            line_start,
+            broken: None,
         };
         let mut at = start;
         while at < end {
             match self.tree.text.as_bytes()[at] {
                 b'"' => {
                     let Some(length) = self.tree.text[at + 1..end].find('"') else {
-                        self.blame(place, at, end, Reason::UnterminatedQuote { value_lost: false });
-                        statement.broken = true;
+                        statement.broken = Some(offset(self.report.mistakes.len()));
+                        let reason = Reason::UnterminatedQuote { value_lost: false };
+                        self.report
+                            .add(self.tree.at(place, line_start, offset(at), offset(end)), reason);
                         break;
                     };
                     self.word(&mut statement, at + 1, at + 1 + length, at + 2 + length);
@@ -102,9 +109,9 @@ impl Lexer<'_> {
                 brace @ (b'{' | b'}') => {
                     self.statement(&statement);
                     if brace == b'{' {
-                        self.open(place, at);
+                        self.open(&statement, at);
                     } else {
-                        self.close(place, at);
+                        self.close(&statement, at);
                     }
                     at += 1;
                     statement.first_word = self.tree.words.len();
@@ -141,14 +148,15 @@ impl Lexer<'_> {
             start: first.start,
             end: offset(statement.end),
             block_end: 0,
+            line_start: statement.line_start,
             broken: statement.broken,
         });
     }
 
-    fn open(&mut self, place: Place, at: usize) {
+    fn open(&mut self, statement: &Statement, at: usize) {
         let head = self.last.take();
         if head.is_none() {
-            self.blame(place, at, at + 1, Reason::StrayOpening);
+            self.blame_brace(statement, at, Reason::StrayOpening);
         }
         self.push(head);
     }
@@ -162,11 +170,11 @@ impl Lexer<'_> {
         self.open.last()?.within
     }
 
-    fn close(&mut self, place: Place, at: usize) {
+    fn close(&mut self, statement: &Statement, at: usize) {
         self.note_absent_list();
         match self.open.pop() {
             Some(open) => self.end_block(open.head),
-            None => self.blame(place, at, at + 1, Reason::StrayClosing),
+            None => self.blame_brace(statement, at, Reason::StrayClosing),
         }
     }
 
@@ -223,8 +231,11 @@ impl Lexer<'_> {
         }
     }
 
-    fn blame(&mut self, place: Place, from: usize, to: usize, reason: Reason) {
-        self.report.add(self.tree.at(place, from, to), reason);
+    fn blame_brace(&mut self, statement: &Statement, at: usize, reason: Reason) {
+        let at = self
+            .tree
+            .at(statement.place, statement.line_start, offset(at), offset(at + 1));
+        self.report.add(at, reason);
     }
 }
 

@@ -53,7 +53,7 @@ impl<'t> Line<'t> {
     /// The whole line, keyword to last word.
     pub fn at(self) -> At<'t> {
         let line = self.record();
-        self.tree.at(line.place, line.start as usize, line.end as usize)
+        self.tree.at(line.place, line.line_start, line.start, line.end)
     }
 
     /// The text from the keyword to the last word, quotes and all.
@@ -228,10 +228,10 @@ impl<'t> Line<'t> {
             let keyword = self.keyword().to_owned();
             let ends = !grammar::counts_its_words(&keyword);
             match (self.record().broken, ends) {
-                (true, true) => report.quote_lost_a_value(self.place()),
-                (true, false) => {}
-                (false, true) => report.add(self.keyword_word().at(), Reason::MissingParameter { keyword }),
-                (false, false) => report.add(self.keyword_word().at(), Reason::NoValue { keyword }),
+                (Some(mistake), true) => report.quote_lost_a_value(mistake),
+                (Some(_), false) => {}
+                (None, true) => report.add(self.keyword_word().at(), Reason::MissingParameter { keyword }),
+                (None, false) => report.add(self.keyword_word().at(), Reason::NoValue { keyword }),
             }
         }
         word
@@ -278,10 +278,14 @@ impl<'t> Line<'t> {
     }
 
     fn word_at(self, index: usize) -> Word<'t> {
+        let LineRecord {
+            place, line_start, ..
+        } = self.record();
         Word {
             tree: self.tree,
             index,
-            place: self.record().place,
+            place,
+            line_start,
         }
     }
 }

@@ -3,7 +3,7 @@
 //! A [`Tree`] is three flat vectors over one text; [`Block`], [`Line`] and [`Word`] are cheap copies that point into
 //! it. A block parser is a loop over the lines of its block:
 //!
-//! ```ignore
+//! ```text
 //! for line in block.lines() {
 //!     match line.keyword() {
 //!         "interface" => draft.interface = line.word(report),
@@ -58,8 +58,10 @@ struct LineRecord {
     end: u32,
     /// One past the last line of the block this line opens; 0 when it opens none.
     block_end: u32,
-    /// Words are missing because a quote does not end, which has been reported.
-    broken: bool,
+    /// Where the text's line begins, for columns.
+    line_start: u32,
+    /// Words are missing because a quote does not end: which mistake of the report says so.
+    broken: Option<u32>,
 }
 
 impl Tree {
@@ -87,17 +89,17 @@ impl Tree {
         self.text
     }
 
-    /// The line of text around some bytes of it, for a message.
-    fn at(&self, place: Place, start: usize, end: usize) -> At<'_> {
-        let begin = self.text[..start].rfind('\n').map_or(0, |newline| newline + 1);
-        let stop = self.text[start..]
+    /// Some bytes of the text, which are in the line that begins at `line`, for a message.
+    fn at(&self, place: Place, line: u32, start: u32, end: u32) -> At<'_> {
+        let (line, start, end) = (line as usize, start as usize, end as usize);
+        // A long line is not looked through to its end for every message.
+        let shown = self.text.floor_char_boundary(start + At::KEPT);
+        let stop = self.text[start..shown]
             .find('\n')
-            .map_or(self.text.len(), |newline| start + newline);
+            .map_or(shown, |newline| start + newline);
         At {
-            place,
-            text: &self.text[begin..stop],
-            start: start - begin,
             length: end.min(stop) - start,
+            ..At::new(place, &self.text[line..stop], start - line, 0)
         }
     }
 }

@@ -17,6 +17,7 @@ pub struct Word<'t> {
     pub(super) tree: &'t Tree,
     pub(super) index: usize,
     pub(super) place: Place,
+    pub(super) line_start: u32,
 }
 
 impl<'t> Word<'t> {
@@ -29,7 +30,7 @@ impl<'t> Word<'t> {
     /// Where it stands.
     pub fn at(self) -> At<'t> {
         let word = self.tree.words[self.index];
-        self.tree.at(self.place, word.start as usize, word.end as usize)
+        self.tree.at(self.place, self.line_start, word.start, word.end)
     }
 
     /// A decimal integer in `range`. As keepalived does at run time, the digits before some rubbish count although the

@@ -1,6 +1,7 @@
 //! Defaults of an instance, and what settings do to one another. Every mending is reported.
 
 use std::collections::HashMap;
+use std::mem::take;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use super::read::Draft;
 use super::{Authentication, Garp, GarpDraft, HmacMode, InitialState, VrrpInstance};
 use crate::config::address::VirtualAddress;
 use crate::config::global_defs::GlobalDefs;
-use crate::config::tracked::{self, Trackable, Tracked, TrackedDraft};
+use crate::config::tracked::{self, Trackable, Tracked};
 use crate::report::{Reason, Report};
 use crate::tree::Line;
 use crate::units::{Family, Priority, Version};
@@ -201,8 +202,8 @@ impl<'t> Draft<'t> {
         strict: bool,
         report: &mut Report,
     ) -> Option<(Vec<VirtualAddress>, Vec<VirtualAddress>)> {
-        let mut addresses = std::mem::take(&mut self.virtual_ipaddress);
-        let mut excluded = std::mem::take(&mut self.virtual_ipaddress_excluded);
+        let mut addresses = take(&mut self.virtual_ipaddress);
+        let mut excluded = take(&mut self.virtual_ipaddress_excluded);
         if strict && self.no_virtual_ipaddress {
             self.conflict("no_virtual_ipaddress", "strict mode", "it is ignored", report);
             self.no_virtual_ipaddress = false;
@@ -506,7 +507,7 @@ impl<'t> Draft<'t> {
     }
 
     fn resolve_garp(&mut self, strict: bool, global: &Garp, report: &mut Report) -> Garp {
-        let draft: GarpDraft = std::mem::take(&mut self.garp);
+        let draft: GarpDraft = take(&mut self.garp);
         if !strict {
             return draft.resolve(global);
         }
@@ -554,7 +555,7 @@ impl<'t> Draft<'t> {
         known: &Known<'t>,
         report: &mut Report,
     ) -> [Vec<Tracked>; 5] {
-        let mut interfaces = std::mem::take(&mut self.track_interface);
+        let mut interfaces = take(&mut self.track_interface);
         interfaces.retain(|draft| {
             let own = draft.line.keyword() == interface;
             if own {
@@ -562,39 +563,38 @@ impl<'t> Draft<'t> {
             }
             !own
         });
-        let mut owner =
-            |drafts: &mut Vec<TrackedDraft<'t>>, kind, known: &HashMap<&'t str, Trackable<'t>>| {
-                let drafts = std::mem::take(drafts);
-                let lines: Vec<_> = drafts.iter().map(|draft| draft.line).collect();
-                let mut joined = tracked::join(drafts, kind, known, report);
-                if priority.is_owner() {
-                    joined.retain(|tracked| {
-                        let line = lines.iter().find(|line| line.keyword() == tracked.name);
-                        if let Some(line) = line.filter(|_| tracked.weight != 0) {
-                            report.conflict(line.at(), "a weight", "priority 255", "it is not tracked");
-                        }
-                        tracked.weight == 0
-                    });
-                }
-                joined
-            };
-        let any = interfaces.iter().map(|draft| {
-            let own = Trackable {
-                weight: 0,
-                reverse: false,
-                defined: self.block.head,
-            };
-            (draft.line.keyword(), own)
-        });
-        let any: HashMap<_, _> = any.collect();
-        [
-            owner(&mut self.track_script, "vrrp_script", &known.scripts),
-            owner(&mut interfaces, "interface", &any),
-            owner(&mut self.track_file, "track_file", &known.files),
-            owner(&mut self.track_process, "vrrp_track_process", &known.processes),
-            owner(&mut self.track_bfd, "bfd_instance", &known.bfds),
-        ]
+        let interfaces = interfaces
+            .into_iter()
+            .map(|draft| (draft.line, draft.resolve(0, false)))
+            .collect();
+        let scripts = tracked::join(
+            take(&mut self.track_script),
+            "vrrp_script",
+            &known.scripts,
+            report,
+        );
+        let files = tracked::join(take(&mut self.track_file), "track_file", &known.files, report);
+        let processes = tracked::join(
+            take(&mut self.track_process),
+            "vrrp_track_process",
+            &known.processes,
+            report,
+        );
+        let bfds = tracked::join(take(&mut self.track_bfd), "bfd_instance", &known.bfds, report);
+        [scripts, interfaces, files, processes, bfds].map(|tracked| for_priority(tracked, priority, report))
     }
+}
+
+/// Without the weights that an address owner cannot have.
+fn for_priority(tracked: Vec<(Line<'_>, Tracked)>, priority: Priority, report: &mut Report) -> Vec<Tracked> {
+    let kept = tracked.into_iter().filter(|(line, tracked)| {
+        let refused = priority.is_owner() && tracked.weight != 0;
+        if refused {
+            report.conflict(line.at(), "a weight", "priority 255", "it is not tracked");
+        }
+        !refused
+    });
+    kept.map(|(_, tracked)| tracked).collect()
 }
 
 fn is_link_local(address: IpAddr) -> bool {
