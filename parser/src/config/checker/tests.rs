@@ -1,3 +1,5 @@
+//! What checkers become.
+
 use std::time::Duration;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! What virtual servers become.
+
 use std::net::Ipv4Addr;
 
 use super::*;
