@@ -1,12 +1,19 @@
 //! `show`: reading what it writes gives the configuration back, and the text is one a person would write.
 #![expect(clippy::unwrap_used, reason = "a test says so when it cannot go on")]
 
-mod common;
-
 use std::path::Path;
 
 use parser::source::Memory;
-use parser::{Config, Secrets, parse_text, show};
+use parser::{Config, Options, Reading, Secrets, parse_text, show};
+use proptest::prelude::*;
+
+fn read(text: &str) -> Reading {
+    parser::read(
+        &Memory::new([("/k.conf", text)]),
+        &["k.conf"],
+        &Options::default(),
+    )
+}
 
 /// The configuration without the places of its blocks, which a rewritten file has elsewhere.
 fn without_places(config: &Config) -> String {
@@ -34,7 +41,7 @@ fn assert_round_trip(config: &Config, what: &str) {
     );
     // Secrets have no `Debug`, but they are in the text.
     assert_eq!(show(&again.config, Secrets::Shown), shown, "{what}");
-    let file = common::read(&shown);
+    let file = read(&shown);
     assert_eq!(show(&file.config, Secrets::Shown), shown, "{what}");
 
     let masked = show(config, Secrets::Masked);
@@ -63,7 +70,53 @@ fn every_example_comes_back() {
     let examples = files(&root.join("../conf-examples"), ".conf");
     assert!(examples.len() > 5, "where are the examples?");
     for (name, text) in examples.iter().chain(&files(&root.join("tests"), ".conf")) {
-        let reading = common::read(text);
+        let reading = read(text);
         assert_round_trip(&reading.config, name);
     }
+}
+
+/// Lines that may stand in a `vrrp_instance`, from the table of keywords.
+fn instance_lines() -> Vec<String> {
+    let rows = include_str!("keywords.tsv")
+        .lines()
+        .map(|row| row.split('\t').collect::<Vec<_>>());
+    let lines = rows.filter_map(|row| match row[..] {
+        ["vrrp_instance", keyword, value, ..] => Some(format!("{keyword} {value}")),
+        _ => None,
+    });
+    lines.collect()
+}
+
+proptest! {
+    #[test]
+    fn generated_instances_come_back(
+        lines in prop::collection::vec(prop::sample::select(instance_lines()), 0..12),
+        script in "[ -~]{1,20}",
+        word in "[!#-~]{1,8}",
+    ) {
+        let script = script.replace(['"', '\'', '\\', '$', '{', '}'], "x");
+        let text = format!(
+            "global_defs {{\nrouter_id \"{word}\"\nstartup_script \"/x {script}\" a :b\n}}\n\
+             vrrp_instance V {{\ninterface e\nvirtual_router_id 5\nnotify '{script} \\x22'\n{}\n}}\n",
+            lines.join("\n")
+        );
+        // As a message, where `#` and `$` are nothing special.
+        let reading = parse_text(&Memory::new([]), &text);
+        assert_round_trip(&reading.config, &text);
+    }
+}
+
+#[test]
+fn the_pair_s_master_reads_like_this() {
+    let text = include_str!("../../conf-examples/pair/node1.conf");
+    let shown = show(&read(text).config, Secrets::Masked);
+    let instance = shown
+        .split("\n\n")
+        .find(|block| block.starts_with("vrrp_instance"))
+        .unwrap();
+    assert_eq!(
+        instance.trim_end(),
+        include_str!("shown_instance.conf").trim_end()
+    );
+    assert!(!shown.contains("1111"), "{shown}");
 }
