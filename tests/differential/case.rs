@@ -74,10 +74,10 @@ fn rows(table: &str, path: &Path, scratch: &Path, cases: &mut Vec<Case>) {
 
 /// Every file below a folder with this extension, sorted.
 fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
-    let mut paths: Vec<_> = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
+    let Ok(entries) = fs::read_dir(folder) else {
+        return Vec::new();
+    };
+    let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
     paths.sort();
     let mut found = Vec::new();
     for path in paths {
@@ -91,5 +91,8 @@ fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
 }
 
 fn name(repository: &Path, path: &Path) -> String {
-    path.strip_prefix(repository).unwrap_or(path).display().to_string()
+    path.strip_prefix(repository)
+        .unwrap_or(path)
+        .display()
+        .to_string()
 }

@@ -31,7 +31,10 @@ impl Bench {
             .host(&format!("bench{number}"), Ipv4Addr::new(192, 0, 2, 1))
             .unwrap();
         let add = ["link", "add", "eth1", "type", "veth", "peer", "name", "eth2"];
-        let added = host.run(move || Command::new("ip").args(add).status()).unwrap().unwrap();
+        let added = host
+            .run(move || Command::new("ip").args(add).status())
+            .unwrap()
+            .unwrap();
         assert!(added.success(), "eth1 could not be made");
         Self { host, _lab: lab }
     }

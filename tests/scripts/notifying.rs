@@ -12,7 +12,10 @@ use crate::stage::{Log, Stage, as_ourselves, block_on, eventually, is_gone, word
 
 fn instance(name: &str, notify: Notify) -> VrrpInstance {
     let text = format!("vrrp_instance \"{name}\" {{\ninterface eth0\nvirtual_router_id 51\n}}\n");
-    let mut instance = parser::parse_text(&parser::Machine, &text).config.vrrp_instances.remove(0);
+    let mut instance = parser::parse_text(&parser::Machine, &text)
+        .config
+        .vrrp_instances
+        .remove(0);
     instance.notify = notify;
     instance
 }
