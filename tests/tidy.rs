@@ -59,7 +59,8 @@ fn the_vrrp_engine_touches_no_clock_socket_file_thread_or_chance() {
         "SystemTime",
         "::now()",
         "std::fs",
-        "std::io::",
+        "std::io::Read",
+        "std::io::Write",
         "std::process",
         "std::thread",
         "std::env",
@@ -94,7 +95,7 @@ fn the_parser_reads_the_machine_only_through_its_host() {
     forbid(
         &["parser/src"],
         &world,
-        &["parser/src/source/machine.rs"],
+        &["parser/src/source/host.rs"],
         "ask the Host for it",
     );
 }

@@ -50,7 +50,7 @@ fn wrap(block: &str, text: &str) -> String {
         "bare" => format!("{bare}{text}\n}}\n"),
         "instance" => format!("{bare}virtual_ipaddress {{\n10.0.0.9\n}}\n{text}\n}}\n"),
         "address" => format!("{bare}virtual_ipaddress {{\n{text}\n}}\n}}\n"),
-        other => panic!("no such block: {other}"),
+        other => common::lvs(other, text).unwrap_or_else(|| panic!("no such block: {other}")),
     }
 }
 

@@ -11,7 +11,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 use std::{fs, io};
 
@@ -25,7 +25,7 @@ use super::process::Process;
 use super::switch::Switch;
 use super::watch::{AddressChanges, Watch};
 use super::worker::Worker;
-use super::{LabError, wire};
+use super::{LabError, lock, wire};
 
 /// Name of the interface of every host.
 pub const LINK: &str = "eth0";
@@ -78,14 +78,14 @@ impl Host {
         let machine = Machine::start(&self.name, network, Arc::clone(&self.changes))?;
         self.switch.plug(&self.name, &machine.network)?;
         wire::configure(&machine.network, self.address)?;
-        *self.machine.lock().unwrap_or_else(PoisonError::into_inner) = Some(machine);
+        *lock(&self.machine) = Some(machine);
         Ok(())
     }
 
     /// Power cut: every process is killed at the same moment without a last word, the interface is gone.
     /// The answer is when.
     pub fn crash(&self) -> SystemTime {
-        let machine = self.machine.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let machine = lock(&self.machine).take();
         let at = SystemTime::now();
         drop(machine);
         self.switch.unplug(&self.name);
@@ -94,11 +94,7 @@ impl Host {
 
     /// Runs `work` on a thread inside the host; it must not start threads.
     pub fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, LabError> {
-        let worker = {
-            let machine = self.machine.lock().unwrap_or_else(PoisonError::into_inner);
-            machine.as_ref().map(|machine| Arc::clone(&machine.worker))
-        };
-        let worker = worker.ok_or_else(|| LabError::Off(self.name.to_string()))?;
+        let worker = self.part(|machine| Arc::clone(&machine.worker))?;
         Ok(worker.run(work))
     }
 
@@ -126,17 +122,9 @@ impl Host {
                 error,
             })?;
         let log = Log::new(&format!("{}/{name}", self.name));
-        self.logs
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(Arc::clone(&log));
+        lock(&self.logs).push(Arc::clone(&log));
         let process = Process::new(child, log);
-        if let Some(machine) = self
-            .machine
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .as_mut()
-        {
+        if let Some(machine) = lock(&self.machine).as_mut() {
             machine.children.push(Arc::clone(&process.child));
         }
         Ok(process)
@@ -191,17 +179,21 @@ impl Host {
 
     /// Sets the interface administratively up or down.
     pub fn set_link(&self, up: bool) -> Result<(), LabError> {
-        let network = {
-            let machine = self.machine.lock().unwrap_or_else(PoisonError::into_inner);
-            machine.as_ref().map(|machine| Arc::clone(&machine.network))
-        };
-        let network = network.ok_or_else(|| LabError::Off(self.name.to_string()))?;
+        let network = self.part(|machine| Arc::clone(&machine.network))?;
         wire::set_link(&network, LINK, up)
     }
 
     /// The logs of all programs started so far, also those before a crash.
     pub fn logs(&self) -> Vec<Arc<Log>> {
-        self.logs.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.logs).clone()
+    }
+
+    fn part<T>(&self, part: impl FnOnce(&Machine) -> T) -> Result<T, LabError> {
+        let machine = lock(&self.machine);
+        machine
+            .as_ref()
+            .map(part)
+            .ok_or_else(|| LabError::Off(self.name.to_string()))
     }
 }
 
@@ -227,7 +219,7 @@ impl Drop for Machine {
         let _ = self.first_process.kill();
         // pid_namespaces(7): the first process ends only when all others are reaped, and these are ours to reap.
         for child in &self.children {
-            let _ = child.lock().unwrap_or_else(PoisonError::into_inner).wait();
+            let _ = lock(child).wait();
         }
         let _ = self.first_process.wait();
     }

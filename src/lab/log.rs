@@ -1,9 +1,11 @@
 //! What a process of the lab has said, line by line with the time.
 
 use std::io::{BufRead, BufReader, Read};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::SystemTime;
+
+use super::lock;
 
 /// One line of output.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,13 +45,13 @@ impl Log {
 
     /// All lines from number `first` (from 0) on.
     pub fn since(&self, first: usize) -> Vec<Line> {
-        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let lines = lock(&self.lines);
         lines.get(first..).unwrap_or_default().to_vec()
     }
 
     /// How many lines contain `words`.
     pub fn count(&self, words: &str) -> usize {
-        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let lines = lock(&self.lines);
         lines.iter().filter(|line| line.text.contains(words)).count()
     }
 
@@ -74,10 +76,7 @@ impl Log {
             at: SystemTime::now(),
             text,
         };
-        self.lines
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(line);
+        lock(&self.lines).push(line);
     }
 }
 

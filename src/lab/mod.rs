@@ -19,7 +19,7 @@ mod worker;
 use std::fmt::Write;
 use std::io;
 use std::net::Ipv4Addr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use nix::errno::Errno;
@@ -98,14 +98,14 @@ impl Lab {
             Arc::clone(&self.switch),
             Arc::clone(&self.address_changes),
         )?);
-        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut hosts = lock(&self.hosts);
         hosts.push(Arc::clone(&host));
         Ok(host)
     }
 
     /// Names of the hosts that have this address now.
     pub fn owners(&self, address: Ipv4Addr) -> Vec<String> {
-        let hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        let hosts = lock(&self.hosts);
         let owners = hosts.iter().filter(|host| host.addresses().contains(&address));
         owners.map(|host| host.name.to_string()).collect()
     }
@@ -122,7 +122,7 @@ impl Lab {
     fn write_report(&self, text: &mut String) -> std::fmt::Result {
         let since = |at: SystemTime| at.duration_since(self.start).unwrap_or_default().as_secs_f64();
         writeln!(text, "--- at {:.3}", since(SystemTime::now()))?;
-        for host in self.hosts.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        for host in lock(&self.hosts).iter() {
             writeln!(text, "--- {} has {:?}", host.name, host.addresses())?;
             for log in host.logs() {
                 let lines = log.since(0);
@@ -139,6 +139,11 @@ impl Lab {
         }
         Ok(())
     }
+}
+
+/// Locks; what a thread that panicked was about to write is not missed in a lab.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Lines of each log and of the frames in a report.

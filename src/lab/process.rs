@@ -3,12 +3,13 @@
 use std::fs;
 use std::io;
 use std::process::{Child, ExitStatus};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use super::lock;
 use super::log::Log;
 use super::wait::wait_until;
 
@@ -63,12 +64,7 @@ impl Process {
 
     /// How it ended, if it has.
     pub fn status(&self) -> Option<ExitStatus> {
-        self.child
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .try_wait()
-            .ok()
-            .flatten()
+        lock(&self.child).try_wait().ok().flatten()
     }
 
     /// Waits for its end for at most `limit`.
@@ -80,7 +76,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut child = lock(&self.child);
         // An error says that it has ended already.
         let _ = child.kill();
         let _ = child.wait();

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io::{self, IoSliceMut};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, SystemTime};
 
@@ -18,6 +18,7 @@ use nix::sys::socket::{
 use nix::sys::time::{TimeSpec, TimeVal};
 
 use super::frame::{Advert, Frame, decode};
+use super::lock;
 
 /// The frames seen so far; they stay after the end of the lab's hosts.
 #[derive(Debug, Default)]
@@ -37,7 +38,7 @@ pub(super) struct Sniffer {
 impl Capture {
     /// Looks at all frames in the order in which they came.
     pub fn look<T>(&self, look: impl FnOnce(&[Frame]) -> T) -> T {
-        look(&self.frames.lock().unwrap_or_else(PoisonError::into_inner))
+        look(&lock(&self.frames))
     }
 
     /// The frames from number `first` (from 0) on.
@@ -61,12 +62,12 @@ impl Capture {
 
     /// From now on, what comes in through this interface of the switch is from this host.
     pub(super) fn plugged(&self, port: u32, host: &Arc<str>) {
-        let mut ports = self.ports.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ports = lock(&self.ports);
         ports.insert(port as usize, Arc::clone(host));
     }
 
     fn add(&self, at: SystemTime, port: usize, bytes: &[u8]) {
-        let ports = self.ports.lock().unwrap_or_else(PoisonError::into_inner);
+        let ports = lock(&self.ports);
         let Some(host) = ports.get(&port) else { return };
         let frame = Frame {
             at,
@@ -74,10 +75,7 @@ impl Capture {
             bytes: bytes.to_vec(),
             seen: decode(bytes),
         };
-        self.frames
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(frame);
+        lock(&self.frames).push(frame);
     }
 }
 

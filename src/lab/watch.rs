@@ -2,14 +2,14 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::OwnedFd;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::{Builder, JoinHandle};
 use std::time::SystemTime;
 
 use netlink::{Event, Monitor};
 use tokio::sync::oneshot;
 
-use super::LabError;
+use super::{LabError, lock};
 
 /// An address came or went.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +40,7 @@ pub(super) struct Watch {
 impl AddressChanges {
     /// The changes from number `first` (from 0) on.
     pub fn since(&self, first: usize) -> Vec<AddressChange> {
-        let changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        let changes = lock(&self.changes);
         changes.get(first..).unwrap_or_default().to_vec()
     }
 
@@ -57,10 +57,7 @@ impl AddressChanges {
             address,
             present,
         };
-        self.changes
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(change);
+        lock(&self.changes).push(change);
     }
 }
 

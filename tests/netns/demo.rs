@@ -9,7 +9,7 @@ use holdfast::lab::wait_until;
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
-use crate::scene::{SOON, Scene, each, ready};
+use crate::scene::{SOON, Scene, each, expect, ready};
 
 const HOLDFAST: &str = env!("CARGO_BIN_EXE_holdfast");
 
@@ -51,7 +51,7 @@ fn an_interrupted_demonstration_leaves_nothing() {
     each(&ends, |&(signal, code)| {
         let scene = Scene::new();
         let demo = scene.a.spawn("demo", HOLDFAST, &["demo"]).unwrap();
-        scene.expect("both nodes run", || demo.log.has("MASTER"));
+        expect("both nodes run", || demo.log.has("MASTER"));
         let processes = demo.descendants();
         demo.signal(signal);
         assert_eq!(demo.wait(SOON).expect("it ends").code(), code);

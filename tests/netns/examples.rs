@@ -31,12 +31,12 @@ fn both_daemons_accept_every_example() {
             .write("/run/example.conf", &text.replace("/etc/keepalived/", "/run/"))
             .unwrap();
         for daemon in [env!("CARGO_BIN_EXE_holdfast"), KEEPALIVED] {
-            let test = scene
+            let check = scene
                 .a
                 .spawn("test", daemon, &["-t", "-f", "/run/example.conf"])
                 .unwrap();
-            let status = test.wait(SOON).expect("a test of a configuration ends");
-            let said = test.log.since(0);
+            let status = check.wait(SOON).expect("a test of a configuration ends");
+            let said = check.log.since(0);
             assert_eq!(
                 status.code(),
                 Some(0),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use holdfast::lab::Node;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::scene::{Scene, VIRTUAL, holdfast, ready};
+use crate::scene::{Scene, VIRTUAL, expect, holdfast, ready};
 
 const FORGER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 66);
 
@@ -66,7 +66,7 @@ fn forged_packets_change_nothing_and_are_not_worth_many_lines() {
 
     // What was spoiled in the others makes the difference: unspoiled, the same packet is believed.
     send(&socket, &Forgery::default().bytes());
-    scene.expect("a believes a good packet", || {
+    expect("a believes a good packet", || {
         a.said("Entering BACKUP STATE") == 2
     });
 }
@@ -125,17 +125,11 @@ fn forgeries() -> Vec<Vec<u8>> {
         // Too long, by more than what keepalived takes for the padding of a short Ethernet frame (2 or 6 bytes).
         &|n| Forgery::with(|it| it.payload.resize(27 + n % 1400, 0)),
         // Fewer and more addresses than the packet has room for.
-        &|n| {
-            Forgery::with(|it| {
-                it.payload[3] = u8::try_from(n % 256)
-                    .unwrap()
-                    .wrapping_add(u8::from(n % 256 == 1))
-            })
-        },
+        &|n| Forgery::with(|it| it.payload[3] = if low(n) == 1 { 2 } else { low(n) }),
         &|_| Forgery::with(|it| it.checksum = |right| right ^ 0x0400),
-        &|n| Forgery::with(|it| it.ttl = u8::try_from(n % 255).unwrap()),
+        &|n| Forgery::with(|it| it.ttl = low(n % 255)),
         // Of virtual routers that do not live here.
-        &|n| Forgery::with(|it| it.payload[1] = u8::try_from(52 + n % 200).unwrap()),
+        &|n| Forgery::with(|it| it.payload[1] = 52 + low(n % 200)),
         &|n| Forgery::with(|it| it.payload[0] = [0x31, 0x01, 0x11, 0xf1][n % 4]),
         &|n| Forgery::with(|it| it.payload[0] = [0x20, 0x22, 0x2f][n % 3]),
         // Authentication: none, AH, unknown; another password.
@@ -146,11 +140,15 @@ fn forgeries() -> Vec<Vec<u8>> {
         // A resignation with another password does not make a backup hurry.
         &|_| Forgery::with(|it| (it.payload[2], it.payload[12]) = (0, b'x')),
         // Something else altogether.
-        &|n| Forgery::with(|it| it.payload = (0..n).map(|i| u8::try_from((i * n) % 256).unwrap()).collect()),
+        &|n| Forgery::with(|it| it.payload = (0..n).map(|i| low(i * n)).collect()),
     ];
     (0..MANY)
         .flat_map(|n| kinds.map(|kind| kind(n).bytes()))
         .collect()
+}
+
+fn low(n: usize) -> u8 {
+    n.to_le_bytes()[0]
 }
 
 fn open() -> io::Result<Socket> {
@@ -177,7 +175,8 @@ fn internet_checksum(bytes: &[u8]) -> u16 {
     while sum > 0xffff {
         sum = (sum & 0xffff) + (sum >> 16);
     }
-    !u16::try_from(sum).unwrap()
+    let [_, _, high, low] = (!sum).to_be_bytes();
+    u16::from_be_bytes([high, low])
 }
 
 /// Resident memory of a node's processes, in KiB.

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use holdfast::lab::{Daemon, Frame, Seen};
 
-use crate::scene::{SOON, Scene, TOLERANCE, each, holdfast, ready};
+use crate::scene::{SOON, Scene, TOLERANCE, beside_keepalived, expect};
 
 const CONFIGURATION: &str = "
     vrrp_instance VI_1 {
@@ -35,11 +35,9 @@ struct Sent {
 
 #[test]
 fn every_byte_is_keepaliveds() {
-    if !ready() {
+    let Some((ours, theirs)) = beside_keepalived(record) else {
         return;
-    }
-    let sent = record_both();
-    let [ours, theirs] = &sent;
+    };
     assert_eq!(
         hex(&ours.adverts),
         hex(&theirs.adverts),
@@ -50,7 +48,7 @@ fn every_byte_is_keepaliveds() {
         hex(&theirs.announcements),
         "gratuitous ARPs differ from keepalived's"
     );
-    for sent in &sent {
+    for sent in [ours, theirs] {
         assert_eq!(
             sent.adverts
                 .last()
@@ -58,7 +56,7 @@ fn every_byte_is_keepaliveds() {
                 .map(|advert| advert.priority),
             Some(0)
         );
-        assert_bursts(sent);
+        assert_bursts(&sent);
     }
 }
 
@@ -81,16 +79,6 @@ fn assert_bursts(sent: &Sent) {
     );
 }
 
-fn record_both() -> [Sent; 2] {
-    let daemons = [holdfast(), Daemon::Keepalived];
-    let sent = daemons.each_ref().map(|_| std::sync::Mutex::new(None));
-    let numbers = [0, 1];
-    each(&numbers, |&number| {
-        *sent[number].lock().unwrap() = Some(record(&daemons[number]))
-    });
-    sent.map(|one| one.into_inner().unwrap().unwrap())
-}
-
 fn record(daemon: &Daemon) -> Sent {
     let scene = Scene::new();
     let start = SystemTime::now();
@@ -98,7 +86,7 @@ fn record(daemon: &Daemon) -> Sent {
     scene.watch_adverts("a", 1);
     scene.watch_adverts("a", 6);
     assert_eq!(node.stop(SOON).expect("the daemon ends").code(), Some(0));
-    scene.expect("the last word", || {
+    expect("the last word", || {
         scene
             .lab
             .capture
@@ -119,6 +107,8 @@ fn record(daemon: &Daemon) -> Sent {
 }
 
 fn hex(frames: &[Frame]) -> Vec<String> {
-    let text = |frame: &Frame| frame.bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    frames.iter().map(text).collect()
+    frames
+        .iter()
+        .map(|frame| format!("{:02x?}", frame.bytes))
+        .collect()
 }

@@ -2,6 +2,11 @@
 //! itself. Hosts are network namespaces joined by a bridge; frames are seen there, addresses in the hosts.
 //!
 //! Everything here needs root and says "skipped: needs root" otherwise; with `CI=true` that is a failure.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "the helpers of tests may, as the tests"
+)]
 
 mod demo;
 mod examples;

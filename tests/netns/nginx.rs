@@ -8,7 +8,7 @@ use std::time::Duration;
 use holdfast::lab::{Host, Process, wait_until};
 use nix::sys::signal::Signal;
 
-use crate::scene::{SOON, Scene, VIRTUAL, each_pairing};
+use crate::scene::{SOON, Scene, VIRTUAL, each_pairing, expect};
 
 const NODE1: &str = include_str!("../../conf-examples/nginx-pair/node1.conf");
 const NODE2: &str = include_str!("../../conf-examples/nginx-pair/node2.conf");
@@ -39,7 +39,7 @@ fn the_page_is_served_while_one_nginx_answers() {
         let _a = first.start(&scene.a, &in_run(NODE1)).unwrap();
         let _b = second.start(&scene.b, &in_run(NODE2)).unwrap();
         scene.expect_owner("a");
-        scene.expect("a serves the page", || {
+        expect("a serves the page", || {
             page(&client).as_deref() == Some("this is a")
         });
 
@@ -49,7 +49,7 @@ fn the_page_is_served_while_one_nginx_answers() {
             wait_until(2 * SOON, || scene.lab.owners(VIRTUAL) == ["b"]).is_some(),
             "b has the address"
         );
-        scene.expect("b serves the page", || {
+        expect("b serves the page", || {
             page(&client).as_deref() == Some("this is b")
         });
 
@@ -59,7 +59,7 @@ fn the_page_is_served_while_one_nginx_answers() {
             wait_until(2 * SOON, || scene.lab.owners(VIRTUAL) == ["a"]).is_some(),
             "a has the address"
         );
-        scene.expect("a serves the page again", || {
+        expect("a serves the page again", || {
             page(&client).as_deref() == Some("this is a")
         });
     });

@@ -1,10 +1,8 @@
 //! Notify scripts get the words that keepalived gives them, in its order.
 
-use std::sync::Mutex;
-
 use holdfast::lab::{Daemon, wait_until};
 
-use crate::scene::{NODE1, SOON, Scene, each, holdfast, ready};
+use crate::scene::{NODE1, SOON, Scene, beside_keepalived, expect};
 
 const SCRIPT: &str = "#!/bin/sh\necho \"$*\" >>/run/told\n";
 
@@ -19,13 +17,9 @@ const NOTIFIES: &str = "
 
 #[test]
 fn scripts_hear_what_keepaliveds_scripts_hear() {
-    if !ready() {
+    let Some((ours, theirs)) = beside_keepalived(tell) else {
         return;
-    }
-    let told = [Mutex::default(), Mutex::default()];
-    let daemons = [(holdfast(), &told[0]), (Daemon::Keepalived, &told[1])];
-    each(&daemons, |(daemon, told)| *told.lock().unwrap() = tell(daemon));
-    let [ours, theirs] = told.map(|told| told.into_inner().unwrap());
+    };
     assert_eq!(ours, theirs);
     assert_eq!(
         ours.len(),
@@ -41,7 +35,7 @@ fn tell(daemon: &Daemon) -> Vec<String> {
     scene.a.write_script("/run/notify.sh", SCRIPT).unwrap();
     let told = || scene.a.read("/run/told").unwrap_or_default();
     let heard = |what: &str, times: usize| {
-        scene.expect(&format!("{what} is told {times} times"), || {
+        expect(&format!("{what} is told {times} times"), || {
             told().matches(what).count() == times
         });
     };

@@ -1,6 +1,6 @@
 //! A node with another password is not believed.
 
-use crate::scene::{NODE1, NODE2, Scene, VIRTUAL, each_pairing, holdfast};
+use crate::scene::{NODE1, NODE2, Scene, VIRTUAL, each_pairing, expect, holdfast};
 
 #[test]
 fn a_wrong_password_is_not_believed() {
@@ -10,7 +10,7 @@ fn a_wrong_password_is_not_believed() {
         let b = second
             .start(&scene.b, &NODE2.replace("auth_pass 1111", "auth_pass 2222"))
             .unwrap();
-        scene.expect("both are master", || scene.lab.owners(VIRTUAL) == ["a", "b"]);
+        expect("both are master", || scene.lab.owners(VIRTUAL) == ["a", "b"]);
         // A keepalived 2.2.7 that hears what it does not believe forgets to advertise, so only we are waited for.
         for (daemon, host) in [(first, "a"), (second, "b")] {
             if *daemon == holdfast() {

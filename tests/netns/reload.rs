@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use holdfast::lab::node::CONFIGURATION;
 use nix::sys::signal::Signal;
 
-use crate::scene::{NODE1, Scene, VIRTUAL, holdfast, ready};
+use crate::scene::{NODE1, Scene, VIRTUAL, expect, holdfast, ready};
 
 #[test]
 fn what_is_unchanged_is_not_touched_and_what_is_new_is_there() {
@@ -21,7 +21,7 @@ fn what_is_unchanged_is_not_touched_and_what_is_new_is_there() {
     for (text, addresses) in [(NODE1, 1), (&more, 2), ("vrrp_instance {", 2), (NODE1, 1)] {
         scene.a.write(CONFIGURATION, text).unwrap();
         a.process.signal(Signal::SIGHUP);
-        scene.expect(&format!("{addresses} addresses are advertised"), || {
+        expect(&format!("{addresses} addresses are advertised"), || {
             scene
                 .lab
                 .capture

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use holdfast::lab::Daemon;
 use nix::sys::signal::{Signal, kill};
 
-use crate::scene::{Scene, VIRTUAL, each, each_pairing, holdfast, ready};
+use crate::scene::{Scene, VIRTUAL, each, each_pairing, expect, holdfast, ready};
 
 #[test]
 fn what_a_killed_daemon_left_is_removed_at_its_next_start() {
@@ -16,11 +16,11 @@ fn what_a_killed_daemon_left_is_removed_at_its_next_start() {
         let a = first.start(&scene.a, NODE1).unwrap();
         scene.expect_owner("a");
         let b = second.start(&scene.b, NODE2).unwrap();
-        scene.expect("b is a backup", || b.said("Entering BACKUP STATE") == 1);
+        expect("b is a backup", || b.said("Entering BACKUP STATE") == 1);
 
         // Its host lives on, so the address stays on the interface.
         a.process.kill_all();
-        scene.expect("b takes over", || scene.lab.owners(VIRTUAL) == ["a", "b"]);
+        expect("b takes over", || scene.lab.owners(VIRTUAL) == ["a", "b"]);
 
         drop(a);
         let a = first.start(&scene.a, NODE1).unwrap();
@@ -69,7 +69,7 @@ fn a_vrrp_process_that_hangs_is_replaced() {
         panic!("one child expected: {children:?}")
     };
     kill(child, Signal::SIGSTOP).unwrap();
-    scene.expect("a new process", || {
+    expect("a new process", || {
         let children = a.process.descendants();
         !children.is_empty() && !children.contains(&child)
     });

@@ -66,16 +66,27 @@ pub(crate) fn each_pairing(story: impl Fn(&Daemon, &Daemon) + Sync) {
     each(&pairings, |(first, second)| story(first, second));
 }
 
+/// Plays a story with Holdfast and with keepalived, at the same time; what came of it, in this order.
+pub(crate) fn beside_keepalived<R: Send>(story: impl Fn(&Daemon) -> R + Sync) -> Option<(R, R)> {
+    if !ready() {
+        return None;
+    }
+    let mut came = each(&[holdfast(), Daemon::Keepalived], story).into_iter();
+    Some((came.next()?, came.next()?))
+}
+
 /// Does the same with each, at the same time; fails if one fails.
-pub(crate) fn each<T: Sync>(all: &[T], story: impl Fn(&T) + Sync) {
+pub(crate) fn each<T: Sync, R: Send>(all: &[T], story: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let story = &story;
     thread::scope(|scope| {
-        let playing: Vec<_> = all.iter().map(|one| scope.spawn(|| story(one))).collect();
+        let playing: Vec<_> = all.iter().map(|one| scope.spawn(move || story(one))).collect();
         // All are joined before one of them fails the test.
         let ended: Vec<_> = playing.into_iter().map(thread::ScopedJoinHandle::join).collect();
-        for end in ended {
-            end.unwrap_or_else(|panic| resume_unwind(panic));
-        }
-    });
+        ended
+            .into_iter()
+            .map(|end| end.unwrap_or_else(|panic| resume_unwind(panic)))
+            .collect()
+    })
 }
 
 impl Scene {
@@ -98,17 +109,9 @@ impl Scene {
 
     /// Waits until this host alone has the virtual address.
     pub(crate) fn expect_owner(&self, host: &str) {
-        self.expect(&format!("{host} alone has {VIRTUAL}"), || {
+        expect(&format!("{host} alone has {VIRTUAL}"), || {
             self.lab.owners(VIRTUAL) == [host]
         });
-    }
-
-    /// Waits until `condition` holds, which must be soon.
-    pub(crate) fn expect(&self, what: &str, condition: impl FnMut() -> bool) {
-        assert!(
-            wait_until(SOON, condition).is_some(),
-            "not so within {SOON:?}: {what}"
-        );
     }
 
     /// Waits until a host has sent this many more advertisements.
@@ -132,7 +135,7 @@ impl Scene {
     /// The first advertisement of a host after that time.
     pub(crate) fn first_advert(&self, host: &str, after: SystemTime) -> (SystemTime, Advert) {
         let mut found = None;
-        self.expect(&format!("{host} advertises"), || {
+        expect(&format!("{host} advertises"), || {
             let mut adverts = self.lab.capture.adverts(host).into_iter();
             found = adverts.find(|(at, _)| *at > after);
             found.is_some()
@@ -142,11 +145,15 @@ impl Scene {
 
     /// When this host got the virtual address for the first time after `after`.
     pub(crate) fn got_address(&self, host: &str, after: SystemTime) -> SystemTime {
-        let mut changes = self.lab.address_changes.since(0).into_iter();
-        let found = changes.find(|change| {
-            &*change.host == host && change.address == VIRTUAL && change.present && change.at > after
+        let mut found = None;
+        expect(&format!("{host} gets {VIRTUAL}"), || {
+            let mut changes = self.lab.address_changes.since(0).into_iter();
+            found = changes.find(|change| {
+                &*change.host == host && change.address == VIRTUAL && change.present && change.at > after
+            });
+            found.is_some()
         });
-        found.expect("the address").at
+        found.unwrap().at
     }
 }
 
@@ -158,15 +165,26 @@ impl Drop for Scene {
     }
 }
 
-/// `took` is what the protocol asks for, and not more than the tolerance above it.
-pub(crate) fn assert_on_time(what: &str, took: Duration, bound: Duration) {
+/// Waits until `condition` holds, which must be soon.
+pub(crate) fn expect(what: &str, condition: impl FnMut() -> bool) {
+    assert!(
+        wait_until(SOON, condition).is_some(),
+        "not so within {SOON:?}: {what}"
+    );
+}
+
+/// `daemon` took over after `took`: what the protocol asks for, and when it is us not more than the tolerance above it.
+/// On a busy machine keepalived is later than that.
+pub(crate) fn assert_on_time(daemon: &Daemon, took: Duration, bound: Duration) {
     // A daemon's timer starts when it reads the advertisement, a moment after the switch saw it, so it cannot be early.
     assert!(
         took >= bound,
-        "{what}: took {took:?}, which is less than the protocol's {bound:?}"
+        "took {took:?}, which is less than the protocol's {bound:?}"
     );
-    assert!(
-        took <= bound + TOLERANCE,
-        "{what}: took {took:?}, the protocol's bound is {bound:?}"
-    );
+    if *daemon == holdfast() {
+        assert!(
+            took <= bound + TOLERANCE,
+            "took {took:?}, the protocol's bound is {bound:?}"
+        );
+    }
 }

@@ -2,7 +2,7 @@
 
 use holdfast::lab::Host;
 
-use crate::scene::{Scene, each_pairing};
+use crate::scene::{Scene, each_pairing, expect};
 
 const NODE1: &str = include_str!("../../conf-examples/script-weight-pair/node1.conf");
 const NODE2: &str = include_str!("../../conf-examples/script-weight-pair/node2.conf");
@@ -21,11 +21,11 @@ fn the_address_lives_where_the_sum_is_larger() {
         let _b = second.start(&scene.b, NODE2).unwrap();
         // 100 + 20 against 90 + 20.
         scene.expect_owner("a");
-        scene.expect("a counts its service", || priority(&scene, "a") == Some(120));
+        expect("a counts its service", || priority(&scene, "a") == Some(120));
 
         // 100 against 90 + 20.
         scene.a.remove(SERVICE).unwrap();
-        scene.expect("b is better", || priority(&scene, "b") == Some(110));
+        expect("b is better", || priority(&scene, "b") == Some(110));
         scene.expect_owner("b");
 
         // 100 against 90 + 20 - 60.

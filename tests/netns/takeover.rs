@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use holdfast::lab::Daemon;
 
-use crate::scene::{SOON, Scene, VIRTUAL, assert_on_time, each_pairing};
+use crate::scene::{NODE1, SOON, Scene, TOLERANCE, VIRTUAL, assert_on_time, each_pairing, expect, holdfast};
 
 #[test]
 fn a_crash_is_repaired_in_time_and_the_preferred_node_returns() {
@@ -17,19 +17,21 @@ fn a_crash_is_repaired_in_time_and_the_preferred_node_returns() {
         drop(a);
         scene.expect_owner("b");
         let (took, advert) = scene.takeover("a", "b");
-        assert_on_time("takeover after a crash", took, advert.down_interval());
+        assert_on_time(second, took, advert.down_interval());
         let (first_advert, _) = scene.first_advert("b", crash);
         let got = scene
             .got_address("b", crash)
             .duration_since(first_advert)
             .unwrap_or_default();
-        assert!(
-            got.as_millis() < 100,
-            "the address came {got:?} after the first advertisement"
-        );
+        if *second == holdfast() {
+            assert!(
+                got < TOLERANCE,
+                "the address came {got:?} after the first advertisement"
+            );
+        }
 
         scene.a.boot().unwrap();
-        let _a = first.start(&scene.a, crate::scene::NODE1).unwrap();
+        let _a = first.start(&scene.a, NODE1).unwrap();
         scene.expect_owner("a");
         let returned = SystemTime::now();
         scene.watch_adverts("a", 2);
@@ -60,7 +62,7 @@ fn a_node_that_stops_resigns_and_leaves_nothing() {
         scene.expect_owner("b");
         let (took, advert) = scene.takeover("a", "b");
         assert_eq!(scene.lab.capture.adverts("a").pop().unwrap().1.priority, 0);
-        assert_on_time("takeover after a resignation", took, advert.skew());
+        assert_on_time(second, took, advert.skew());
 
         let status = b.stop(SOON).expect("the daemon ends");
         assert_eq!(status.code(), Some(0), "exit status of a stopped daemon");
@@ -70,21 +72,21 @@ fn a_node_that_stops_resigns_and_leaves_nothing() {
 
 #[test]
 fn without_preemption_the_address_stays_where_it_is() {
-    const NODE1: &str = include_str!("../../conf-examples/nopreempt-pair/node1.conf");
-    const NODE2: &str = include_str!("../../conf-examples/nopreempt-pair/node2.conf");
+    const FIRST: &str = include_str!("../../conf-examples/nopreempt-pair/node1.conf");
+    const SECOND: &str = include_str!("../../conf-examples/nopreempt-pair/node2.conf");
     each_pairing(|first: &Daemon, second: &Daemon| {
         let scene = Scene::new();
-        let a = first.start(&scene.a, NODE1).unwrap();
+        let a = first.start(&scene.a, FIRST).unwrap();
         scene.expect_owner("a");
-        let b = second.start(&scene.b, NODE2).unwrap();
-        scene.expect("b is a backup", || b.said("Entering BACKUP STATE") == 1);
+        let b = second.start(&scene.b, SECOND).unwrap();
+        expect("b is a backup", || b.said("Entering BACKUP STATE") == 1);
 
         scene.a.crash();
         drop(a);
         scene.expect_owner("b");
 
         scene.a.boot().unwrap();
-        let a = first.start(&scene.a, NODE1).unwrap();
+        let a = first.start(&scene.a, FIRST).unwrap();
         // Longer than a preempting node would wait.
         scene.watch_adverts("b", 5);
         assert_eq!(scene.lab.owners(VIRTUAL), ["b"]);

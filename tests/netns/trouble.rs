@@ -2,16 +2,13 @@
 
 use std::time::Duration;
 
-use holdfast::lab::{Daemon, wait_until};
+use holdfast::lab::wait_until;
 
-use crate::scene::{NODE1, SOON, Scene, VIRTUAL, each, holdfast, ready};
+use crate::scene::{NODE1, SOON, Scene, VIRTUAL, beside_keepalived, expect};
 
 #[test]
 fn an_interface_that_is_not_there_is_named_and_ends_the_daemon() {
-    if !ready() {
-        return;
-    }
-    each(&[holdfast(), Daemon::Keepalived], |daemon| {
+    beside_keepalived(|daemon| {
         let scene = Scene::new();
         let node = daemon
             .start(&scene.a, &NODE1.replace("interface eth0", "interface eth9"))
@@ -22,7 +19,7 @@ fn an_interface_that_is_not_there_is_named_and_ends_the_daemon() {
             Some(2),
             "exit status for a configuration that cannot be used"
         );
-        assert!(node.said("eth9") > 0, "the interface is not named");
+        expect("the interface is named", || node.said("eth9") > 0);
     });
 }
 
@@ -54,10 +51,7 @@ fn bad_scripts_are_told_once_and_do_not_stop_the_rest() {
         }
         virtual_ipaddress {
     ";
-    if !ready() {
-        return;
-    }
-    each(&[holdfast(), Daemon::Keepalived], |daemon| {
+    beside_keepalived(|daemon| {
         let scene = Scene::new();
         scene.a.write("/run/locked", "#!/bin/sh\n").unwrap();
         let configuration = NODE1.replace("virtual_ipaddress {", TRACKED);

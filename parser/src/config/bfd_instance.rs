@@ -336,8 +336,8 @@ mod tests {
                 ("multihop maybe", &["`maybe` is not a boolean"]),
                 ("weight 254", &["`254` is out of range"]),
                 ("weight", &["`weight` needs a value"]),
-                ("weight 5 noreverse", &["unknown option `noreverse` of weight"]),
-                ("foo", &["unknown keyword `foo`"]),
+                ("weight 5 noreverse", &["unknown option `noreverse` of `weight`"]),
+                ("foo", &["unknown keyword `foo` in `bfd_instance`"]),
             ],
         );
     }

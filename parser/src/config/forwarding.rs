@@ -95,7 +95,8 @@ fn tunnel<'t>(mut words: impl Iterator<Item = Word<'t>>) -> Result<Tunnel, Tunne
             "port" => {
                 let word = words.next().ok_or(TunnelError::NoValue("port"))?;
                 let (value, reason) = number::integer(word.text(), 1..=u16::MAX);
-                port = Some(value.filter(|_| reason.is_none()).ok_or(TunnelError::Port)?);
+                let value = value.filter(|_| reason.is_none());
+                port = Some(value.ok_or_else(|| TunnelError::BadPort(word.text().to_owned()))?);
             }
             "nocsum" => checksum = Some(TunnelChecksum::None),
             "csum" => checksum = Some(TunnelChecksum::Full),

@@ -151,7 +151,7 @@ mod tests {
                     "interfaces {\na\na\n}",
                     &["interface `a` is already in a garp_group"],
                 ),
-                ("foo", &["unknown keyword `foo`"]),
+                ("foo", &["unknown keyword `foo` in `garp_group`"]),
             ],
         );
     }

@@ -88,13 +88,12 @@ fn is_defined(name: &str, line: Line<'_>, groups: &[track_group::Draft<'_>], rep
         .words()
         .find(|word| word.text() == name)
         .unwrap_or(line.keyword_word());
-    let reason = match group {
-        Some(_) => Reason::DefinedLater { kind, name },
-        None => {
-            let names: Vec<_> = groups.iter().map(|group| group.name).collect();
-            let nearest = suggest::nearest(&name, &names).map(str::to_owned);
-            Reason::UnknownName { kind, name, nearest }
-        }
+    let reason = if group.is_some() {
+        Reason::DefinedLater { kind, name }
+    } else {
+        let names: Vec<_> = groups.iter().map(|group| group.name).collect();
+        let nearest = suggest::nearest(&name, &names).map(str::to_owned);
+        Reason::UnknownName { kind, name, nearest }
     };
     report.add(word.at(), reason);
     false

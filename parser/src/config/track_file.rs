@@ -194,15 +194,15 @@ mod tests {
                 ("weight -255", &["`-255` is out of range"]),
                 ("weight x", &["`x` is not a number"]),
                 ("weight", &["`weight` needs a value"]),
-                ("weight 5 noreverse", &["unknown option `noreverse` of weight"]),
+                ("weight 5 noreverse", &["unknown option `noreverse` of `weight`"]),
                 (
                     "weight 5\nweight 6",
                     &["`weight` is already specified; the first one is kept"],
                 ),
                 ("init_file 255", &["`255` is out of range"]),
                 ("init_file 2147483648", &["`2147483648` is out of range"]),
-                ("init_file foo", &["unknown option `foo` of init_file"]),
-                ("foo", &["unknown keyword `foo`"]),
+                ("init_file foo", &["unknown option `foo` of `init_file`"]),
+                ("foo", &["unknown keyword `foo` in `track_file`"]),
             ],
         );
     }

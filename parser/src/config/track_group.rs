@@ -117,7 +117,10 @@ mod tests {
                 "track_group G {\ngroup {\nC\n}\n}",
                 "there is no vrrp_instance `C`",
             ),
-            ("track_group G {\nfoo\n}", "unknown keyword `foo`"),
+            (
+                "track_group G {\nfoo\n}",
+                "unknown keyword `foo` in `track_group`",
+            ),
             (
                 "track_group G {\ngroup {\nA\n}\ngroup {\nB\n}\n}",
                 "`group` is already specified; the first one is kept",

@@ -107,7 +107,7 @@ pub(super) fn read<'t>(
     } else {
         EITHER
     };
-    let mut names = HashSet::new();
+    let mut names: HashSet<&str> = drafts.iter().map(|draft| draft.line.keyword()).collect();
     for line in block.list(report) {
         line.no_block(report);
         if !names.insert(line.keyword()) {
@@ -171,8 +171,7 @@ pub(super) fn join<'t>(
             );
             return None;
         }
-        let tracked = draft.resolve(trackable.weight, trackable.reverse);
-        Some((draft.line, tracked))
+        Some((draft.line, draft.resolve(trackable.weight, trackable.reverse)))
     });
     joined.collect()
 }

@@ -328,11 +328,11 @@ mod tests {
             ),
             (
                 "track_interface {\neth1 weight 0 noreverse\n}",
-                "unknown option `noreverse` of weight",
+                "unknown option `noreverse` of `weight`",
             ),
             (
                 "track_interface {\neth1 reverse\n}",
-                "unknown option `reverse` of eth1",
+                "unknown option `reverse` of `eth1`",
             ),
             ("track_bfd {\nD weight 254\n}", "`254` is out of range"),
             ("track_file {\nF weight 255\n}", "`255` is out of range"),
@@ -344,7 +344,7 @@ mod tests {
                 "notify /x\nnotify /y",
                 "`notify` is already specified; the first one is kept",
             ),
-            ("foo", "unknown keyword `foo`"),
+            ("foo", "unknown keyword `foo` in `vrrp_sync_group`"),
         ] {
             let (_, titles) = with(&format!("{MEMBERS}sync_group_tracking_weight\n{line}"), "");
             assert!(titles.iter().any(|said| said == title), "{line}: {titles:?}");

@@ -309,10 +309,10 @@ mod tests {
                     "process",
                     &["`process` is already specified; the first one is kept"],
                 ),
-                ("param_match exact", &["unknown option `exact` of param_match"]),
+                ("param_match exact", &["unknown option `exact` of `param_match`"]),
                 ("weight 255", &["`255` is out of range"]),
                 ("weight", &["`weight` needs a value"]),
-                ("weight 5 foo", &["unknown option `foo` of weight"]),
+                ("weight 5 foo", &["unknown option `foo` of `weight`"]),
                 (
                     "weight 5\nweight 6",
                     &["`weight` is already specified; the first one is kept"],
@@ -336,7 +336,7 @@ mod tests {
                 ("delay 0", &["`0` is out of range"]),
                 ("fork_delay 3600.000001", &["`3600.000001` is out of range"]),
                 ("terminate_delay x", &["`x` is not a number"]),
-                ("foo", &["unknown keyword `foo`"]),
+                ("foo", &["unknown keyword `foo` in `vrrp_track_process`"]),
             ],
         );
     }

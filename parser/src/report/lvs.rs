@@ -38,11 +38,13 @@ pub enum LvsReason {
     /// `ha_suspend` in a virtual server without an address.
     #[error("a firewall mark has no address to wait for; ha_suspend is switched off")]
     HaSuspendOfFwmark,
-    /// A scheduler's flag before the scheduler, or of another one.
-    #[error("`{flag}` is a flag of sh and mh and follows `lvs_sched`; it is ignored")]
+    /// A flag of a scheduler before `lvs_sched`, or where it names one that has no such flags.
+    #[error("`{flag}` needs `lvs_sched {scheduler}` above it; it is ignored")]
     FlagWithoutScheduler {
         /// As written.
         flag: String,
+        /// The scheduler that has it.
+        scheduler: &'static str,
     },
     /// A flag of the sh scheduler with mh, or the other way round.
     #[error("`{flag}` is no flag of {scheduler}; it is ignored")]
@@ -116,7 +118,7 @@ pub enum LvsReason {
         got: String,
     },
     /// DR and TUN leave ports alone, so that a real server has the port of the virtual one.
-    #[error("port {got} is not the virtual server's, which is used: {port}")]
+    #[error("with DR and TUN the port stays that of the virtual server, {port}; {got} is ignored")]
     PortMismatch {
         /// As written.
         got: u16,
@@ -258,6 +260,14 @@ pub enum LvsReason {
         /// As written.
         got: String,
     },
+    /// `FILE_CHECK` or `BFD_CHECK` of something that is defined below it.
+    #[error("{kind} `{name}` is defined further down; the checker is ignored")]
+    DefinedLater {
+        /// The keyword of the block.
+        kind: &'static str,
+        /// The name.
+        name: String,
+    },
     /// A second `BFD_CHECK` of one session in a real server.
     #[error("the real server follows bfd_instance {name} already; the checker is ignored")]
     BfdAgain {
@@ -287,8 +297,11 @@ pub enum TunnelError {
     /// A word that is no option.
     #[error("`{0}` is no option")]
     UnknownOption(String),
+    /// A port that is no number from 1 to 65535.
+    #[error("`{0}` is not a port")]
+    BadPort(String),
     /// gue without a port, or another tunnel with one.
-    #[error("gue has a port, no other tunnel has")]
+    #[error("gue needs a port, no other tunnel takes one")]
     Port,
     /// ipip has no checksum, gre no remote checksum.
     #[error("{0} has no such checksum")]
@@ -355,8 +368,8 @@ impl LvsReason {
             }
             Self::UnknownRegexOption { nearest, .. } => format!("did you mean `{}`?", (*nearest)?),
             Self::NoProtocol => "write `protocol TCP`, `UDP` or `SCTP`".to_owned(),
+            Self::DefinedLater { kind, .. } => format!("move the `{kind}` block above this one"),
             Self::SmtpHost => "write one SMTP_CHECK for each host".to_owned(),
-            Self::Thresholds { .. } => "lthreshold must not be above uthreshold".to_owned(),
             _ => return None,
         })
     }

@@ -103,6 +103,12 @@ impl<'t> Line<'t> {
             .map_or(Some(true), |word| word.boolean(report))
     }
 
+    /// `[<WORD>]`: one word, taken as it is, that may be left out.
+    pub fn optional_word(self, report: &mut Report) -> Option<&'t str> {
+        self.no_block(report);
+        self.words().next().map(Word::text)
+    }
+
     /// One word, taken as it is.
     pub fn word(self, report: &mut Report) -> Option<&'t str> {
         self.setting(report).map(Word::text)

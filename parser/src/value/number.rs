@@ -35,12 +35,16 @@ impl Decimal {
         }
     }
 
-    /// What a number without a fraction counts.
-    fn unit(self) -> Duration {
+    /// What a number without a fraction means.
+    fn whole(self, count: u64) -> Duration {
         match self {
-            Self::Micro | Self::Milli => Duration::from_secs(1),
-            Self::OfMillis => Duration::from_millis(1),
+            Self::Micro | Self::Milli => Duration::from_secs(count),
+            Self::OfMillis => Duration::from_millis(count),
         }
+    }
+
+    fn unit(self) -> Duration {
+        self.whole(1)
     }
 
     fn describe(self, range: &RangeInclusive<Duration>) -> String {
@@ -189,8 +193,7 @@ fn exact_seconds(
     let grain = decimal.unit() / 10u32.pow(decimal.digits());
     let value = u32::try_from(rounded)
         .ok()
-        .zip(u32::try_from(whole).ok())
-        .and_then(|(units, whole)| decimal.unit().checked_mul(whole)?.checked_add(grain * units))
+        .and_then(|units| decimal.whole(whole).checked_add(grain * units))
         .filter(|value| range.contains(value));
     let reason = if value.is_none() {
         Some(out_of_range())

@@ -41,7 +41,10 @@ fn instance_with(priority: u8, address: IpAddr) -> VrrpInstance {
              }}
          }}"
     );
-    parser::parse_text(&parser::Machine, &text).config.vrrp_instances.remove(0)
+    parser::parse_text(&parser::Machine, &text)
+        .config
+        .vrrp_instances
+        .remove(0)
 }
 
 pub(crate) fn line(address: IpAddr) -> VirtualAddress {
@@ -54,7 +57,10 @@ pub(crate) fn script(name: &str) -> VrrpScript {
              script /usr/bin/{name}
          }}"
     );
-    parser::parse_text(&parser::Machine, &text).config.vrrp_scripts.remove(0)
+    parser::parse_text(&parser::Machine, &text)
+        .config
+        .vrrp_scripts
+        .remove(0)
 }
 
 pub(crate) fn tracked(name: &str, weight: i16) -> Tracked {

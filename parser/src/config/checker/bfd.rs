@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{Common, Surroundings, follow, set};
+use super::{Common, Surroundings, heritage::follow, set};
 use crate::config::real_server::only_word;
 use crate::report::{LvsReason, Report};
 use crate::tree::{Block, Word};

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::{Surroundings, follow, set};
+use super::{Surroundings, heritage::follow, set};
 use crate::report::Report;
 use crate::tree::{Block, Line, Word};
 
@@ -69,7 +69,7 @@ const WEIGHT: RangeInclusive<i32> = -i32::MAX..=i32::MAX;
 
 /// `weight <INT> [reverse|noreverse]`.
 fn weight(line: Line<'_>, report: &mut Report) -> Option<(i32, bool)> {
-    let weight = line.number(WEIGHT, report)?;
+    let weight = line.value(report)?.number(WEIGHT, report)?;
     let reverse = match line.words().nth(1) {
         Some(word) => word.one_of("weight", &[("reverse", true), ("noreverse", false)], report)?,
         None => false,

@@ -8,6 +8,7 @@ mod bfd;
 mod connection;
 mod dns;
 mod file;
+mod heritage;
 mod http;
 mod misc;
 mod regex;
@@ -15,9 +16,8 @@ mod smtp;
 mod udp;
 mod url;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::net::IpAddr;
-use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +32,7 @@ pub use bfd::Bfd;
 pub use connection::{Connection, Source};
 pub use dns::{Dns, DnsType};
 pub use file::File;
+pub(super) use heritage::{Heritage, Pool, Surroundings};
 pub use http::{Http, HttpProtocol, Tls};
 pub use misc::Misc;
 pub use regex::{Pattern, Regex, RegexOption};
@@ -40,11 +41,9 @@ pub use udp::{Nibbles, Udp, UdpReply};
 pub use url::Url;
 
 use crate::Place;
-use crate::config::pace::{self, Pace, Timing};
-use crate::config::shared::Shared;
-use crate::config::tracked::Trackable;
-use crate::report::{Reason, Report, suggest};
-use crate::tree::{Block, Line, Word};
+use crate::config::pace::{self, Timing};
+use crate::report::Report;
+use crate::tree::{Block, Line};
 
 /// One checker of a real server, everything inherited filled in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -152,7 +151,17 @@ pub(super) fn parse<'t>(
             http::parse(block, server, &mut common, report).map(|draft| ProbeDraft::Http(Box::new(draft)))
         }
         "SMTP_CHECK" => {
-            smtp::parse(block, server, &mut common, report).map(|draft| ProbeDraft::Smtp(Box::new(draft)))
+            for (block, common, draft) in smtp::parse(block, server, common, report) {
+                push(
+                    checkers,
+                    Draft {
+                        block,
+                        common,
+                        probe: ProbeDraft::Smtp(Box::new(draft)),
+                    },
+                );
+            }
+            return true;
         }
         "DNS_CHECK" => {
             dns::parse(block, server, &mut common, report).map(|draft| ProbeDraft::Dns(Box::new(draft)))
@@ -221,83 +230,6 @@ fn push<T>(list: &mut Vec<T>, member: T) {
     list.push(member);
 }
 
-/// What checkers inherit from their real server, their virtual server and the whole configuration.
-pub(super) struct Heritage<'a, 't> {
-    /// The real server's address.
-    pub(super) address: IpAddr,
-    /// The real server's port as written, else the virtual server's; 0 for none.
-    pub(super) port: u16,
-    /// The real server's pace.
-    pub(super) pace: &'a Pace,
-    /// The real server's `alpha`.
-    pub(super) alpha: bool,
-    /// The real server's `virtualhost`.
-    pub(super) real_host: Option<&'a str>,
-    /// The virtual server's `virtualhost`.
-    pub(super) virtual_host: Option<&'a str>,
-    /// The virtual server's `delay_loop`.
-    pub(super) delay_loop: Duration,
-    /// What the whole configuration says.
-    pub(super) surroundings: &'a Surroundings<'a, 't>,
-}
-
-/// What virtual servers and their checkers need of other blocks.
-#[derive(Debug)]
-pub(super) struct Surroundings<'a, 't> {
-    /// `smtp_alert_checker`, else `smtp_alert`.
-    pub(super) smtp_alert: Option<bool>,
-    /// `checker_log_all_failures`.
-    pub(super) log_all_failures: bool,
-    /// Every `track_file` by name.
-    pub(super) track_files: &'a HashMap<&'t str, Trackable<'t>>,
-    /// Every `bfd_instance` by name.
-    pub(super) bfds: &'a HashMap<&'t str, Trackable<'t>>,
-}
-
-/// Finds what a checker follows. keepalived does not find what is defined further down; here it is only reported.
-fn follow<'t>(
-    name: Word<'_>,
-    kind: &'static str,
-    known: &HashMap<&'t str, Trackable<'t>>,
-    order: usize,
-    report: &mut Report,
-) -> Option<Trackable<'t>> {
-    let found = known.get(name.text());
-    let name_text = name.text().to_owned();
-    match found {
-        None => report.add(
-            name.at(),
-            Reason::UnknownName {
-                kind,
-                nearest: suggest::nearest(name.text(), &known.keys().copied().collect::<Vec<_>>())
-                    .map(str::to_owned),
-                name: name_text,
-            },
-        ),
-        Some(found) if found.defined.order() > order => {
-            report.add(
-                name.at(),
-                Reason::DefinedLater {
-                    kind,
-                    name: name_text,
-                },
-            );
-        }
-        Some(_) => {}
-    }
-    found.copied()
-}
-
-/// What many checkers have in common, once.
-#[derive(Debug, Default)]
-pub(super) struct Pool {
-    pub(super) paces: Shared<Pace>,
-    timings: Shared<Timing>,
-    texts: Shared<str>,
-    patterns: Shared<Pattern>,
-    statuses: Shared<[RangeInclusive<u16>]>,
-}
-
 /// Gives the checkers of a real server all they inherit. Those that cannot work are reported and dropped.
 pub(super) fn resolve(
     drafts: Vec<Draft<'_>>,
@@ -307,9 +239,10 @@ pub(super) fn resolve(
 ) -> Box<[Checker]> {
     let mut checkers = Vec::with_capacity(drafts.len());
     let mut sessions = HashSet::new();
-    for draft in drafts {
-        draft.resolve(heritage, pool, &mut sessions, &mut checkers, report);
-    }
+    let resolved = drafts
+        .into_iter()
+        .filter_map(|draft| draft.resolve(heritage, pool, &mut sessions, report));
+    checkers.extend(resolved);
     checkers.into_boxed_slice()
 }
 
@@ -319,9 +252,8 @@ impl<'t> Draft<'t> {
         heritage: &Heritage<'_, '_>,
         pool: &mut Pool,
         sessions: &mut HashSet<&'t str>,
-        checkers: &mut Vec<Checker>,
         report: &mut Report,
-    ) {
+    ) -> Option<Checker> {
         const SECOND: Option<Duration> = Some(Duration::from_secs(1));
         let Self { block, common, probe } = self;
         let (retry, delay_before_retry) = match probe {
@@ -331,68 +263,35 @@ impl<'t> Draft<'t> {
             _ => (1, SECOND),
         };
         let probe = match probe {
-            ProbeDraft::Tcp(draft) => Some(Probe::Tcp(draft.resolve(block, heritage, report))),
-            ProbeDraft::Ping(draft) => Some(Probe::Ping(draft.resolve_without_port(heritage))),
-            ProbeDraft::Http(draft) => Some(Probe::Http(Box::new(
-                draft.resolve(block, heritage, pool, report),
-            ))),
-            ProbeDraft::Smtp(draft) => {
-                for (block, common, smtp) in draft.resolve(block, &common, heritage, pool, report) {
-                    let probe = Probe::Smtp(Box::new(smtp));
-                    checkers.push(finish(
-                        block,
-                        &common,
-                        probe,
-                        (retry, delay_before_retry),
-                        heritage,
-                        pool,
-                    ));
-                }
-                None
+            ProbeDraft::Tcp(draft) => Probe::Tcp(draft.resolve(block, heritage, report)),
+            ProbeDraft::Ping(draft) => Probe::Ping(draft.resolve_without_port(heritage)),
+            ProbeDraft::Http(draft) => Probe::Http(Box::new(draft.resolve(block, heritage, pool, report))),
+            ProbeDraft::Smtp(draft) => Probe::Smtp(Box::new(draft.resolve(block, heritage, pool, report))),
+            ProbeDraft::Dns(draft) => Probe::Dns(Box::new(draft.resolve(block, heritage, report))),
+            ProbeDraft::Udp(draft) => Probe::Udp(Box::new(draft.resolve(block, heritage, report))),
+            ProbeDraft::Misc(draft) => Probe::Misc(Box::new(draft.resolve(heritage))),
+            ProbeDraft::File(draft) => {
+                Probe::File(Box::new(draft.resolve(block, heritage.surroundings, report)?))
             }
-            ProbeDraft::Dns(draft) => Some(Probe::Dns(Box::new(draft.resolve(block, heritage, report)))),
-            ProbeDraft::Udp(draft) => Some(Probe::Udp(Box::new(draft.resolve(block, heritage, report)))),
-            ProbeDraft::Misc(draft) => Some(Probe::Misc(Box::new(draft.resolve(heritage)))),
-            ProbeDraft::File(draft) => draft
-                .resolve(block, heritage.surroundings, report)
-                .map(|file| Probe::File(Box::new(file))),
-            ProbeDraft::Bfd(draft) => draft
-                .resolve(block, heritage.surroundings, sessions, report)
-                .map(|bfd| Probe::Bfd(Box::new(bfd))),
-        };
-        if let Some(probe) = probe {
-            checkers.push(finish(
+            ProbeDraft::Bfd(draft) => Probe::Bfd(Box::new(draft.resolve(
                 block,
-                &common,
-                probe,
-                (retry, delay_before_retry),
-                heritage,
-                pool,
-            ));
-        }
-    }
-}
-
-fn finish(
-    block: Block<'_>,
-    common: &Common,
-    probe: Probe,
-    (retry, delay_before_retry): (u32, Option<Duration>),
-    heritage: &Heritage<'_, '_>,
-    pool: &mut Pool,
-) -> Checker {
-    let timing = match &common.pace {
-        Some(draft) => heritage.pace.with(draft).timing(retry, delay_before_retry),
-        None => heritage.pace.timing(retry, delay_before_retry),
-    };
-    Checker {
-        probe,
-        timing: pool.timings.get(timing),
-        alpha: common.alpha.unwrap_or(heritage.alpha),
-        log_all_failures: common
-            .log_all_failures
-            .unwrap_or(heritage.surroundings.log_all_failures),
-        place: block.head.place(),
+                heritage.surroundings,
+                sessions,
+                report,
+            )?)),
+        };
+        let timing = match &common.pace {
+            Some(draft) => heritage.pace.with(draft).timing(retry, delay_before_retry),
+            None => heritage.pace.timing(retry, delay_before_retry),
+        };
+        let log_all_failures = common.log_all_failures;
+        Some(Checker {
+            probe,
+            timing: pool.timings.get(timing),
+            alpha: common.alpha.unwrap_or(heritage.alpha),
+            log_all_failures: log_all_failures.unwrap_or(heritage.surroundings.log_all_failures),
+            place: block.head.place(),
+        })
     }
 }
 
@@ -412,3 +311,6 @@ pub(super) const fn all<const N: usize>(lists: &[&[&'static str]]) -> [&'static 
     assert!(at == N);
     all
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,77 +20,73 @@ pub struct Smtp {
 /// The keywords of the block.
 pub(in crate::config) const KEYWORDS: [&str; 15] = all(&[&["helo_name", "host"], &connection::KEYWORDS]);
 
-/// What the block says.
+/// What the block says, or one `host` of it.
 #[derive(Debug)]
 pub(super) struct Draft<'t> {
     connection: connection::Draft,
     helo_name: Option<&'t str>,
-    hosts: Vec<(Block<'t>, connection::Draft, Common)>,
 }
 
-/// Reads an `SMTP_CHECK` block.
+/// Reads an `SMTP_CHECK` block: one checker for the block, unless it has hosts and says nothing of its own connection,
+/// and one for each `host`.
 pub(super) fn parse<'t>(
     block: Block<'t>,
     server: IpAddr,
-    common: &mut Common,
+    mut common: Common,
     report: &mut Report,
-) -> Option<Draft<'t>> {
-    let mut draft = Draft {
-        connection: connection::Draft::default(),
-        helo_name: None,
-        hosts: Vec::new(),
-    };
+) -> Vec<(Block<'t>, Common, Draft<'t>)> {
+    let mut connection = connection::Draft::default();
+    let mut helo_name = None;
+    let mut hosts = Vec::new();
     for line in block.lines() {
         match line.keyword() {
-            "helo_name" => set(&mut draft.helo_name, line.value(report).map(Word::text)),
+            "helo_name" => set(&mut helo_name, line.value(report).map(Word::text)),
             "host" => {
                 report.add(line.keyword_word().at(), LvsReason::SmtpHost.into());
                 let mut own = Common::default();
                 let connection = connection::parse(line.block(), server, &mut own, report);
-                draft
-                    .hosts
-                    .extend(connection.map(|connection| (line.block(), connection, own)));
+                hosts.extend(connection.map(|connection| (line.block(), own, connection)));
             }
-            _ if draft.connection.read(line, server, common, report) => {}
+            _ if connection.read(line, server, &mut common, report) => {}
             _ => report.unknown_keyword(line, &KEYWORDS),
         }
     }
-    draft.connection.can_work(block, server, report).then_some(draft)
+    let wanted = connection.is_written() || hosts.is_empty();
+    let own = wanted && connection.can_work(block, server, report);
+    let own = own.then(|| (block, common.clone(), connection));
+    let hosts = hosts
+        .into_iter()
+        .map(|(block, host, connection)| (block, common.with(host), connection));
+    own.into_iter()
+        .chain(hosts)
+        .map(|(block, common, connection)| {
+            (
+                block,
+                common,
+                Draft {
+                    connection,
+                    helo_name,
+                },
+            )
+        })
+        .collect()
 }
 
-impl<'t> Draft<'t> {
-    /// One checker for the block, unless it says nothing of its connection and has hosts, and one for each `host`.
+impl Draft<'_> {
+    /// Gives the defaults.
     pub(super) fn resolve(
         self,
-        block: Block<'t>,
-        common: &Common,
+        block: Block<'_>,
         heritage: &Heritage<'_, '_>,
         pool: &mut Pool,
         report: &mut Report,
-    ) -> Vec<(Block<'t>, Common, Smtp)> {
-        let helo_name = pool
-            .texts
-            .get(self.helo_name.unwrap_or("smtpchecker.keepalived.org"));
-        let own = self.connection.is_written() || self.hosts.is_empty();
-        let own = own.then(|| (block, self.connection, common.clone()));
-        let hosts = self
-            .hosts
-            .into_iter()
-            .map(|(block, connection, host)| (block, connection, common.with(host)));
-        own.into_iter()
-            .chain(hosts)
-            .map(|(block, connection, common)| {
-                let connection = connection.resolve(block, heritage, report);
-                (
-                    block,
-                    common,
-                    Smtp {
-                        connection,
-                        helo_name: Arc::clone(&helo_name),
-                    },
-                )
-            })
-            .collect()
+    ) -> Smtp {
+        Smtp {
+            connection: self.connection.resolve(block, heritage, report),
+            helo_name: pool
+                .texts
+                .get(self.helo_name.unwrap_or("smtpchecker.keepalived.org")),
+        }
     }
 }
 

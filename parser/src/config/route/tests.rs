@@ -1,3 +1,5 @@
+//! The stories of route lines.
+
 use std::time::Duration;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! The stories of rule lines.
+
 use super::*;
 use crate::config::routing::{Routing, Usage};
 use crate::report::{ExitStatus, Report};

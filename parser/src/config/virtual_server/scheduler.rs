@@ -93,23 +93,22 @@ impl SchedulerFlags {
             _ => return false,
         };
         line.no_block(report);
-        let flag_name = || keyword.to_owned();
-        match (owner, scheduler) {
-            (None, _) => *flag = true,
-            (Some(owner), Some(scheduler)) if owner == scheduler => *flag = true,
-            (_, Some(scheduler @ (Scheduler::Sh | Scheduler::Mh))) => {
-                let scheduler = scheduler.name();
-                let reason = LvsReason::FlagOfAnotherScheduler {
-                    flag: flag_name(),
-                    scheduler,
-                };
-                report.add(line.keyword_word().at(), reason.into());
-            }
-            _ => {
-                let reason = LvsReason::FlagWithoutScheduler { flag: flag_name() };
-                report.add(line.keyword_word().at(), reason.into());
-            }
-        }
+        let Some(owner) = owner.filter(|owner| scheduler != Some(*owner)) else {
+            *flag = true;
+            return true;
+        };
+        let flag = keyword.to_owned();
+        let reason = match scheduler {
+            Some(scheduler @ (Scheduler::Sh | Scheduler::Mh)) => LvsReason::FlagOfAnotherScheduler {
+                flag,
+                scheduler: scheduler.name(),
+            },
+            _ => LvsReason::FlagWithoutScheduler {
+                flag,
+                scheduler: owner.name(),
+            },
+        };
+        report.add(line.keyword_word().at(), reason.into());
         true
     }
 }
