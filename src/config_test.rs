@@ -1,5 +1,7 @@
 //! `-t`: judges the configuration, reports every mistake, and exits. Nothing is started, nothing is logged.
 
+mod machine;
+
 use std::fs::OpenOptions;
 use std::io::{self, IsTerminal, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -26,7 +28,8 @@ pub fn run(options: &Options, to: &ConfigTest) -> ExitCode {
             }
         },
     };
-    let configuration = Configuration::read(options);
+    let mut configuration = Configuration::read(options);
+    machine::judge(&mut configuration.reading, options);
     match destination.write_all(configuration.report(color).as_bytes()) {
         Ok(()) => configuration.test_status().into(),
         Err(error) => {

@@ -13,7 +13,7 @@ use super::{FileError, Policy, Prepared, ScriptRefusal, Warning, prepare};
 /// Prepares the scripts of a configuration one by one; each distinct script is looked at, and complained about, once.
 pub struct Inspector {
     policy: Policy,
-    known: HashMap<Key, Option<Arc<Prepared>>>,
+    known: HashMap<Key, Result<Arc<Prepared>, ScriptRefusal>>,
     /// Scripts that were refused; each was said in the log.
     pub refused: usize,
 }
@@ -33,6 +33,25 @@ impl Inspector {
     /// The script, ready to run; `None` if it is refused, which is said in the log after `what` it was to be
     /// (`track script chk`, `(VI_1) notify_master script`).
     pub fn admit(&mut self, what: &str, script: &Script) -> Option<Arc<Prepared>> {
+        let (prepared, is_new) = self.judge(script);
+        match &prepared {
+            Ok(prepared) if is_new => {
+                for warning in &prepared.warnings {
+                    warn!("{warning}");
+                }
+            }
+            Err(refusal) if is_new => {
+                warn!("{refusal}");
+                warn!("Disabling {what} {}", reason(refusal));
+                self.refused += 1;
+            }
+            Ok(_) | Err(_) => {}
+        }
+        prepared.ok()
+    }
+
+    /// The script, ready to run, or why it is refused, and whether it is looked at for the first time. Says nothing.
+    pub fn judge(&mut self, script: &Script) -> (Result<Arc<Prepared>, ScriptRefusal>, bool) {
         let run_as = |run_as: &RunAs| {
             (
                 run_as.user.clone(),
@@ -40,28 +59,16 @@ impl Inspector {
                 run_as.supplementary_groups,
             )
         };
-        let place = match self
+        match self
             .known
             .entry((script.text.clone(), script.run_as.as_ref().map(run_as)))
         {
-            Entry::Occupied(known) => return known.get().clone(),
-            Entry::Vacant(place) => place,
-        };
-        let prepared = match prepare(script, &self.policy) {
-            Ok(prepared) => {
-                for warning in &prepared.warnings {
-                    warn!("{warning}");
-                }
-                Some(Arc::new(prepared))
+            Entry::Occupied(known) => (known.get().clone(), false),
+            Entry::Vacant(place) => {
+                let prepared = prepare(script, &self.policy).map(Arc::new);
+                (place.insert(prepared).clone(), true)
             }
-            Err(refusal) => {
-                self.refused += 1;
-                warn!("{refusal}");
-                warn!("Disabling {what} {}", reason(&refusal));
-                None
-            }
-        };
-        place.insert(prepared).clone()
+        }
     }
 
     /// What keepalived says when it runs scripts without `enable_script_security`, and what makes its configuration

@@ -11,7 +11,7 @@ use crate::cli::Options;
 /// What was read, with every mistake.
 pub(crate) struct Configuration {
     name: String,
-    reading: Reading,
+    pub(crate) reading: Reading,
 }
 
 /// A configuration in force.

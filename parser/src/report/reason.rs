@@ -515,6 +515,14 @@ pub enum Reason {
     /// Something about virtual servers, real servers or their checkers.
     #[error(transparent)]
     Lvs(#[from] LvsReason),
+    /// What only the machine can tell, found by whoever asked it.
+    #[error("{what}")]
+    OnThisMachine {
+        /// Its severity.
+        class: Class,
+        /// What is wrong.
+        what: String,
+    },
     /// Something about a route, a rule or the names they use.
     #[error(transparent)]
     Routing(#[from] RoutingReason),
@@ -611,6 +619,7 @@ impl Reason {
             | Self::NotAnAddress { .. }
             | Self::Replaced { .. } => Class::General,
             Self::Lvs(reason) => reason.class(),
+            Self::OnThisMachine { class, .. } => *class,
             Self::Routing(reason) => reason.class(),
             Self::Vrrp(reason) => reason.class(),
         }

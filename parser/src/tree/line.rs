@@ -217,9 +217,14 @@ impl<'t> Line<'t> {
         self.setting(report)?.seconds(range, decimal, report)
     }
 
-    /// `<SCRIPT> [<user> [:][<group>]]`, read again from the text with the rules of script words.
+    /// `<SCRIPT> [<user> [:][<group>]]`, read again from the text with the rules of script words. keepalived does not
+    /// end for want of a script whose quote does not end, which has been reported.
     pub fn script(self, report: &mut Report) -> Option<Script> {
-        self.setting(report)?;
+        self.no_block(report);
+        if self.words().next().is_none() && self.record().broken.is_some() {
+            return None;
+        }
+        self.argument(report)?;
         script::read(self, report)
     }
 
