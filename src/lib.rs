@@ -1,9 +1,79 @@
 //! The shell: the only place with sockets, clock, processes and signals. It reads a configuration, lends the engines
 //! bytes and time, and carries out what they ask through the hands.
 
+pub mod child;
+pub mod cli;
+pub mod config_test;
+pub mod demo;
+pub mod lab;
+pub mod log;
+pub mod message;
+pub mod notify;
+pub mod reactor;
+pub mod scripts;
+pub mod signal;
+pub mod supervisor;
+pub mod sys;
+pub mod vrrp_process;
+
+use std::io::{self, Write};
 use std::process::ExitCode;
+
+use child::{Child, Role};
+use cli::{Command, Options};
 
 /// What `main` does: sorts the ways to run the program and answers with its exit status.
 pub fn run() -> ExitCode {
-    ExitCode::SUCCESS
+    run_with(|child| match child.role {
+        Role::Vrrp => vrrp_process::run(child),
+    })
+}
+
+/// [`run`], with the work of the child processes given by `work`.
+pub fn run_with(work: fn(Child) -> ExitCode) -> ExitCode {
+    match Child::inherit() {
+        Ok(None) => run_command(),
+        Ok(Some(child)) => {
+            log::start(&child.options, child.role.syslog_ident());
+            work(child)
+        }
+        Err(error) => print(io::stderr(), &format!("{error}\n"), ExitCode::FAILURE),
+    }
+}
+
+fn run_command() -> ExitCode {
+    match cli::parse(std::env::args_os()) {
+        Ok(Command::Run(options)) => {
+            remark_on(&options);
+            match &options.config_test {
+                Some(to) => config_test::run(&options, to),
+                None => supervisor::run(*options),
+            }
+        }
+        Ok(Command::Version) => print(io::stderr(), &cli::version_text(), ExitCode::SUCCESS),
+        Ok(Command::Help(text)) => print(io::stderr(), &text, ExitCode::SUCCESS),
+        Ok(Command::SignalNumber(number)) => print(io::stdout(), &format!("{number}\n"), ExitCode::SUCCESS),
+        Ok(Command::Demo(arguments)) => demo::run(arguments),
+        Err(refusal) => print(io::stderr(), &format!("{refusal}\n"), ExitCode::FAILURE),
+    }
+}
+
+/// Prints to a reader who may have gone away, which is no failure of ours.
+fn print(mut stream: impl Write, text: &str, status: ExitCode) -> ExitCode {
+    let _ = stream.write_all(text.as_bytes());
+    status
+}
+
+fn remark_on(options: &Options) {
+    for remark in &options.remarks {
+        let _ = writeln!(io::stderr(), "{remark}");
+    }
+    if !options.unexpected.is_empty() {
+        let words: Vec<_> = options
+            .unexpected
+            .iter()
+            .map(|word| word.to_string_lossy())
+            .collect();
+        let _ = writeln!(io::stdout(), "Unexpected argument(s): {}", words.join(" "));
+    }
 }

@@ -6,6 +6,7 @@
 pub mod config;
 mod place;
 pub mod report;
+pub mod show;
 pub mod source;
 pub mod tree;
 pub mod units;
@@ -14,6 +15,7 @@ pub mod value;
 pub use config::Config;
 pub use place::{At, Place};
 pub use report::Report;
+pub use show::{Secrets, show};
 pub use source::{Host, Machine, Options, Sources};
 
 use tree::Tree;
@@ -38,7 +40,7 @@ pub fn read(host: &impl Host, patterns: &[&str], options: &Options) -> Reading {
     let mut report = Report::default();
     let (flattened, sources) = source::flatten(host, patterns, options, &mut report);
     let tree = Tree::read(flattened, &mut report);
-    let config = config::read(&tree, &mut report);
+    let config = config::read(&tree, host, &mut report);
     report.sort(&sources);
     Reading {
         config,
@@ -50,10 +52,10 @@ pub fn read(host: &impl Host, patterns: &[&str], options: &Options) -> Reading {
 
 /// Reads a flattened text, the message format between processes. Nothing in it is replaced any more, and `#` begins no
 /// comment.
-pub fn parse_text(text: &str) -> Reading {
+pub fn parse_text(host: &impl Host, text: &str) -> Reading {
     let mut report = Report::default();
     let mut tree = Tree::read(text.to_owned(), &mut report);
-    let config = config::read(&tree, &mut report);
+    let config = config::read(&tree, host, &mut report);
     let sources = Sources::named(tree.take_files());
     report.sort(&sources);
     Reading {

@@ -1,13 +1,16 @@
 //! Every keyword of keepalived 2.4.3 is known and takes what keepalived takes.
 
 mod common;
+#[path = "common/lvs.rs"]
+mod lvs;
 
 /// A configuration with one setting in one block.
 fn configuration(block: &str, keyword: &str, arguments: &str) -> String {
     let setting = format!("{keyword} {}", arguments.replace("\\n", "\n"));
     let instance = |inside: &str| {
         format!(
-            "vrrp_script chk {{\nscript /x\n}}\ntrack_file f {{\n}}\nvrrp_track_process p {{\n}}\nbfd_instance b {{\n}}\n\
+            "vrrp_script chk {{\nscript /x\n}}\ntrack_file f {{\nfile /x\n}}\n\
+             vrrp_track_process p {{\nprocess x\n}}\nbfd_instance b {{\nneighbor_ip 10.0.0.2\n}}\n\
              vrrp_instance VI_1 {{\ninterface eth0\nvirtual_router_id 51\npriority 90\n\
              virtual_ipaddress {{\n10.0.0.9\n}}\n{inside}\n}}\n"
         )
@@ -30,8 +33,29 @@ fn configuration(block: &str, keyword: &str, arguments: &str) -> String {
                 prefix(keyword)
             ))
         }
-        "static_ipaddress" => format!("static_ipaddress {{\n10.0.0.10/24 {setting}\n}}\n"),
-        other => format!("{other} {{\n{setting}\n}}\n"),
+        "static_ipaddress" => {
+            format!(
+                "track_group g {{\ngroup {{\nV\n}}\n}}\nstatic_ipaddress {{\n10.0.0.10/24 {setting}\n}}\n"
+            )
+        }
+        "virtual_server" => format!(
+            "virtual_server 10.0.0.1 80 {{\nprotocol UDP\nlvs_sched sh\nlvs_method NAT\nsorry_server 10.0.0.9 80\n\
+             {setting}\nreal_server 10.0.0.2 80 {{\nweight 2147483647\n}}\n}}\n"
+        ),
+        other => lvs::around(other, &format!("{}{setting}", needed(other, keyword)))
+            .unwrap_or_else(|| format!("{other} {{\n{setting}\n}}\n")),
+    }
+}
+
+/// The setting that a checker cannot do without.
+fn needed(block: &str, keyword: &str) -> &'static str {
+    match (block, keyword) {
+        (_, "path" | "misc_path" | "name" | "track_file") => "",
+        ("url" | "ssl_url", _) => "path /\n",
+        ("misc_check", _) => "misc_path /x\n",
+        ("bfd_check", _) => "name b\n",
+        ("file_check", _) => "track_file f\n",
+        _ => "",
     }
 }
 
@@ -69,6 +93,22 @@ fn a_word_that_is_no_keyword_is_reported_once_in_every_block() {
         "vrrp_instance",
         "vrrp_script",
         "authentication",
+        "virtual_server",
+        "real_server",
+        "tcp_check",
+        "http_get",
+        "ssl_get",
+        "url",
+        "ssl_url",
+        "smtp_check",
+        "smtp_check_host",
+        "dns_check",
+        "udp_check",
+        "misc_check",
+        "file_check",
+        "bfd_check",
+        "ping_check",
+        "ssl",
         "top",
     ] {
         let mistakes = common::mistakes(&configuration(block, "no_such_keyword", "1"));

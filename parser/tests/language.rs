@@ -18,7 +18,7 @@ fn flat(reading: &Reading) -> Vec<String> {
 /// What a text becomes on a machine called `host.example.org`, lines joined by ` / `.
 fn becomes(text: &str) -> String {
     let mut host = Memory::new([("/etc/k.conf", text)]);
-    host.host_name = "host.example.org".to_owned();
+    host.host_name = String::from("host.example.org");
     host.env.insert("NAME".to_owned(), "value # two".to_owned());
     flat(&read(&host, &["etc/k.conf"])).join(" / ")
 }
@@ -163,7 +163,10 @@ fn a_hash_that_a_definition_made_survives_between_processes() {
         .collect();
     assert_eq!(names, ["#1", "2#b"]);
     assert_eq!(reading.config.vrrp_scripts[1].script.words, ["/x", "#"]);
-    assert_eq!(parser::parse_text(&reading.flattened).config, reading.config);
+    assert_eq!(
+        parser::parse_text(&Memory::new([]), &reading.flattened).config,
+        reading.config
+    );
 }
 
 #[test]

@@ -5,14 +5,16 @@ use std::net::IpAddr;
 use crate::event::{InstanceId, LinkId, ScriptId};
 use crate::news::News;
 
-/// Everything that the engine can ask. The shell carries the actions out in the order given.
+/// Everything that the engine can ask. The shell carries the actions out in the order given: whatever one event asks of
+/// many instances comes with all adverts first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Send an advert now: it is late already.
     Send(Datagram),
     /// [`crate::Engine::owned`] of this instance changed: make the kernel agree.
     Reconcile(InstanceId),
-    /// Tell the neighbours who has the addresses: gratuitous ARP, unsolicited neighbour advertisements.
+    /// Tell the neighbours who has the addresses of [`crate::Engine::owned`]: gratuitous ARP, unsolicited neighbour
+    /// advertisements ([`crate::announce`]). Nothing is owned any more if the instance ceased to be master since.
     Announce {
         /// Whose addresses.
         instance: InstanceId,

@@ -1,19 +1,57 @@
 //! The engine: every virtual router of the process, driven by events and deadlines.
 //!
-//! It owns no socket, clock, file, thread or chance; the caller lends it bytes and `now`.
+//! It owns no socket, clock, file, thread or chance; the caller lends it bytes and `now`. What it hands out is decided
+//! by what it was told and nothing else: the same events at the same instants give the same actions.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use parser::Config;
-use parser::config::VirtualAddress;
+use parser::config::{GlobalDefs, VirtualAddress};
+use parser::units::Family;
 
 use crate::action::Action;
-use crate::event::{Event, InstanceId, LinkId};
+use crate::deadlines::Deadlines;
+use crate::event::{Event, InstanceId, Link, LinkId, Packet, ScriptId, ScriptOutcome};
+use crate::instance::Instance;
+use crate::news::{Happening, News};
+use crate::outbox::Outbox;
+use crate::quota::Quota;
+use crate::reload::{sane, scripts_of};
+use crate::script::Script;
+use crate::snapshot::{self, Snapshot};
+use crate::state::State;
 use crate::time::Instant;
+use crate::world::World;
 
 /// Every virtual router of the process.
+///
+/// The caller's part: tell all links right after [`Engine::new`], before the first [`Engine::handle_timeout`]; hand
+/// over the packets that wait before a timeout, so that a stall of the process is not taken for a silent master; ask
+/// [`Engine::next_action`] until `None` after every event, timeout and reload.
 pub struct Engine {
-    actions: VecDeque<Action>,
+    pub(crate) global: GlobalDefs,
+    /// Indexed by [`InstanceId`]; removed instances keep their place until a later reload needs it.
+    pub(crate) instances: Vec<Instance>,
+    /// Those of the configuration, in its order.
+    pub(crate) order: Vec<InstanceId>,
+    pub(crate) world: World,
+    pub(crate) out: Outbox,
+    /// Packets that no instance wants.
+    pub strays: Strays,
+    /// Over the deadlines of `instances`.
+    pub(crate) deadlines: Deadlines,
+    /// Over the deadlines of `world.scripts`.
+    pub(crate) script_deadlines: Deadlines,
+    /// Who gets a packet.
+    routes: BTreeMap<(LinkId, Family, u8), InstanceId>,
+    /// Who cares for a link, by its name.
+    pub(crate) watchers: BTreeMap<String, Vec<InstanceId>>,
+    /// Who tracks a script, indexed by [`ScriptId`].
+    pub(crate) trackers: Vec<Vec<InstanceId>>,
+    /// When `vrrp_startup_delay` is over, while it runs.
+    delayed_until: Option<Instant>,
+    stopped: bool,
 }
 
 /// An address that should be on a link now.
@@ -25,43 +63,309 @@ pub struct Owned<'a> {
     pub address: &'a VirtualAddress,
 }
 
+/// What a change of a link means to a master that stays master.
+#[derive(Clone, Copy)]
+enum LinkChange {
+    /// Its addresses are where they were.
+    Slight,
+    /// Its addresses may be gone.
+    Moved,
+    /// Its addresses may be gone, and the neighbours must hear of them: the link came up, or under another hardware
+    /// address.
+    Returned,
+}
+
+impl LinkChange {
+    fn between(old: Option<&Link>, new: &Link) -> Self {
+        let Some(old) = old.filter(|old| old.name == new.name) else {
+            return if new.running { Self::Returned } else { Self::Moved };
+        };
+        let returned = !old.running || old.hardware_address != new.hardware_address;
+        match (old.running, new.running) {
+            (_, true) if returned => Self::Returned,
+            (true, false) => Self::Moved,
+            (_, true) | (false, false) => Self::Slight,
+        }
+    }
+}
+
+/// Packets that were for no instance.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Strays {
+    /// Too short to name a virtual router.
+    pub truncated: u64,
+    /// For a virtual router that is not configured on their link.
+    pub unknown_vrid: u64,
+    quota: Quota,
+}
+
 impl Engine {
     /// Routers of a configuration, all in INIT: they wait for their links and for the first results of their scripts.
     ///
     /// `saved` is what [`Engine::snapshot`] of a predecessor on this machine gave: routers that were master go on as
-    /// master. An empty or foreign text is a start from nothing.
-    pub fn new(_config: &Config, _saved: &str, _now: Instant) -> Self {
-        Self {
-            actions: VecDeque::new(),
+    /// master, without a word to the outside and with an advert at once. An empty or foreign text is a start from
+    /// nothing. An [`InstanceId`] is, until the first reload, the place in `config.vrrp_instances`.
+    pub fn new(config: &Config, saved: &str, now: Instant) -> Self {
+        let mut snapshot = Snapshot::read(saved);
+        let delay = config.global.vrrp_startup_delay;
+        let mut engine = Self {
+            global: config.global.clone(),
+            instances: Vec::with_capacity(config.vrrp_instances.len()),
+            order: Vec::with_capacity(config.vrrp_instances.len()),
+            world: World::default(),
+            out: Outbox::default(),
+            strays: Strays::default(),
+            deadlines: Deadlines::default(),
+            script_deadlines: Deadlines::default(),
+            routes: BTreeMap::new(),
+            watchers: BTreeMap::new(),
+            trackers: Vec::new(),
+            delayed_until: (!delay.is_zero()).then_some(now + delay),
+            stopped: false,
+        };
+        let mut scripts = scripts_of(config);
+        for script in &mut scripts {
+            if let Some((health, result)) = snapshot.scripts.get(&script.config.name) {
+                script.restore(*health, *result);
+            }
         }
+        engine.world.set_scripts(scripts);
+        for instance in &config.vrrp_instances {
+            let saved = snapshot.instances.remove(&snapshot::identity(instance));
+            let not_before = if saved.is_some() { now } else { now + delay };
+            let id = engine.next_id();
+            engine.place(Instance::new(id, sane(instance), saved, not_before, now));
+            engine.order.push(id);
+        }
+        engine.index(now);
+        if !delay.is_zero() {
+            engine.tell_all(Happening::DelayingStartup(delay));
+        }
+        engine
     }
 
     /// Something happened.
-    pub fn handle(&mut self, _event: Event<'_>, _now: Instant) {}
+    pub fn handle(&mut self, event: Event<'_>, now: Instant) {
+        if self.stopped {
+            return;
+        }
+        match event {
+            Event::Packet(packet) => self.on_packet(&packet, now),
+            Event::Link(link) => self.on_link(link, now),
+            Event::LinkGone(id) => self.on_link_gone(id, now),
+            Event::ScriptEnded { script, outcome } => self.on_script(script, outcome, now),
+            Event::Stop => self.on_stop(now),
+        }
+    }
 
-    /// [`Engine::next_deadline`] has come, or any time has passed.
-    pub fn handle_timeout(&mut self, _now: Instant) {}
-
-    /// A new configuration: what is unchanged keeps state, timers and addresses; what is gone resigns.
-    pub fn reload(&mut self, _config: &Config, _now: Instant) {}
+    /// [`Engine::next_deadline`] has come, or any time has passed. Afterwards the next deadline is later than `now`.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if self.delayed_until.take_if(|until| *until <= now).is_some() {
+            self.tell_all(Happening::DelayedStartCompleted);
+        }
+        while let Some(index) = self.deadlines.due(now) {
+            let instance = &mut self.instances[index as usize];
+            instance.advance(&self.world, now, &mut self.out);
+            self.deadlines.set(index, instance.state.deadline());
+        }
+        while let Some(index) = self.script_deadlines.due(now) {
+            let script = &mut self.world.scripts[index as usize];
+            script.advance(now, &mut self.out);
+            self.script_deadlines.set(index, script.run_at);
+        }
+    }
 
     /// When [`Engine::handle_timeout`] must be called next.
     pub fn next_deadline(&self) -> Option<Instant> {
-        None
+        [self.deadlines.first(), self.script_deadlines.first()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// The next thing to do; ask until `None` after every event and timeout.
+    ///
+    /// Whatever one call made of many instances comes sorted: all adverts, then all [`Action::Reconcile`], all
+    /// [`Action::Announce`], the log, the notifications, the scripts.
     pub fn next_action(&mut self) -> Option<Action> {
-        self.actions.pop_front()
+        self.out.next()
+    }
+
+    /// The configured instances in the order of the configuration.
+    pub fn instances(&self) -> impl ExactSizeIterator<Item = &Instance> {
+        self.order.iter().map(|id| &self.instances[id.0 as usize])
+    }
+
+    /// One instance. Those that a reload removed are still found here, for the actions that it gave, until the next
+    /// reload.
+    pub fn instance(&self, id: InstanceId) -> Option<&Instance> {
+        self.instances.get(id.0 as usize)
+    }
+
+    /// The scripts, in the order of the configuration.
+    pub fn scripts(&self) -> &[Script] {
+        &self.world.scripts
     }
 
     /// The addresses that an instance should have on the kernel's links now; empty unless it is master.
-    pub fn owned(&self, _instance: InstanceId) -> impl Iterator<Item = Owned<'_>> {
-        std::iter::empty()
+    pub fn owned(&self, instance: InstanceId) -> impl Iterator<Item = Owned<'_>> {
+        self.instance(instance)
+            .filter(|instance| instance.state.is_master())
+            .into_iter()
+            .flat_map(|instance| {
+                instance.addresses().filter_map(|address| {
+                    let link = match &address.dev {
+                        None => instance.link?,
+                        Some(dev) => self.world.link_named(dev)?.id,
+                    };
+                    Some(Owned { link, address })
+                })
+            })
     }
 
     /// The state that a successor needs to go on (one line per instance; versioned text).
     pub fn snapshot(&self) -> String {
-        String::new()
+        snapshot::write(self.instances(), self.world.scripts.iter())
+    }
+
+    fn on_packet(&mut self, packet: &Packet<'_>, now: Instant) {
+        let Some(&vrid) = packet.payload.get(1) else {
+            self.strays.truncated += 1;
+            return;
+        };
+        let route = (packet.link, Family::of(packet.source), vrid);
+        let Some(&id) = self.routes.get(&route) else {
+            self.on_stray(packet.link, vrid, now);
+            return;
+        };
+        let instance = &mut self.instances[id.0 as usize];
+        instance.hear(packet, now, &mut self.out);
+        self.deadlines.set(id.0, instance.state.deadline());
+    }
+
+    fn on_stray(&mut self, link: LinkId, vrid: u8, now: Instant) {
+        self.strays.unknown_vrid += 1;
+        if self.global.log_unknown_vrids && self.strays.quota.allow(now) {
+            let name = self.world.link(link).map_or("", |link| link.name.as_str());
+            self.out.tell(News {
+                subject: name.into(),
+                what: Happening::UnknownVrid(vrid),
+            });
+        }
+    }
+
+    fn on_link(&mut self, link: Link, now: Instant) {
+        if self.world.link(link.id) == Some(&link) {
+            return;
+        }
+        let change = LinkChange::between(self.world.link(link.id), &link);
+        let old = self.world.put_link(link.clone());
+        let mut names = BTreeSet::from([link.name]);
+        if let Some(old) = old {
+            if old.running != link.running {
+                self.tell_link(&old.name, link.running);
+            }
+            names.insert(old.name);
+        }
+        self.on_links(&names, change, now);
+    }
+
+    fn on_link_gone(&mut self, id: LinkId, now: Instant) {
+        if let Some(old) = self.world.remove_link(id) {
+            self.on_links(&BTreeSet::from([old.name]), LinkChange::Moved, now);
+        }
+    }
+
+    /// Links of these names are not what they were.
+    fn on_links(&mut self, names: &BTreeSet<String>, change: LinkChange, now: Instant) {
+        let watchers = names.iter().filter_map(|name| self.watchers.get(name));
+        let watchers: BTreeSet<InstanceId> = watchers.flatten().copied().collect();
+        for id in watchers {
+            let instance = &self.instances[id.0 as usize];
+            let stays = instance.state.is_master() && names.iter().any(|name| instance.uses_link(name));
+            self.refresh(id, now);
+            let instance = &self.instances[id.0 as usize];
+            // What the kernel dropped with a link is wanted back, and the neighbours may have forgotten.
+            if stays && instance.state.is_master() {
+                match change {
+                    LinkChange::Slight => {}
+                    LinkChange::Moved => self.out.reconcile(id),
+                    LinkChange::Returned => {
+                        self.out.reconcile(id);
+                        self.out.announce(id, instance.config.garp.master_repeat.max(1));
+                    }
+                }
+            }
+        }
+    }
+
+    fn tell_link(&mut self, name: &str, running: bool) {
+        if self.watchers.contains_key(name) {
+            let what = if running {
+                Happening::LinkUp
+            } else {
+                Happening::LinkDown
+            };
+            self.out.tell(News {
+                subject: name.into(),
+                what,
+            });
+        }
+    }
+
+    fn on_script(&mut self, id: ScriptId, outcome: ScriptOutcome, now: Instant) {
+        let Some(script) = self.world.scripts.get_mut(id.0 as usize) else {
+            return;
+        };
+        if script.end(outcome, &mut self.out) {
+            for tracker in self.trackers[id.0 as usize].clone() {
+                self.refresh(tracker, now);
+            }
+        }
+    }
+
+    fn on_stop(&mut self, now: Instant) {
+        self.stopped = true;
+        self.delayed_until = None;
+        for id in &self.order {
+            let instance = &mut self.instances[id.0 as usize];
+            instance.change(State::Stopped, now, &mut self.out);
+            self.deadlines.set(id.0, None);
+        }
+        for script in &mut self.world.scripts {
+            script.run_at = None;
+            self.script_deadlines.set(script.id.0, None);
+        }
+    }
+
+    /// Looks again at everything that an instance depends on.
+    pub(crate) fn refresh(&mut self, id: InstanceId, now: Instant) {
+        self.unroute(id);
+        let instance = &mut self.instances[id.0 as usize];
+        instance.attach(&self.world);
+        if let Some(route) = instance.route() {
+            self.routes.entry(route).or_insert(id);
+        }
+        instance.evaluate(&self.world, now, &mut self.out);
+        self.deadlines.set(id.0, instance.state.deadline());
+    }
+
+    pub(crate) fn unroute(&mut self, id: InstanceId) {
+        let route = self.instances[id.0 as usize].route();
+        if let Some(route) = route.filter(|route| self.routes.get(route) == Some(&id)) {
+            self.routes.remove(&route);
+        }
+    }
+
+    /// Says something of the daemon as a whole.
+    fn tell_all(&mut self, what: Happening) {
+        self.out.tell(News {
+            subject: Arc::from(""),
+            what,
+        });
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped
     }
 }

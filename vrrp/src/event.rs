@@ -6,7 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LinkId(pub u32);
 
-/// An index into [`crate::Engine::instances`], stable between two reloads.
+/// Names an instance: its place in the configuration that the engine began with, or a number given to it by a later
+/// reload. It keeps it for as long as it is configured; [`crate::Engine::instance`] finds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct InstanceId(pub u32);
 

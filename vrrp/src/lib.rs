@@ -2,13 +2,42 @@
 //! or a random number. Events and instants come in, actions go out.
 
 pub mod action;
+mod advance;
+pub mod announce;
+mod deadlines;
+mod election;
 pub mod engine;
 pub mod event;
+pub mod fault;
+mod hear;
+pub mod instance;
+mod judge;
 pub mod news;
+mod outbox;
+mod outlet;
+pub mod packet;
+mod quota;
+pub mod record;
+pub mod refusal;
+mod reload;
+pub mod script;
+mod snapshot;
+pub mod state;
+pub mod stats;
+mod text;
 pub mod time;
+mod transition;
+mod weigh;
+mod world;
 
 pub use action::{Action, Datagram, Notified, Transition};
-pub use engine::{Engine, Owned};
+pub use engine::{Engine, Owned, Strays};
 pub use event::{Event, InstanceId, Link, LinkId, Packet, ScriptId, ScriptOutcome};
-pub use news::News;
+pub use fault::FaultReason;
+pub use instance::{Followed, Instance};
+pub use news::{Happening, News};
+pub use refusal::Refusal;
+pub use script::{Health, Script};
+pub use state::{Mastery, Rival, State};
+pub use stats::Stats;
 pub use time::Instant;

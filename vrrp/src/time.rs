@@ -19,6 +19,15 @@ impl Instant {
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.nanos.saturating_sub(earlier.nanos))
     }
+
+    /// The instant so much earlier; the clock's start if there is none.
+    #[must_use]
+    pub fn minus(self, by: Duration) -> Self {
+        let by = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
+        Self {
+            nanos: self.nanos.saturating_sub(by),
+        }
+    }
 }
 
 impl Add<Duration> for Instant {

@@ -66,9 +66,11 @@ impl Daemon {
         match line.keyword() {
             "linkbeat_use_polling" => self.linkbeat_use_polling = line.flag(report),
             "net_namespace" => report.keep_first(line, &mut self.net_namespace, text),
+            "net_namespace_ipvs" if self.net_namespace_ipvs != IpvsNamespace::Same => {
+                report.first_is_kept(line);
+            }
             "net_namespace_ipvs" => {
-                line.no_block(report);
-                let name = line.words().next().map(|name| name.text().to_owned());
+                let name = line.optional_word(report).map(str::to_owned);
                 self.net_namespace_ipvs = name.map_or(IpvsNamespace::Initial, IpvsNamespace::Named);
             }
             "namespace_with_ipsets" => self.namespace_with_ipsets = line.flag(report),

@@ -51,6 +51,7 @@ impl Weight {
         option: Word<'t>,
         mut words: impl Iterator<Item = Word<'t>>,
         limit: Limit,
+        directions: &[&'static str],
         report: &mut Report,
     ) -> Self {
         let Some(word) = report.option_value(option, words.next()) else {
@@ -72,23 +73,42 @@ impl Weight {
                 weight.clamp(-253, 253)
             }),
         };
-        let reverse = words.next().and_then(|word| match word.text() {
-            "reverse" => Some(true),
-            "noreverse" => Some(false),
-            _ => {
-                report.unknown_option(word, "weight", &["reverse", "noreverse"]);
-                None
+        let reverse = words.next().and_then(|word| {
+            let known = directions.contains(&word.text());
+            if !known {
+                report.unknown_option(word, "weight", directions);
             }
+            known.then_some(word.text() == "reverse")
         });
         Self { weight, reverse }
     }
+
+    /// Reads `weight N [reverse]` in the block of what is tracked.
+    pub(super) fn of_line(line: Line<'_>, limit: Limit, report: &mut Report) -> Self {
+        line.no_block(report);
+        Self::read(line.keyword_word(), line.words(), limit, REVERSE, report)
+    }
 }
 
+/// What may follow the weight of a definition or an interface.
+const REVERSE: &[&str] = &["reverse"];
+/// What may follow the weight of something that has a direction of its own.
+const EITHER: &[&str] = &["reverse", "noreverse"];
+
 /// Reads the lines of a track block. A name that comes twice is reported and left out.
-pub(super) fn read<'t>(line: Line<'t>, limit: Limit, report: &mut Report) -> Vec<TrackedDraft<'t>> {
-    let mut drafts = Vec::new();
-    let mut names = HashSet::new();
-    for line in line.list(report) {
+pub(super) fn read<'t>(
+    drafts: &mut Vec<TrackedDraft<'t>>,
+    block: Line<'t>,
+    limit: Limit,
+    report: &mut Report,
+) {
+    let directions = if block.keyword() == "track_interface" {
+        REVERSE
+    } else {
+        EITHER
+    };
+    let mut names: HashSet<&str> = drafts.iter().map(|draft| draft.line.keyword()).collect();
+    for line in block.list(report) {
         line.no_block(report);
         if !names.insert(line.keyword()) {
             report.add(
@@ -102,13 +122,14 @@ pub(super) fn read<'t>(line: Line<'t>, limit: Limit, report: &mut Report) -> Vec
         let mut words = line.words();
         let mut weight = Weight::default();
         match words.next() {
-            Some(option) if option.text() == "weight" => weight = Weight::read(option, words, limit, report),
+            Some(option) if option.text() == "weight" => {
+                weight = Weight::read(option, words, limit, directions, report);
+            }
             Some(option) => report.unknown_option(option, line.keyword(), &["weight"]),
             None => {}
         }
         drafts.push(TrackedDraft { line, weight });
     }
-    drafts
 }
 
 /// What a tracked thing says about itself: its weight and direction where the line says nothing, and the line that
@@ -120,7 +141,7 @@ pub(super) struct Trackable<'t> {
     pub(super) defined: Line<'t>,
 }
 
-/// Joins the lines with what they name. A name that nothing has is reported and left out.
+/// Joins the lines with what they name. A name that is not defined above its line is reported and left out.
 pub(super) fn join<'t>(
     drafts: Vec<TrackedDraft<'t>>,
     kind: &'static str,
@@ -148,6 +169,7 @@ pub(super) fn join<'t>(
                     name: name.to_owned(),
                 },
             );
+            return None;
         }
         Some((draft.line, draft.resolve(trackable.weight, trackable.reverse)))
     });

@@ -14,6 +14,7 @@ use crate::Place;
 use crate::config::address::VirtualAddress;
 use crate::config::global_defs::GlobalDefs;
 use crate::config::script::Script;
+use crate::config::{Route, Rule};
 use crate::units::{Family, Priority, Version, Vrid};
 
 pub use authentication::{AntiReplay, AuthHmac, Authentication, HmacKey, HmacMode, HmacSecret};
@@ -72,6 +73,10 @@ pub struct VrrpInstance {
     pub virtual_ipaddress: Vec<VirtualAddress>,
     /// `virtual_ipaddress_excluded`: owned while master, not carried in the adverts; any family.
     pub virtual_ipaddress_excluded: Vec<VirtualAddress>,
+    /// `virtual_routes`: owned while master.
+    pub virtual_routes: Vec<Route>,
+    /// `virtual_rules`: owned while master.
+    pub virtual_rules: Vec<Rule>,
     /// `promote_secondaries`: the kernel keeps secondary addresses when a primary one goes.
     pub promote_secondaries: bool,
     /// `mcast_src_ip`: source of the adverts. `None` means the interface's primary address.
@@ -166,6 +171,8 @@ impl VrrpInstance {
             auth_hmac: None,
             virtual_ipaddress: Vec::new(),
             virtual_ipaddress_excluded: Vec::new(),
+            virtual_routes: Vec::new(),
+            virtual_rules: Vec::new(),
             promote_secondaries: false,
             mcast_src_ip: None,
             mcast_dst_ip: global.vrrp_mcast_group4.into(),

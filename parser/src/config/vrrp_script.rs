@@ -87,7 +87,7 @@ fn weight(line: Line<'_>, report: &mut Report) -> Weight {
     if line.setting(report).is_none() {
         return Weight::default();
     }
-    Weight::read(line.keyword_word(), line.words(), Limit::Strict, report)
+    Weight::of_line(line, Limit::Strict, report)
 }
 
 /// `interval` and `timeout`: 0 is reported and becomes one second.

@@ -4,13 +4,19 @@
 //! what was expected and what helps. Nothing here prints.
 
 mod class;
+mod lvs;
 mod reason;
 mod render;
+mod routing;
 mod secret;
 pub(crate) mod suggest;
+mod vrrp;
 
 pub use class::{Class, ExitStatus};
+pub use lvs::{LvsReason, RegexError, TunnelError};
 pub use reason::Reason;
+pub use routing::RoutingReason;
+pub use vrrp::VrrpReason;
 
 use crate::config;
 use crate::place::{At, Place};
@@ -43,7 +49,13 @@ pub struct Report {
     pub omitted: usize,
     /// The highest class among those.
     omitted_class: Option<Class>,
+    /// How many of all are worse than a warning.
+    spoiling: usize,
 }
+
+/// How far a report was at some moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mark(usize);
 
 /// More mistakes than this are only counted: nobody reads them, and a hostile file could make millions.
 pub const MAX_MISTAKES: usize = 10_000;
@@ -51,6 +63,7 @@ pub const MAX_MISTAKES: usize = 10_000;
 impl Report {
     /// Notes a mistake at some words.
     pub fn add(&mut self, at: At<'_>, reason: Reason) {
+        self.spoiling += usize::from(reason.spoils());
         if self.is_full() {
             self.omitted += 1;
             self.omitted_class = self.omitted_class.max(Some(reason.class()));
@@ -146,6 +159,20 @@ impl Report {
         }
     }
 
+    /// Reads a setting of which keepalived keeps the last, but reports that there was another.
+    pub fn keep_last<'t, T>(
+        &mut self,
+        line: Line<'t>,
+        setting: &mut Option<T>,
+        read: impl FnOnce(Line<'t>, &mut Self) -> Option<T>,
+    ) {
+        let Some(value) = read(line, self) else { return };
+        if setting.replace(value).is_some() {
+            let keyword = line.keyword().to_owned();
+            self.add(line.at(), Reason::Replaced { keyword });
+        }
+    }
+
     /// A word that `of` does not know among its options.
     pub fn unknown_option(&mut self, word: Word<'_>, of: &str, known: &[&'static str]) {
         let option = word.text().to_owned();
@@ -200,6 +227,16 @@ impl Report {
                 .map(|place| (place.file, place.line))
                 .collect::<Vec<_>>()
         });
+    }
+
+    /// The state of the report, for [`Report::is_spoilt_since`].
+    pub(crate) fn mark(&self) -> Mark {
+        Mark(self.spoiling)
+    }
+
+    /// Whether a mistake since the mark is worse than a warning: what was read since then is not to be used.
+    pub(crate) fn is_spoilt_since(&self, mark: Mark) -> bool {
+        self.spoiling > mark.0
     }
 
     /// The exit status of a config test with these mistakes.

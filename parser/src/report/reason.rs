@@ -5,7 +5,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::config::OUTSIDE;
-use crate::report::Class;
+use crate::report::{Class, LvsReason, RoutingReason, VrrpReason};
 use crate::source::{
     MAX_BYTES, MAX_EXPANDED_LINE, MAX_FILES, MAX_GENERATED_LINES, MAX_INCLUDE_DEPTH, MAX_NESTED_LINES,
     SequenceError,
@@ -399,7 +399,7 @@ pub enum Reason {
         nearest: Option<String>,
     },
     /// A name whose block comes later in the file.
-    #[error("{kind} `{name}` is defined further down; keepalived would not find it")]
+    #[error("{kind} `{name}` is defined further down, where keepalived does not look for it")]
     DefinedLater {
         /// The keyword of the block.
         kind: &'static str,
@@ -506,6 +506,29 @@ pub enum Reason {
         /// Digits that count.
         digits: u32,
     },
+    /// A setting of which the last counts, written once more.
+    #[error("`{keyword}` is already specified; this one takes its place")]
+    Replaced {
+        /// The keyword.
+        keyword: String,
+    },
+    /// Something about virtual servers, real servers or their checkers.
+    #[error(transparent)]
+    Lvs(#[from] LvsReason),
+    /// What only the machine can tell, found by whoever asked it.
+    #[error("{what}")]
+    OnThisMachine {
+        /// Its severity.
+        class: Class,
+        /// What is wrong.
+        what: String,
+    },
+    /// Something about a route, a rule or the names they use.
+    #[error(transparent)]
+    Routing(#[from] RoutingReason),
+    /// Something about groups, trackers, BFD sessions or links.
+    #[error(transparent)]
+    Vrrp(#[from] VrrpReason),
 }
 
 impl Reason {
@@ -515,7 +538,6 @@ impl Reason {
             Self::UnknownKeyword { .. } => Class::UnknownKeyword,
             Self::NotSupportedYet { .. }
             | Self::LongLine { .. }
-            | Self::DefinedLater { .. }
             | Self::NameHidden { .. }
             | Self::MissingOpening { absent: true, .. }
             | Self::MasterWithoutPriority
@@ -586,6 +608,7 @@ impl Reason {
             | Self::BadKey
             | Self::TrackedTwice { .. }
             | Self::UnknownName { .. }
+            | Self::DefinedLater { .. }
             | Self::Loopback
             | Self::NoVirtualAddress { required: true }
             | Self::FirstNotLinkLocal
@@ -593,8 +616,20 @@ impl Reason {
             | Self::VridClash { .. }
             | Self::Missing { .. }
             | Self::NotABoolean { .. }
-            | Self::NotAnAddress { .. } => Class::General,
+            | Self::NotAnAddress { .. }
+            | Self::Replaced { .. } => Class::General,
+            Self::Lvs(reason) => reason.class(),
+            Self::OnThisMachine { class, .. } => *class,
+            Self::Routing(reason) => reason.class(),
+            Self::Vrrp(reason) => reason.class(),
         }
+    }
+
+    /// Whether what it is about cannot be used: it is more than a note or a warning, and not mended on the spot.
+    pub(crate) fn spoils(&self) -> bool {
+        let class = self.class();
+        let mended = matches!(self, Self::TooManyDecimals { .. });
+        !mended && class != Class::Note && !(Class::Warning..=Class::Security).contains(&class)
     }
 
     /// What stands below the underlined words: what was expected there.
@@ -620,6 +655,7 @@ impl Reason {
             Self::AdvertIntRounded {
                 version: Version::V3, ..
             } => "expected hundredths of a second, at most 40.95".to_owned(),
+            Self::Routing(reason) => return reason.expected(),
             Self::DefinedLater { kind, .. } => format!("expected its `{kind}` block above this line"),
             _ => return None,
         })
@@ -643,6 +679,7 @@ impl Reason {
             } => "it stands outside every block: is a `}` missing above it?".to_owned(),
             Self::UnknownKeyword { home: Some(home), .. } => format!("it belongs into `{home}`"),
             Self::UnknownKeyword { has_block: true, .. } => "it is skipped with its block".to_owned(),
+            Self::Lvs(reason) => return reason.help(),
             Self::MissingParameter { .. } => "keepalived would end here with status 2".to_owned(),
             Self::UnknownName {
                 nearest: Some(nearest),
@@ -668,6 +705,8 @@ impl Reason {
                 "add `virtual_ipaddress`, or `no_virtual_ipaddress` if none is meant".to_owned()
             }
             Self::StrayOpening | Self::StrayClosing => "the brace is ignored".to_owned(),
+            Self::Routing(reason) => return reason.help(),
+            Self::Vrrp(reason) => return reason.help(),
             _ => return None,
         })
     }

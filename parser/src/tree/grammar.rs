@@ -1,5 +1,7 @@
 //! Which keywords open a block, and where: what the tree needs to know to mend a missing brace.
 
+use crate::config::checker;
+
 /// What stands between the braces of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BlockKind {
@@ -24,6 +26,15 @@ pub(crate) fn block_kind(parent: Option<&str>, keyword: &str) -> Option<BlockKin
         // One line per block that has blocks inside.
         Some("global_defs") => &[("notification_email", BlockKind::List)],
         Some("vrrp_instance") => IN_VRRP_INSTANCE,
+        Some("virtual_server") => &[("real_server", BlockKind::Keywords)],
+        Some("real_server") => {
+            return checker::BLOCKS.contains(&keyword).then_some(BlockKind::Keywords);
+        }
+        Some("HTTP_GET" | "SSL_GET") => &[("url", BlockKind::Keywords)],
+        Some("SMTP_CHECK") => &[("host", BlockKind::Keywords)],
+        Some("vrrp_sync_group") => IN_VRRP_SYNC_GROUP,
+        Some("track_group") => &[("group", BlockKind::List)],
+        Some("garp_group") => &[("interfaces", BlockKind::List)],
         Some(_) => &[],
     };
     known
@@ -61,6 +72,7 @@ const LISTS: &[&str] = &[
     "static_rules",
     "linkbeat_interfaces",
     "interface_up_down_delays",
+    "virtual_server_group",
 ];
 
 const IN_VRRP_INSTANCE: &[(&str, BlockKind)] = &[
@@ -76,6 +88,15 @@ const IN_VRRP_INSTANCE: &[(&str, BlockKind)] = &[
     ("virtual_rules", BlockKind::List),
     ("authentication", BlockKind::Keywords),
     ("auth_hmac", BlockKind::Keywords),
+];
+
+const IN_VRRP_SYNC_GROUP: &[(&str, BlockKind)] = &[
+    ("group", BlockKind::List),
+    ("track_interface", BlockKind::List),
+    ("track_script", BlockKind::List),
+    ("track_file", BlockKind::List),
+    ("track_process", BlockKind::List),
+    ("track_bfd", BlockKind::List),
 ];
 
 /// Whether keepalived itself counts the words of this keyword: without its value it is then an ordinary error. All

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::config::script::{RunAs, Script};
 use crate::place::{At, Place};
 use crate::report::{Reason, Report};
-use crate::tree::{Block, LineRecord, Lines, Tree, Word, grammar};
+use crate::tree::{Block, LineRecord, Lines, Options, Tree, Word, grammar};
 use crate::units::Family;
 use crate::value::number::{Decimal, Integer};
 use crate::value::script;
@@ -35,14 +35,17 @@ impl<'t> Line<'t> {
 
     /// The first word with its place.
     pub fn keyword_word(self) -> Word<'t> {
-        self.word_at(self.record().first_word as usize)
+        self.tree_word(self.record().first_word as usize)
     }
 
     /// The words after the keyword.
     pub fn words(self) -> impl ExactSizeIterator<Item = Word<'t>> + use<'t> {
-        let next_line = self.tree.lines.get(self.index + 1);
-        let end = next_line.map_or(self.tree.words.len(), |next| next.first_word as usize);
-        (self.record().first_word as usize + 1..end).map(move |index| self.word_at(index))
+        (self.record().first_word as usize + 1..self.words_end()).map(move |index| self.tree_word(index))
+    }
+
+    /// All words, the keyword first, to be taken one after another.
+    pub fn options(self) -> Options<'t> {
+        Options::new(self)
     }
 
     /// File and line.
@@ -100,9 +103,32 @@ impl<'t> Line<'t> {
             .map_or(Some(true), |word| word.boolean(report))
     }
 
+    /// `[<WORD>]`: one word, taken as it is, that may be left out.
+    pub fn optional_word(self, report: &mut Report) -> Option<&'t str> {
+        self.no_block(report);
+        self.words().next().map(Word::text)
+    }
+
     /// One word, taken as it is.
     pub fn word(self, report: &mut Report) -> Option<&'t str> {
         self.setting(report).map(Word::text)
+    }
+
+    /// One word of a setting whose absence is an ordinary mistake: keepalived goes on.
+    pub fn value(self, report: &mut Report) -> Option<Word<'t>> {
+        self.no_block(report);
+        let word = self.words().next();
+        if word.is_none() {
+            let keyword = self.keyword().to_owned();
+            report.add(self.keyword_word().at(), Reason::NoValue { keyword });
+        }
+        word
+    }
+
+    /// All words after the keyword, read again from the text with the quotes and escapes of script words.
+    pub fn script_words(self, report: &mut Report) -> Option<Vec<String>> {
+        self.no_block(report);
+        script::words(self, report)
     }
 
     /// One decimal integer in `range`.
@@ -128,13 +154,7 @@ impl<'t> Line<'t> {
 
     /// One word out of a list, with what it stands for.
     pub fn one_of<T: Copy>(self, words: &[(&'static str, T)], report: &mut Report) -> Option<T> {
-        let word = self.setting(report)?;
-        let found = words.iter().find(|(name, _)| *name == word.text());
-        if found.is_none() {
-            let names: Vec<_> = words.iter().map(|(name, _)| *name).collect();
-            report.unknown_option(word, self.keyword(), &names);
-        }
-        found.map(|(_, value)| *value)
+        self.setting(report)?.one_of(self.keyword(), words, report)
     }
 
     /// The name of an interface.
@@ -197,9 +217,14 @@ impl<'t> Line<'t> {
         self.setting(report)?.seconds(range, decimal, report)
     }
 
-    /// `<SCRIPT> [<user> [:][<group>]]`, read again from the text with the rules of script words.
+    /// `<SCRIPT> [<user> [:][<group>]]`, read again from the text with the rules of script words. keepalived does not
+    /// end for want of a script whose quote does not end, which has been reported.
     pub fn script(self, report: &mut Report) -> Option<Script> {
-        self.setting(report)?;
+        self.no_block(report);
+        if self.words().next().is_none() && self.record().broken.is_some() {
+            return None;
+        }
+        self.argument(report)?;
         script::read(self, report)
     }
 
@@ -262,11 +287,23 @@ impl<'t> Line<'t> {
         (self.record().block_end as usize).max(self.index + 1)
     }
 
+    /// A word by its position, 0 for the keyword.
+    pub(super) fn word_at(self, position: usize) -> Option<Word<'t>> {
+        let index = self.record().first_word as usize + position;
+        (index < self.words_end()).then(|| self.tree_word(index))
+    }
+
+    /// Index of the first word of the next line.
+    fn words_end(self) -> usize {
+        let next_line = self.tree.lines.get(self.index + 1);
+        next_line.map_or(self.tree.words.len(), |next| next.first_word as usize)
+    }
+
     fn record(self) -> LineRecord {
         self.tree.lines[self.index]
     }
 
-    fn word_at(self, index: usize) -> Word<'t> {
+    fn tree_word(self, index: usize) -> Word<'t> {
         let LineRecord {
             place, line_start, ..
         } = self.record();

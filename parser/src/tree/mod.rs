@@ -20,12 +20,14 @@
 pub mod grammar;
 mod lexer;
 mod line;
+mod options;
 mod word;
 
 use crate::place::{At, Place};
 use crate::report::Report;
 
 pub use line::Line;
+pub use options::Options;
 pub use word::Word;
 
 /// A whole configuration as blocks, lines and words.

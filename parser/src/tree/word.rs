@@ -84,6 +84,36 @@ impl<'t> Word<'t> {
         address
     }
 
+    /// One word out of a list, with what it stands for; `of` is the keyword or thing it belongs to.
+    pub fn one_of<T: Copy>(self, of: &str, words: &[(&'static str, T)], report: &mut Report) -> Option<T> {
+        self.find(of, words, |name| name == self.text(), report)
+    }
+
+    /// As [`Word::one_of`] in capital or small letters.
+    pub fn one_of_in_any_case<T: Copy>(
+        self,
+        of: &str,
+        words: &[(&'static str, T)],
+        report: &mut Report,
+    ) -> Option<T> {
+        self.find(of, words, |name| name.eq_ignore_ascii_case(self.text()), report)
+    }
+
+    fn find<T: Copy>(
+        self,
+        of: &str,
+        words: &[(&'static str, T)],
+        is: impl Fn(&str) -> bool,
+        report: &mut Report,
+    ) -> Option<T> {
+        let found = words.iter().find(|(name, _)| is(name)).map(|(_, value)| *value);
+        if found.is_none() {
+            let names: Vec<_> = words.iter().map(|(name, _)| *name).collect();
+            report.unknown_option(self, of, &names);
+        }
+        found
+    }
+
     /// An IPv4 or IPv6 address with its prefix length, the longest if none is written.
     pub fn address_with_prefix(self, report: &mut Report) -> Option<(IpAddr, u8)> {
         let Some((address, prefix)) = address::ip_prefix(self.text()) else {

@@ -2,5 +2,7 @@
 //! the text stands is the caller's business.
 
 pub mod address;
+pub mod names;
 pub mod number;
+pub mod prefix;
 pub(crate) mod script;

@@ -23,14 +23,42 @@ pub enum Decimal {
     Micro,
     /// Seconds to the millisecond.
     Milli,
+    /// Milliseconds to the microsecond.
+    OfMillis,
 }
 
 impl Decimal {
     fn digits(self) -> u32 {
         match self {
             Self::Micro => 6,
-            Self::Milli => 3,
+            Self::Milli | Self::OfMillis => 3,
         }
+    }
+
+    /// What a number without a fraction means.
+    fn whole(self, count: u64) -> Duration {
+        match self {
+            Self::Micro | Self::Milli => Duration::from_secs(count),
+            Self::OfMillis => Duration::from_millis(count),
+        }
+    }
+
+    fn unit(self) -> Duration {
+        self.whole(1)
+    }
+
+    fn describe(self, range: &RangeInclusive<Duration>) -> String {
+        let unit = self.unit();
+        let name = if self == Self::OfMillis {
+            "milliseconds"
+        } else {
+            "seconds"
+        };
+        format!(
+            "{} to {} {name}",
+            range.start().div_duration_f64(unit),
+            range.end().div_duration_f64(unit)
+        )
     }
 }
 
@@ -62,6 +90,24 @@ pub(crate) fn integer<T: Integer>(text: &str, range: RangeInclusive<T>) -> (Opti
     (in_range, reason)
 }
 
+/// Reads a decimal number of 64 bits.
+pub(crate) fn long(text: &str) -> (Option<u64>, Option<Reason>) {
+    let (got, range) = (text.to_owned(), format!("a number from 0 to {}", u64::MAX));
+    match digits(text, 10) {
+        Some(value) => (Some(value), None),
+        None if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) => {
+            (None, Some(Reason::OutOfRange { got, range }))
+        }
+        None => (None, Some(Reason::NotANumber { got, range })),
+    }
+}
+
+/// Reads digits and nothing else: no sign, no blank.
+pub(crate) fn digits(text: &str, base: u32) -> Option<u64> {
+    let all = text.chars().all(|digit| digit.is_digit(base));
+    all.then(|| u64::from_str_radix(text, base).ok())?
+}
+
 /// Reads a number as C does: `0x` and a leading 0 choose the base.
 pub(crate) fn any_base(text: &str) -> Option<i64> {
     let (sign, digits) = match text.as_bytes().first()? {
@@ -83,19 +129,12 @@ pub(crate) fn any_base(text: &str) -> Option<i64> {
         .map(|value| sign * value)
 }
 
-/// Reads decimal seconds. Digits before rubbish, and too many of them, give a value beside the reason.
+/// Reads decimal seconds or milliseconds. Digits before rubbish, and too many of them, give a value beside the reason.
 pub(crate) fn seconds(
     text: &str,
     range: RangeInclusive<Duration>,
     decimal: Decimal,
 ) -> (Option<Duration>, Option<Reason>) {
-    let allowed = || {
-        format!(
-            "{} to {} seconds",
-            range.start().as_secs_f64(),
-            range.end().as_secs_f64()
-        )
-    };
     let count_digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
     let trimmed = text.trim_start();
     let (whole, rest) = trimmed.split_at(count_digits(trimmed));
@@ -104,22 +143,23 @@ pub(crate) fn seconds(
         None => (0, ""),
     };
     let read = whole.len() + point + fraction.len();
-    let value = if whole.len() + fraction.len() == 0 {
+    let no_digits = read == point;
+    let value = if no_digits {
         None
     } else {
         rounded(whole, fraction, decimal)
     };
     let value = value.filter(|value| range.contains(value));
     let got = text.to_owned();
-    let reason = if read < trimmed.len() || read == point {
+    let reason = if no_digits || read < trimmed.len() {
         Some(Reason::NotANumber {
             got,
-            range: allowed(),
+            range: decimal.describe(&range),
         })
     } else if value.is_none() {
         Some(Reason::OutOfRange {
             got,
-            range: allowed(),
+            range: decimal.describe(&range),
         })
     } else if fraction.len() > decimal.digits() as usize {
         Some(Reason::TooManyDecimals {
@@ -132,7 +172,7 @@ pub(crate) fn seconds(
     (value, reason)
 }
 
-/// Seconds from the digits around the point, rounded to the grain.
+/// A time from the digits around the point, rounded to the grain.
 fn rounded(whole: &str, fraction: &str, decimal: Decimal) -> Option<Duration> {
     let whole = if whole.is_empty() { 0 } else { whole.parse().ok()? };
     // One digit more than counts decides the rounding.
@@ -143,8 +183,8 @@ fn rounded(whole: &str, fraction: &str, decimal: Decimal) -> Option<Duration> {
         .take(places)
         .collect();
     let units = (digits.parse::<u32>().ok()? + 5) / 10;
-    let grain = Duration::from_secs(1) / 10u32.pow(decimal.digits());
-    Duration::from_secs(whole).checked_add(grain * units)
+    let grain = decimal.unit() / 10u32.pow(decimal.digits());
+    decimal.whole(whole).checked_add(grain * units)
 }
 
 #[cfg(test)]

@@ -35,6 +35,12 @@ pub(crate) fn run_as<'a>(mut words: impl Iterator<Item = &'a str>) -> Option<Run
     })
 }
 
+/// Reads all words after the keyword of a line with the quotes and escapes of script words (`regex`).
+pub(crate) fn words(line: Line<'_>, report: &mut Report) -> Option<Vec<String>> {
+    let words = whole_or_reported(line, line.text(), report)?;
+    Some(words.into_iter().skip(1).collect())
+}
+
 fn whole_or_reported(line: Line<'_>, text: &str, report: &mut Report) -> Option<Vec<String>> {
     split(text).map_err(|reason| report.add(line.at(), reason)).ok()
 }

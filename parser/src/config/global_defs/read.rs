@@ -9,7 +9,7 @@ use super::{
 };
 use crate::config::vrrp_instance::{GarpDraft, version};
 use crate::report::{Reason, Report};
-use crate::tree::{Block, Line, Word};
+use crate::tree::{Block, Line};
 use crate::value::number::{self, Decimal};
 
 /// The keywords of the block.
@@ -126,7 +126,7 @@ fn mail(line: Line<'_>, draft: &mut Draft, report: &mut Report) -> bool {
         }
         "smtp_server" => set(&mut defs.smtp_server, smtp_server(line, report).map(Some)),
         // Without a word the default stands.
-        "smtp_helo_name" => defs.smtp_helo_name = line.words().next().map(|word| word.text().to_owned()),
+        "smtp_helo_name" => defs.smtp_helo_name = line.optional_word(report).map(str::to_owned),
         "smtp_connect_timeout" => {
             set(
                 &mut defs.smtp_connect_timeout,
@@ -533,13 +533,13 @@ fn files(line: Line<'_>, draft: &mut Draft, report: &mut Report) -> bool {
         "umask" => set(&mut defs.umask, umask(line, report)),
         "random_seed" => set(&mut defs.random_seed, line.number(0..=u32::MAX, report).map(Some)),
         "reload_check_config" => {
-            let log = line.words().next().map_or("/dev/null", Word::text);
+            let log = line.optional_word(report).unwrap_or("/dev/null");
             defs.reload_check_config = Some(log.to_owned());
         }
         "reload_time_file" => set(&mut defs.reload_time_file, text(line, report).map(Some)),
         "reload_repeat" => defs.reload_repeat = line.flag(report),
         "reload_file" => {
-            let path = line.words().next().map(|word| word.text().to_owned());
+            let path = line.optional_word(report).map(str::to_owned);
             defs.reload_file = path.map_or(ReloadFile::InPidDirectory, ReloadFile::At);
         }
         "config_save_dir" => set(&mut defs.config_save_dir, text(line, report).map(Some)),

@@ -9,7 +9,9 @@ use super::unicast::{self, FamilyChoice, OldUnicastChecksum, UnicastPeer};
 use super::vmac::{Ipvlan, VmacDraft};
 use super::{GarpDraft, InitialState, Notify};
 use crate::config::address::{self, VirtualAddress};
+use crate::config::routing::{Routing, Usage};
 use crate::config::tracked::{self, Limit, TrackedDraft};
+use crate::config::{Route, Rule, members, route, rule};
 use crate::report::{Reason, Report};
 use crate::tree::{Block, Line};
 use crate::units::{Family, Priority, Version, Vrid};
@@ -72,6 +74,8 @@ pub(in crate::config) struct Draft<'t> {
     pub(super) vmac_xmit_base: bool,
     pub(super) use_ipvlan: Option<Ipvlan>,
     pub(super) dont_track_primary: bool,
+    pub(super) virtual_routes: Vec<Route>,
+    pub(super) virtual_rules: Vec<Rule>,
     pub(super) track_interface: Vec<TrackedDraft<'t>>,
     pub(super) track_script: Vec<TrackedDraft<'t>>,
     pub(super) track_file: Vec<TrackedDraft<'t>>,
@@ -92,12 +96,17 @@ pub(in crate::config) struct Draft<'t> {
 }
 
 /// Reads a `vrrp_instance` block.
-pub(in crate::config) fn parse<'t>(block: Block<'t>, report: &mut Report) -> Option<Draft<'t>> {
-    let mut draft = Draft::new(block, block.name(report)?);
+pub(in crate::config) fn parse<'t>(
+    block: Block<'t>,
+    routing: &Routing<'_>,
+    report: &mut Report,
+) -> Option<Draft<'t>> {
+    let mut draft = Draft::new(block, members::only_name(block, report)?);
     for line in block.lines() {
         let known = draft.election(line, report)
             || draft.addresses(line, report)
             || draft.network(line, report)
+            || draft.routing(line, routing, report)
             || draft.tracking(line, report)
             || draft.behaviour(line, report)
             || draft.notifications(line, report);
@@ -217,7 +226,6 @@ impl<'t> Draft<'t> {
             }
             "no_virtual_ipaddress" => self.no_virtual_ipaddress = line.flag(report),
             "promote_secondaries" => self.promote_secondaries = line.flag(report),
-            "virtual_routes" | "virtual_rules" => report.not_supported_yet(line),
             _ => return false,
         }
         true
@@ -296,6 +304,24 @@ impl<'t> Draft<'t> {
         Some(group)
     }
 
+    fn routing(&mut self, block: Line<'t>, routing: &Routing<'_>, report: &mut Report) -> bool {
+        match block.keyword() {
+            "virtual_routes" => {
+                let lines = block.list(report);
+                let routes =
+                    lines.filter_map(|line| route::line(line, Usage::Virtual, &routing.names, report));
+                self.virtual_routes.extend(routes);
+            }
+            "virtual_rules" => {
+                let lines = block.list(report);
+                let rules = lines.filter_map(|line| rule::line(line, Usage::Virtual, routing, report));
+                self.virtual_rules.extend(rules);
+            }
+            _ => return false,
+        }
+        true
+    }
+
     fn tracking(&mut self, line: Line<'t>, report: &mut Report) -> bool {
         let (tracked, limit) = match line.keyword() {
             "track_interface" => (&mut self.track_interface, Limit::Lowered254),
@@ -305,7 +331,7 @@ impl<'t> Draft<'t> {
             "track_bfd" => (&mut self.track_bfd, Limit::Strict),
             _ => return false,
         };
-        tracked.extend(tracked::read(line, limit, report));
+        tracked::read(tracked, line, limit, report);
         true
     }
 
@@ -395,6 +421,8 @@ impl<'t> Draft<'t> {
             vmac_xmit_base: false,
             use_ipvlan: None,
             dont_track_primary: false,
+            virtual_routes: Vec::new(),
+            virtual_rules: Vec::new(),
             track_interface: Vec::new(),
             track_script: Vec::new(),
             track_file: Vec::new(),

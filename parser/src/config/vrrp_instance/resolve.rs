@@ -23,28 +23,6 @@ pub(in crate::config) struct Known<'t> {
     pub(in crate::config) bfds: HashMap<&'t str, Trackable<'t>>,
 }
 
-impl<'t> Known<'t> {
-    /// Notes the name of a block that is not read yet, with keepalived's default weight.
-    pub(in crate::config) fn add_unread(&mut self, line: Line<'t>) {
-        let (names, weight) = match line.keyword() {
-            "track_file" | "vrrp_track_file" => (&mut self.files, 1),
-            "vrrp_track_process" => (&mut self.processes, 0),
-            "bfd_instance" => (&mut self.bfds, 0),
-            _ => return,
-        };
-        if let Some(name) = line.words().next() {
-            names.insert(
-                name.text(),
-                Trackable {
-                    weight,
-                    reverse: false,
-                    defined: line,
-                },
-            );
-        }
-    }
-}
-
 /// An advert carries the number of its addresses in one byte.
 const MOST_ADDRESSES: usize = 255;
 
@@ -117,6 +95,8 @@ impl<'t> Draft<'t> {
             auth_hmac,
             virtual_ipaddress: addresses,
             virtual_ipaddress_excluded: excluded,
+            virtual_routes: self.virtual_routes,
+            virtual_rules: self.virtual_rules,
             promote_secondaries: self.promote_secondaries,
             mcast_src_ip: self.mcast_src_ip,
             mcast_dst_ip,

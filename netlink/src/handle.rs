@@ -1,0 +1,123 @@
+//! The way in: one socket to ask the kernel with.
+
+use std::fmt;
+use std::os::fd::AsFd;
+
+use netlink_packet_core::NetlinkSerializable;
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::address::AddressMessage;
+
+use crate::address::Address;
+use crate::link::{Link, LinkRequest, ListLinks};
+use crate::namespace;
+use crate::plan::Change;
+use crate::socket::{Error, KernelError, OpenError, ReceiveBuffer, Request, Socket, Unattached};
+
+/// Reads and changes the links and addresses of one network namespace.
+#[derive(Debug)]
+pub struct Netlink {
+    /// Carries the requests; its `pace` and `time_out` may be set.
+    pub socket: Socket,
+}
+
+/// A change that the kernel refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{error}")]
+pub struct Failure {
+    /// What should have been done.
+    pub change: Change,
+    /// Why it was not.
+    pub error: KernelError,
+}
+
+impl Netlink {
+    /// Room for the answers to the largest chunk, all of them refusals.
+    pub const RECEIVE_BUFFER: ReceiveBuffer = ReceiveBuffer {
+        bytes: 1 << 20,
+        force: true,
+    };
+
+    /// Opens a socket in the calling thread's network namespace.
+    pub fn open() -> Result<Self, OpenError> {
+        Self::open_with(Self::RECEIVE_BUFFER)
+    }
+
+    /// The same with a receive buffer of another size.
+    pub fn open_with(buffer: ReceiveBuffer) -> Result<Self, OpenError> {
+        let socket = Socket::attach(Unattached::open(libc::NETLINK_ROUTE, buffer, &[])?)?;
+        Ok(Self { socket })
+    }
+
+    /// Opens a socket in another network namespace.
+    pub fn open_in(namespace: impl AsFd) -> Result<Self, OpenError> {
+        let unattached = namespace::run_in(namespace, || {
+            Unattached::open(libc::NETLINK_ROUTE, Self::RECEIVE_BUFFER, &[])
+        });
+        Ok(Self {
+            socket: Socket::attach(unattached??)?,
+        })
+    }
+
+    /// All links.
+    pub async fn links(&mut self) -> Result<Vec<Link>, Error> {
+        self.socket
+            .dump(&ListLinks, |kind, payload| {
+                (kind == libc::RTM_NEWLINK).then(|| Link::from_payload(payload))?
+            })
+            .await
+    }
+
+    /// The link of this name.
+    pub async fn link(&mut self, name: &str) -> Result<Option<Link>, Error> {
+        Ok(self.links().await?.into_iter().find(|link| link.name == name))
+    }
+
+    /// All IPv4 and IPv6 addresses of all links.
+    pub async fn addresses(&mut self) -> Result<Vec<Address>, Error> {
+        self.socket
+            .dump(&ListAddresses, |kind, payload| {
+                (kind == libc::RTM_NEWADDR).then(|| Address::from_payload(payload))?
+            })
+            .await
+    }
+
+    /// Makes the changes in their order, in batches with turns of the runtime in between ([`crate::Pace`]), and returns those
+    /// that the kernel refused; none is the common case. What is so already counts as done.
+    ///
+    /// After an `Err` it is unknown how far it came: read the addresses and plan again.
+    pub async fn apply(&mut self, changes: &[Change]) -> Result<Vec<Failure>, Error> {
+        let refused = self.socket.batch(changes).await?;
+        let failures = refused.into_iter().map(|(place, error)| Failure {
+            change: changes[place].clone(),
+            error,
+        });
+        Ok(failures
+            .filter(|failure| !failure.change.is_done_after(failure.error.errno))
+            .collect())
+    }
+
+    /// Makes, changes or removes a link.
+    pub async fn change_link(&mut self, request: &LinkRequest) -> Result<(), Error> {
+        self.socket.request(request).await
+    }
+}
+
+/// Asks for all addresses.
+#[derive(Debug)]
+pub(crate) struct ListAddresses;
+
+impl fmt::Display for ListAddresses {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("list the addresses")
+    }
+}
+
+impl Request for ListAddresses {
+    fn flags(&self) -> u16 {
+        0
+    }
+
+    fn message(&self) -> impl NetlinkSerializable {
+        RouteNetlinkMessage::GetAddress(AddressMessage::default())
+    }
+}

@@ -1,0 +1,130 @@
+//! Small configurations, good and bad, each in a file with its verdict.
+//!
+//! The first line is `# verdict: N`, the exit status of a config test. Where the keepalived that this was compared with,
+//! 2.2.7, judges otherwise, a second line says so and why ours is right.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test says so when it cannot go on"
+)]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use parser::source::Memory;
+use parser::{Options, Reading};
+
+/// One file.
+struct Sample {
+    name: String,
+    text: String,
+    expected: u8,
+    other_in_2_2_7: bool,
+}
+
+#[test]
+fn every_sample_is_judged_as_its_first_line_says() {
+    let mut wrong = Vec::new();
+    for sample in samples() {
+        let reading = read(&sample.text);
+        let got = reading.report.exit_status() as u8;
+        if got != sample.expected {
+            wrong.push(format!(
+                "{}: {got}, not {}\n{}",
+                sample.name,
+                sample.expected,
+                reading.report.render(&reading.sources, false)
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_flattened_text_of_a_sample_means_the_same() {
+    for sample in samples() {
+        let reading = read(&sample.text);
+        assert_eq!(
+            parser::parse_text(&Memory::new([]), &reading.flattened).config,
+            reading.config,
+            "{}",
+            sample.name
+        );
+    }
+}
+
+#[test]
+#[ignore = "needs root and keepalived 2.2.7"]
+fn keepalived_judges_the_same() {
+    let wrong: Vec<_> = samples()
+        .filter(|sample| !sample.other_in_2_2_7)
+        .filter_map(|sample| {
+            let got = of_keepalived(&sample.text)?;
+            (got != sample.expected).then(|| format!("{}: {got}, not {}", sample.name, sample.expected))
+        })
+        .collect();
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+fn samples() -> impl Iterator<Item = Sample> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/samples");
+    files(&folder).into_iter().map(move |(path, text)| {
+        let name = path.strip_prefix(&folder).unwrap().display().to_string();
+        let first = text.lines().next().unwrap();
+        let expected = first
+            .strip_prefix("# verdict: ")
+            .and_then(|verdict| verdict.parse().ok());
+        let expected = expected.unwrap_or_else(|| panic!("{name} does not begin with its verdict"));
+        let other_in_2_2_7 = text
+            .lines()
+            .nth(1)
+            .is_some_and(|line| line.starts_with("# 2.2.7"));
+        Sample {
+            name,
+            text,
+            expected,
+            other_in_2_2_7,
+        }
+    })
+}
+
+fn read(text: &str) -> Reading {
+    parser::read(
+        &Memory::new([("/sample.conf", text)]),
+        &["/sample.conf"],
+        &Options::default(),
+    )
+}
+
+/// Every file below a folder with its text, sorted.
+fn files(folder: &Path) -> Vec<(PathBuf, String)> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    let mut found = Vec::new();
+    for path in paths {
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            let text = std::fs::read_to_string(&path).unwrap();
+            found.push((path, text));
+        }
+    }
+    found
+}
+
+/// The exit status of a config test by keepalived in a network namespace of its own; `None` if it crashes.
+fn of_keepalived(text: &str) -> Option<u8> {
+    let file = std::env::temp_dir().join(format!("sample{}.conf", std::process::id()));
+    std::fs::write(&file, text).unwrap();
+    let mut command = Command::new("unshare");
+    command.args(["--net", "keepalived", "-t", "-f"]).arg(&file);
+    let status = command
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .unwrap();
+    std::fs::remove_file(&file).unwrap();
+    status.code().and_then(|code| u8::try_from(code).ok())
+}

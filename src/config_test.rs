@@ -1,0 +1,50 @@
+//! `-t`: judges the configuration, reports every mistake, and exits. Nothing is started, nothing is logged.
+
+mod machine;
+
+use std::fs::OpenOptions;
+use std::io::{self, IsTerminal, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::process::ExitCode;
+
+use crate::cli::{ConfigTest, Options};
+use crate::supervisor::configuration::Configuration;
+
+/// Runs the test; answers with keepalived's exit status for it.
+pub fn run(options: &Options, to: &ConfigTest) -> ExitCode {
+    let (mut destination, color): (Box<dyn Write>, bool) = match to {
+        ConfigTest::ToStderr => (Box::new(io::stderr()), io::stderr().is_terminal()),
+        ConfigTest::ToFile(path) => match open(path) {
+            Ok(file) => (Box::new(file), false),
+            Err(error) => {
+                let number = error.raw_os_error().unwrap_or_default();
+                let path = path.display();
+                let _ = writeln!(
+                    io::stderr(),
+                    "Unable to open config-test log file {path} {number} - {error}"
+                );
+                return ExitCode::FAILURE;
+            }
+        },
+    };
+    let mut configuration = Configuration::read(options);
+    machine::judge(&mut configuration.reading, options);
+    match destination.write_all(configuration.report(color).as_bytes()) {
+        Ok(()) => configuration.test_status().into(),
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "Unable to write the report: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Earlier reports stay; a link that somebody laid there is not followed.
+fn open(path: &Path) -> io::Result<std::fs::File> {
+    OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o644)
+        .custom_flags(libc::O_NOFOLLOW)
+        .open(path)
+}

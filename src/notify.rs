@@ -1,0 +1,336 @@
+//! Telling the outside world of transitions: the notify scripts of an instance, one after the other, in order.
+//!
+//! Nothing here decides that something is worth telling; the engine does, with a [`Transition`].
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use parser::config::{Script, VrrpInstance};
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+use tracing::{debug, error, warn};
+use vrrp::{Notified, ScriptOutcome, Transition};
+
+use crate::scripts::runner::Overdue;
+use crate::scripts::{Inspector, Prepared, Runner};
+
+/// How long notify scripts may run.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// While a later transition of the same instance waits: SIGTERM to the process group then, SIGKILL 2 s later.
+    /// 60 s by default. A script may run as long as it likes while nothing waits for it: starting a large service is a
+    /// reason to be slow.
+    pub waited_for: Duration,
+    /// Once the daemon stops: SIGKILL to the process group then. 1 s by default, as keepalived.
+    pub stopping: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            waited_for: Duration::from_mins(1),
+            stopping: Duration::from_secs(1),
+        }
+    }
+}
+
+/// Transitions of one instance that wait for their scripts; if there were more, the oldest are dropped, but never the
+/// last state.
+pub const WAITING_AT_MOST: usize = 16;
+
+/// Runs the notify scripts of all instances: those of one instance in order and one at a time, those of different
+/// instances beside each other.
+pub struct Notifier {
+    shared: Arc<Shared>,
+}
+
+impl Notifier {
+    /// Knows no script yet. Runs them on `runner`'s thread, but [`Runner::stop_all`] does not end them.
+    pub fn new(runner: &Runner, limits: Limits) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                runner: runner.sibling(),
+                limits,
+                lanes: Mutex::default(),
+                busy: watch::Sender::new(0),
+                stopping: watch::Sender::new(false),
+            }),
+        }
+    }
+
+    /// Takes the notify scripts of a configuration, at start and at every reload. What is queued already still runs
+    /// as it was; instances that are gone keep their scripts until the next reload, since their end is still to be told.
+    pub fn learn(&self, instances: &[VrrpInstance], inspector: &mut Inspector) {
+        let mut lanes = self.shared.lanes();
+        lanes.retain(|_, lane| lane.busy || !lane.gone);
+        for lane in lanes.values_mut() {
+            lane.gone = true;
+        }
+        for instance in instances {
+            let lane = lanes.entry(instance.name.clone()).or_default();
+            lane.scripts = Scripts::of(instance, inspector);
+            lane.gone = false;
+        }
+    }
+
+    /// Tells everyone of a transition, and returns at once. Needs a tokio runtime.
+    ///
+    /// Whoever else is to be told is told here, after the scripts, in keepalived's order: FIFO lines, D-Bus, SNMP,
+    /// mail.
+    pub fn tell(&self, transition: &Transition, instance: &VrrpInstance) {
+        self.queue_scripts(transition, instance);
+    }
+
+    /// Waits for the last scripts when the daemon stops: each has [`Limits::stopping`], then its process group is
+    /// killed. Of what still waits only the last state is run.
+    pub async fn finish(&self) {
+        self.shared.stopping.send_replace(true);
+        for lane in self.shared.lanes().values_mut() {
+            lane.keep_last_state();
+        }
+        let mut busy = self.shared.busy.subscribe();
+        // Two scripts of what runs already, two of the last state, and time for the kernel to bury them.
+        if timeout(
+            self.shared.limits.stopping * 5,
+            busy.wait_for(|&count| count == 0),
+        )
+        .await
+        .is_err()
+        {
+            error!(
+                "{} notify scripts do not end on SIGKILL",
+                *self.shared.busy.borrow()
+            );
+        }
+    }
+
+    fn queue_scripts(&self, transition: &Transition, instance: &VrrpInstance) {
+        let mut lanes = self.shared.lanes();
+        let Some(lane) = lanes.get_mut(&instance.name) else {
+            return;
+        };
+        let runs = lane.scripts.runs(transition, &instance.name);
+        if runs.is_empty() {
+            return;
+        }
+        lane.queue(
+            Job {
+                to: transition.to,
+                runs,
+            },
+            &instance.name,
+        );
+        if !lane.busy {
+            lane.busy = true;
+            self.shared.busy.send_modify(|count| *count += 1);
+            tokio::spawn(Arc::clone(&self.shared).work_off(instance.name.clone()));
+        }
+    }
+}
+
+struct Shared {
+    runner: Runner,
+    limits: Limits,
+    /// By the instance's name.
+    lanes: Mutex<HashMap<String, Lane>>,
+    /// Lanes that have a task.
+    busy: watch::Sender<usize>,
+    stopping: watch::Sender<bool>,
+}
+
+impl Shared {
+    /// Never held over an await.
+    fn lanes(&self) -> MutexGuard<'_, HashMap<String, Lane>> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The task of one instance: runs what is queued until nothing is.
+    async fn work_off(self: Arc<Self>, name: String) {
+        while let Some((job, waiting)) = self.next_job(&name) {
+            for run in &job.runs {
+                self.carry_out(run, &name, waiting.clone()).await;
+            }
+        }
+        self.busy.send_modify(|count| *count -= 1);
+    }
+
+    fn next_job(&self, name: &str) -> Option<(Job, watch::Receiver<usize>)> {
+        let mut lanes = self.lanes();
+        let lane = lanes.get_mut(name)?;
+        let Some(job) = lane.jobs.pop_front() else {
+            lane.busy = false;
+            return None;
+        };
+        lane.waiting.send_replace(lane.jobs.len());
+        Some((job, lane.waiting.subscribe()))
+    }
+
+    async fn carry_out(&self, run: &Run, name: &str, waiting: watch::Receiver<usize>) {
+        let args: Vec<&str> = run.args.iter().map(String::as_str).collect();
+        let overdue = self.overdue(run, name, waiting);
+        let ended = self.runner.supervise(&run.script, &args, true, overdue).await;
+        let script = format!("({name}) {} script {}", run.keyword, run.script);
+        let said = Said(&ended.stderr);
+        match ended.outcome {
+            ScriptOutcome::Exited(0) => {}
+            _ if ended.reported => {}
+            ScriptOutcome::Exited(status) => warn!("{script} exited with status {status}{said}"),
+            ScriptOutcome::Signalled(signal) => warn!("{script} ended due to signal {signal}{said}"),
+            ScriptOutcome::TimedOut => warn!("{script} took too long and was ended{said}"),
+            ScriptOutcome::NotStarted(errno) => warn!("{script} was lost (errno {errno})"),
+        }
+    }
+
+    async fn overdue(&self, run: &Run, name: &str, mut waiting: watch::Receiver<usize>) -> Overdue {
+        let waited_for = async {
+            sleep(self.limits.waited_for).await;
+            if waiting.borrow().eq(&0) {
+                let (keyword, script, limit) = (run.keyword, &run.script, self.limits.waited_for.as_secs());
+                warn!("({name}) {keyword} script {script} still runs after {limit} s");
+            }
+            let _ = waiting.wait_for(|&count| count > 0).await;
+        };
+        let mut stopping = self.stopping.subscribe();
+        let stopped = async {
+            let _ = stopping.wait_for(|&stopping| stopping).await;
+            sleep(self.limits.stopping).await;
+        };
+        tokio::select! {
+            () = waited_for => Overdue::Terminate,
+            () = stopped => Overdue::Kill,
+        }
+    }
+}
+
+/// One instance's scripts and what is queued of them.
+#[derive(Default)]
+struct Lane {
+    scripts: Scripts,
+    jobs: VecDeque<Job>,
+    /// Length of `jobs`, for the script that runs.
+    waiting: watch::Sender<usize>,
+    /// There is a task that works it off.
+    busy: bool,
+    /// Its instance is not configured any more.
+    gone: bool,
+}
+
+impl Lane {
+    fn queue(&mut self, job: Job, name: &str) {
+        self.jobs.push_back(job);
+        if self.jobs.len() > WAITING_AT_MOST {
+            let last_state = self.last_state();
+            let oldest = usize::from(last_state == Some(0));
+            if let Some(dropped) = self.jobs.remove(oldest) {
+                let (word, most) = (dropped.to.word(), WAITING_AT_MOST);
+                warn!("({name}) more than {most} transitions wait for a notify script, {word} is not told");
+            }
+        }
+        self.waiting.send_replace(self.jobs.len());
+    }
+
+    fn keep_last_state(&mut self) {
+        let last = self.last_state().and_then(|index| self.jobs.remove(index));
+        for job in std::mem::replace(&mut self.jobs, last.into_iter().collect()) {
+            debug!("stopping: scripts of {} are not run any more", job.to.word());
+        }
+        self.waiting.send_replace(self.jobs.len());
+    }
+
+    fn last_state(&self) -> Option<usize> {
+        self.jobs
+            .iter()
+            .rposition(|job| job.to != Notified::MasterRxLowerPri)
+    }
+}
+
+/// The scripts of one transition, in order.
+struct Job {
+    to: Notified,
+    runs: Vec<Run>,
+}
+
+/// One script to run.
+struct Run {
+    /// The keyword of the configuration.
+    keyword: &'static str,
+    script: Arc<Prepared>,
+    args: Vec<String>,
+}
+
+/// The notify scripts of an instance, those that may run.
+#[derive(Default)]
+struct Scripts {
+    master: Option<Arc<Prepared>>,
+    backup: Option<Arc<Prepared>>,
+    fault: Option<Arc<Prepared>>,
+    stop: Option<Arc<Prepared>>,
+    master_rx_lower_pri: Option<Arc<Prepared>>,
+    any: Option<Arc<Prepared>>,
+}
+
+impl Scripts {
+    fn of(instance: &VrrpInstance, inspector: &mut Inspector) -> Self {
+        let notify = &instance.notify;
+        let mut admit = |keyword: &str, script: &Option<Script>| {
+            let what = format!("({}) {keyword} script", instance.name);
+            script.as_ref().and_then(|script| inspector.admit(&what, script))
+        };
+        Self {
+            master: admit("notify_master", &notify.master),
+            backup: admit("notify_backup", &notify.backup),
+            fault: admit("notify_fault", &notify.fault),
+            stop: admit("notify_stop", &notify.stop),
+            master_rx_lower_pri: admit("notify_master_rx_lower_pri", &notify.master_rx_lower_pri),
+            any: admit("notify", &notify.any),
+        }
+    }
+
+    /// The specific script, then the generic one with keepalived's four words.
+    fn runs(&self, transition: &Transition, name: &str) -> Vec<Run> {
+        let (keyword, specific) = match transition.to {
+            Notified::Master => ("notify_master", &self.master),
+            Notified::Backup => ("notify_backup", &self.backup),
+            Notified::Fault => ("notify_fault", &self.fault),
+            Notified::Stop => ("notify_stop", &self.stop),
+            Notified::MasterRxLowerPri => ("notify_master_rx_lower_pri", &self.master_rx_lower_pri),
+        };
+        let specific = specific.iter().map(|script| Run {
+            keyword,
+            script: Arc::clone(script),
+            args: Vec::new(),
+        });
+        let words = [
+            "INSTANCE",
+            name,
+            transition.to.word(),
+            &transition.priority.to_string(),
+        ];
+        let any = self
+            .any
+            .iter()
+            .filter(|_| transition.to != Notified::MasterRxLowerPri)
+            .map(|script| Run {
+                keyword: "notify",
+                script: Arc::clone(script),
+                args: words.map(str::to_owned).to_vec(),
+            });
+        specific.chain(any).collect()
+    }
+}
+
+/// What a script said on standard error, as the end of a log line.
+struct Said<'a>(&'a [u8]);
+
+impl std::fmt::Display for Said<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let text = String::from_utf8_lossy(self.0);
+        for (index, line) in text.trim().lines().enumerate() {
+            f.write_str(if index == 0 { ", saying: " } else { " | " })?;
+            line.chars()
+                .try_for_each(|char| write!(f, "{}", if char.is_control() { ' ' } else { char }))?;
+        }
+        Ok(())
+    }
+}

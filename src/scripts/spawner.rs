@@ -1,0 +1,116 @@
+//! The thread that starts scripts.
+//!
+//! Starting a process holds its caller up until the new program is loaded, and the caller then waits for a process
+//! of ordinary priority. So the loop that sends adverts never does it itself: this thread does, and answers.
+//!
+//! Scripts inherit from this thread what Linux keeps per thread: scheduling policy, nice value, CPU set, namespaces,
+//! capabilities. It takes them from whoever creates it, at that moment.
+
+use std::ffi::CString;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::sync::mpsc;
+
+use nix::errno::Errno;
+use nix::sys::resource::{Resource, getrlimit};
+use nix::sys::signal::SigSet;
+use tokio::sync::oneshot;
+
+use super::child::Leader;
+use crate::sys::exec::{self, Credentials, Launch, Limit, SpawnError, Stack, Stage};
+
+/// What to start.
+pub(super) struct Order {
+    pub program: CString,
+    pub arguments: Vec<CString>,
+    pub credentials: Option<Credentials>,
+    /// Becomes standard error; `None` is `/dev/null`.
+    pub stderr: Option<OwnedFd>,
+}
+
+/// The way to the thread. It ends when this is dropped; what it started and still runs then gets SIGTERM.
+pub(super) struct Spawner(mpsc::Sender<(Order, Answer)>);
+
+type Answer = oneshot::Sender<Result<(Leader, OwnedFd), SpawnError>>;
+
+impl Spawner {
+    /// Starts the thread. The limits and the environment of scripts are those of this process now.
+    pub(super) fn new() -> io::Result<Self> {
+        const NOT_FOR_SCRIPTS: [&str; 3] = ["IFS", "LD_PRELOAD", "LD_LIBRARY_PATH"];
+        exec::keep_ended_children();
+        let world = World {
+            environment: std::env::vars_os()
+                .filter(|(name, _)| !NOT_FOR_SCRIPTS.iter().any(|unwanted| name == unwanted))
+                .filter_map(|(name, value)| {
+                    CString::new([name.as_bytes(), b"=", value.as_bytes()].concat()).ok()
+                })
+                .collect(),
+            limits: RESTORED
+                .into_iter()
+                .filter_map(|resource| {
+                    getrlimit(resource)
+                        .ok()
+                        .map(|(soft, hard)| (resource, soft, hard))
+                })
+                .collect(),
+            null: OpenOptions::new().read(true).write(true).open("/dev/null")?,
+        };
+        let (orders, received) = mpsc::channel();
+        std::thread::Builder::new()
+            .name("scripts".to_owned())
+            .stack_size(128 * 1024)
+            .spawn(move || world.serve(&received))?;
+        Ok(Self(orders))
+    }
+
+    /// Starts a process. The future can be dropped: what was started for it is ended then.
+    pub(super) async fn start(&self, order: Order) -> Result<(Leader, OwnedFd), SpawnError> {
+        let gone = SpawnError {
+            stage: Stage::Clone,
+            errno: Errno::ESRCH,
+        }; // the thread ends only with us
+        let (answer, answered) = oneshot::channel();
+        self.0.send((order, answer)).map_err(|_| gone)?;
+        answered.await.map_err(|_| gone)?
+    }
+}
+
+/// What a daemon may raise for itself.
+const RESTORED: [Resource; 4] = [
+    Resource::RLIMIT_NOFILE,
+    Resource::RLIMIT_CORE,
+    Resource::RLIMIT_MEMLOCK,
+    Resource::RLIMIT_RTTIME,
+];
+
+/// What every script gets.
+struct World {
+    environment: Vec<CString>,
+    limits: Vec<Limit>,
+    null: File,
+}
+
+impl World {
+    fn serve(&self, orders: &mpsc::Receiver<(Order, Answer)>) {
+        let _ = SigSet::all().thread_block(); // signals are for the main thread
+        let mut stack = Stack::default();
+        for (order, answer) in orders {
+            let started = exec::spawn(
+                &Launch {
+                    program: &order.program,
+                    arguments: &order.arguments,
+                    environment: &self.environment,
+                    credentials: order.credentials.as_ref(),
+                    limits: &self.limits,
+                    null: self.null.as_fd(),
+                    stderr: order.stderr.as_ref().map_or(self.null.as_fd(), AsFd::as_fd),
+                },
+                &mut stack,
+            );
+            // Nobody waits any more: the leader is dropped, and ended with that.
+            let _ = answer.send(started.map(|started| (Leader::new(started.pid), started.pidfd)));
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! The configuration as the supervisor judges it: what is logged of it, whether the daemon may begin with it, and
+//! whether it may take the place of a running one. Absent: the language itself, which is the parser's.
+
+use parser::report::{Class, Mistake};
+use parser::source::Checks;
+use parser::{Config, Machine, Reading, Report, Sources};
+
+use crate::child::Role;
+use crate::cli::Options;
+
+/// What was read, with every mistake.
+pub(crate) struct Configuration {
+    name: String,
+    pub(crate) reading: Reading,
+}
+
+/// A configuration in force.
+pub(crate) struct Usable {
+    /// The flattened text, for the children.
+    pub(crate) text: String,
+    pub(crate) config: Config,
+    /// The mistakes that it is in force with.
+    report: Report,
+}
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unusable {
+    /// No file could be read, or an include check failed.
+    #[error("No usable configuration file: {0}")]
+    NoFile(String),
+    /// A keyword without its parameter.
+    #[error("The configuration cannot be used: {0}")]
+    Parameter(String),
+    /// At a reload: a mistake that the running configuration does not have.
+    #[error("The new configuration is not taken: {0}")]
+    Mistake(String),
+}
+
+impl Unusable {
+    /// keepalived's exit codes.
+    pub(crate) fn exit_status(&self) -> u8 {
+        match self {
+            Unusable::NoFile(_) => 6,
+            Unusable::Parameter(_) | Unusable::Mistake(_) => 2,
+        }
+    }
+}
+
+impl Configuration {
+    /// Reads the files that `-f` names.
+    pub(crate) fn read(options: &Options) -> Configuration {
+        let name = options.use_file.to_string_lossy().into_owned();
+        let checks = if options.all_config {
+            Checks::ALL
+        } else {
+            Checks::default()
+        };
+        let parser_options = parser::Options {
+            config_id: options.config_id.clone(),
+            checks,
+        };
+        let reading = parser::read(&Machine, &[&name], &parser_options);
+        Configuration { name, reading }
+    }
+
+    /// Logs the files, and every mistake in a line.
+    pub(crate) fn log(&self) {
+        let Reading { sources, report, .. } = &self.reading;
+        for file in sources.files.iter().filter(|file| file.included_from.is_none()) {
+            tracing::info!("Configuration file {}", file.name);
+        }
+        for file in sources.files.iter().filter(|file| file.included_from.is_some()) {
+            tracing::debug!("Opening file '{}'.", file.name);
+        }
+        for mistake in &report.mistakes {
+            tracing::info!("{}", line_of(mistake, sources));
+        }
+    }
+
+    /// The report of `-t`: every mistake with its line and the words meant underlined.
+    pub(crate) fn report(&self, color: bool) -> String {
+        let Reading { sources, report, .. } = &self.reading;
+        let missing = if sources.files.is_empty() {
+            self.missing() + "\n"
+        } else {
+            String::new()
+        };
+        missing + &report.render(sources, color)
+    }
+
+    /// The exit status of `-t`.
+    pub(crate) fn test_status(&self) -> u8 {
+        match self.usable_at_all() {
+            Err(unusable) => unusable.exit_status(),
+            Ok(()) => self.reading.report.exit_status() as u8,
+        }
+    }
+
+    /// Whether the daemon can begin with it. Ordinary mistakes do not hinder: what is wrong is left out.
+    pub(crate) fn usable(self) -> Result<Usable, Unusable> {
+        self.usable_at_all()?;
+        let Reading {
+            config,
+            report,
+            flattened,
+            ..
+        } = self.reading;
+        Ok(Usable {
+            text: flattened,
+            config,
+            report,
+        })
+    }
+
+    /// Whether it can take the place of the running one: not with an error that the running one is free of, which is
+    /// then more likely a slip, or a file half written, than a wish to lose what it concerns.
+    pub(crate) fn usable_after(self, running: &Usable) -> Result<Usable, Unusable> {
+        let Reading { sources, report, .. } = &self.reading;
+        let is_new = |mistake: &&Mistake| !running.report.mistakes.contains(mistake);
+        let slip = report
+            .mistakes
+            .iter()
+            .filter(|mistake| is_error(mistake.reason.class()))
+            .find(is_new);
+        match slip {
+            Some(mistake) => Err(Unusable::Mistake(line_of(mistake, sources))),
+            None => self.usable(),
+        }
+    }
+
+    fn usable_at_all(&self) -> Result<(), Unusable> {
+        let Reading { sources, report, .. } = &self.reading;
+        if sources.files.is_empty() {
+            return Err(Unusable::NoFile(self.missing()));
+        }
+        let first = |class| {
+            report
+                .mistakes
+                .iter()
+                .find(|mistake| mistake.reason.class() == class)
+        };
+        if let Some(mistake) = first(Class::NoConfig) {
+            return Err(Unusable::NoFile(line_of(mistake, sources)));
+        }
+        match first(Class::Exit) {
+            Some(mistake) => Err(Unusable::Parameter(line_of(mistake, sources))),
+            None => Ok(()),
+        }
+    }
+
+    fn missing(&self) -> String {
+        format!("Config files missing '{}'.", self.name)
+    }
+}
+
+impl Usable {
+    /// Whether it gives a role something to do.
+    pub(crate) fn needs(&self, role: Role, options: &Options) -> bool {
+        let Config {
+            vrrp_instances,
+            static_ipaddress,
+            ..
+        } = &self.config;
+        match role {
+            Role::Vrrp => {
+                options.run_vrrp
+                    && (options.all || !vrrp_instances.is_empty() || !static_ipaddress.is_empty())
+            }
+        }
+    }
+}
+
+/// `(FILE: Line N) what is wrong; what was expected; what helps`.
+fn line_of(mistake: &Mistake, sources: &Sources) -> String {
+    let place = match mistake.place.line {
+        0 => String::new(),
+        line => format!("({}: Line {line}) ", sources.name(mistake.place)),
+    };
+    let reason = &mistake.reason;
+    let words = [Some(reason.to_string()), reason.expected(), reason.help()];
+    place + &words.into_iter().flatten().collect::<Vec<_>>().join("; ")
+}
+
+/// What is surely not meant as it is written, unlike a warning, a keyword for another version, or an interface that is
+/// yet to come.
+fn is_error(class: Class) -> bool {
+    match class {
+        Class::FileNotFound
+        | Class::Fatal
+        | Class::UnexpectedOpening
+        | Class::MissingOpening
+        | Class::UnexpectedClosing
+        | Class::MissingClosing
+        | Class::UnmatchedQuote
+        | Class::MissingParameter
+        | Class::InvalidNumber
+        | Class::General
+        | Class::Exit
+        | Class::NoConfig => true,
+        Class::Note
+        | Class::BadInterface
+        | Class::MultipleFiles
+        | Class::UnknownKeyword
+        | Class::Warning
+        | Class::Deprecated
+        | Class::Security => false,
+    }
+}

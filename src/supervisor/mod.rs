@@ -1,0 +1,172 @@
+//! The supervisor: reads and judges the configuration, starts the child processes, hears that they live, starts them
+//! again when they do not, and passes signals on. It does no other work, so that nothing can hold it up.
+//!
+//! Absent: VRRP, checking, the network; every file format but that of pid files.
+
+pub(crate) mod configuration;
+mod daemon;
+mod end;
+mod pid_file;
+mod running;
+mod slot;
+mod systemd;
+pub mod watch;
+
+use std::path::absolute;
+use std::process::ExitCode;
+
+use nix::sys::prctl;
+use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
+use nix::sys::stat::{Mode, umask};
+
+use crate::child::{Role, set_process_name};
+use crate::cli::{self, COMPATIBLE_VERSION, Options};
+use crate::log;
+use crate::signal::{Heed, Signals};
+use configuration::{Configuration, Unusable};
+use pid_file::{PidFile, PidFileError};
+use running::{Phase, Running};
+use slot::Slot;
+use systemd::Systemd;
+
+/// Why the daemon did not begin, or how it ended.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Configuration(#[from] Unusable),
+    #[error(transparent)]
+    PidFile(#[from] PidFileError),
+    #[error("{what}: {error}")]
+    System {
+        what: &'static str,
+        error: std::io::Error,
+    },
+}
+
+impl Failure {
+    /// keepalived's exit codes.
+    fn exit_status(&self) -> u8 {
+        match self {
+            Failure::Configuration(unusable) => unusable.exit_status(),
+            Failure::PidFile(PidFileError::AlreadyRunning) => 0,
+            Failure::PidFile(PidFileError::Unusable { .. }) => 1,
+            Failure::System { .. } => 70,
+        }
+    }
+}
+
+/// Runs the daemon until it is told to stop; answers with its exit status. To be called before any thread exists.
+pub fn run(options: Options) -> ExitCode {
+    let status = match start(options).and_then(work) {
+        Ok(status) => status,
+        Err(failure) => {
+            tracing::error!("{failure}");
+            failure.exit_status()
+        }
+    };
+    tracing::info!("Stopped {}", banner());
+    status.into()
+}
+
+/// Everything up to the running daemon: in this order, so that whoever started us hears of a configuration that cannot
+/// be used, and of a second daemon, before the terminal is let go.
+fn start(mut options: Options) -> Result<Running, Failure> {
+    let failed = |what| move |error| Failure::System { what, error };
+    let heed = Heed {
+        children: true,
+        interrupt: !options.ignore_sigint,
+    };
+    let signals = Signals::block(heed).map_err(failed("Unable to receive signals"))?;
+    umask(Mode::from_bits_truncate(options.umask));
+    log::start(&options, "Keepalived");
+    greet(&options);
+    prepare_process(&mut options).map_err(failed("Unable to set up the process"))?;
+
+    let configuration = Configuration::read(&options);
+    configuration.log();
+    let configuration = configuration.usable()?;
+    let mut pid_file = PidFile::lock(&options.pid)?;
+    let slots: Result<Vec<Slot>, _> = Role::ALL
+        .into_iter()
+        .map(|role| Slot::new(role, &options))
+        .collect();
+    let mut slots = slots.map_err(failed("Unable to create a memfd"))?;
+    for slot in &mut slots {
+        if configuration.needs(slot.role, &options) {
+            slot.lock_pid_file(&options)?;
+        }
+    }
+
+    let starter = if options.dont_fork {
+        None
+    } else {
+        Some(daemon::detach().map_err(failed("Unable to become a daemon"))?)
+    };
+    pid_file.write(std::process::id())?;
+    let systemd = Systemd::from_environment();
+    let phase = Phase::Changing {
+        what: "Startup",
+        reload_wanted: false,
+    };
+    let mut running = Running {
+        options,
+        signals,
+        slots,
+        systemd,
+        configuration,
+        phase,
+        _pid_file: pid_file,
+    };
+    running.start_children();
+    if let Some(starter) = starter {
+        starter.release();
+    }
+    Ok(running)
+}
+
+fn work(running: Running) -> Result<u8, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build();
+    let runtime = runtime.map_err(|error| Failure::System {
+        what: "Unable to wait for events",
+        error,
+    })?;
+    Ok(runtime.block_on(running.until_stopped()))
+}
+
+fn prepare_process(options: &mut Options) -> std::io::Result<()> {
+    if options.core_dump
+        && let Err(error) = setrlimit(Resource::RLIMIT_CORE, RLIM_INFINITY, RLIM_INFINITY)
+    {
+        tracing::warn!("Unable to allow core files: {error}");
+    }
+    // What a dead child leaves behind comes to us, to be reaped.
+    prctl::set_child_subreaper(true)?;
+    set_process_name()?;
+    for path in [&mut options.use_file, &mut options.pid, &mut options.vrrp_pid] {
+        *path = absolute(&*path)?;
+    }
+    Ok(())
+}
+
+fn greet(options: &Options) {
+    tracing::info!("Starting {}", banner());
+    tracing::info!("Running on {}", cli::running_on());
+    let words: Vec<String> = std::env::args_os()
+        .map(|word| format!("'{}'", word.display()))
+        .collect();
+    tracing::info!("Command line: {}", words.join(" "));
+    for option in options.without_effect() {
+        tracing::warn!("Option {option} has no effect yet");
+    }
+}
+
+/// The words of the first and last log line: keepalived's, then ours.
+fn banner() -> String {
+    format!(
+        "Keepalived {COMPATIBLE_VERSION}, Holdfast v{}",
+        env!("CARGO_PKG_VERSION")
+    )
+}

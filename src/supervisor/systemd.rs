@@ -1,0 +1,113 @@
+//! What systemd wants to know (`sd_notify(3)`): datagrams to the socket that `NOTIFY_SOCKET` names, if it does.
+
+use std::io;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+
+use nix::time::{ClockId, clock_gettime};
+
+/// The environment variable with the socket's address; a child process must not have it.
+pub(super) const SOCKET_VARIABLE: &str = "NOTIFY_SOCKET";
+
+/// The way to systemd, or to nowhere.
+pub(super) struct Systemd {
+    socket: Option<UnixDatagram>,
+}
+
+impl Systemd {
+    /// Connects to the socket named in the environment.
+    pub(super) fn from_environment() -> Systemd {
+        let name = std::env::var_os(SOCKET_VARIABLE).filter(|name| !name.is_empty());
+        let socket = name.and_then(|name| match connect(name.as_bytes()) {
+            Ok(socket) => Some(socket),
+            Err(error) => {
+                tracing::warn!("Unable to reach systemd at {}: {error}", name.display());
+                None
+            }
+        });
+        Systemd { socket }
+    }
+
+    /// The configuration is in force; also after a reload.
+    pub(super) fn ready(&self) {
+        self.send(&format!("READY=1\nMAINPID={}", std::process::id()));
+    }
+
+    /// A reload has begun.
+    pub(super) fn reloading(&self) {
+        let now = clock_gettime(ClockId::CLOCK_MONOTONIC)
+            .map(std::time::Duration::from)
+            .unwrap_or_default();
+        self.send(&format!("RELOADING=1\nMONOTONIC_USEC={}", now.as_micros()));
+    }
+
+    /// The daemon stops.
+    pub(super) fn stopping(&self) {
+        self.send("STOPPING=1");
+    }
+
+    /// The daemon ends for this reason, an `errno` number.
+    pub(super) fn failed(&self, errno: i32) {
+        self.send(&format!("ERRNO={errno}"));
+    }
+
+    fn send(&self, state: &str) {
+        // systemd being busy or gone must not disturb the work.
+        let _ = self.socket.as_ref().map(|socket| socket.send(state.as_bytes()));
+    }
+}
+
+fn connect(name: &[u8]) -> io::Result<UnixDatagram> {
+    let address = match name {
+        [b'@', name @ ..] => SocketAddr::from_abstract_name(name)?,
+        path => SocketAddr::from_pathname(std::ffi::OsStr::from_bytes(path))?,
+    };
+    let socket = UnixDatagram::unbound()?;
+    socket.set_nonblocking(true)?;
+    socket.connect_addr(&address)?;
+    Ok(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(systemd: &UnixDatagram) -> String {
+        let mut bytes = [0; 256];
+        let length = systemd.recv(&mut bytes).unwrap();
+        String::from_utf8(bytes[..length].to_vec()).unwrap()
+    }
+
+    #[test]
+    fn states_arrive_as_datagrams_at_a_path_or_an_abstract_name() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("notify");
+        let name = format!("holdfast-test-{}", std::process::id());
+        let abstract_address = SocketAddr::from_abstract_name(&name).unwrap();
+        for (systemd, name) in [
+            (
+                UnixDatagram::bind(&path).unwrap(),
+                path.to_str().unwrap().to_owned(),
+            ),
+            (
+                UnixDatagram::bind_addr(&abstract_address).unwrap(),
+                format!("@{name}"),
+            ),
+        ] {
+            let holdfast = Systemd {
+                socket: Some(connect(name.as_bytes()).unwrap()),
+            };
+            holdfast.ready();
+            assert_eq!(told(&systemd), format!("READY=1\nMAINPID={}", std::process::id()));
+            holdfast.reloading();
+            let reloading = told(&systemd);
+            let time = reloading.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").unwrap();
+            assert!(time.parse::<u64>().unwrap() > 0);
+            holdfast.stopping();
+            assert_eq!(told(&systemd), "STOPPING=1");
+            holdfast.failed(1);
+            assert_eq!(told(&systemd), "ERRNO=1");
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! The system calls of the shell that need `unsafe`, each small and with its reason. Absent: everything `nix`,
+//! `socket2` or the standard library already wrap safely, and every decision.
+#![expect(
+    unsafe_code,
+    reason = "the one file of the shell for system calls without a safe wrapper"
+)]
+
+pub(crate) mod exec;
+pub(crate) mod net;
+
+use std::fmt;
+use std::io;
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Command, ExitStatus};
+use std::sync::Arc;
+
+use nix::sys::signal::SigSet;
+use nix::unistd::{ForkResult, Pid};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+/// Takes over a descriptor that arrived as a bare number: inherited across exec, or received by `SCM_RIGHTS`.
+///
+/// The caller names a number that it has just been given and that nothing else in this process owns; a number that is
+/// not open is refused.
+pub fn take_fd(number: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: `fcntl(F_SETFD)` on any number is harmless: it fails with EBADF when the number is not open.
+    let result = unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) };
+    if result == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the descriptor is open (checked above) and, by this function's contract, has no other owner.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// Lets `command` inherit the descriptors `numbers`, which stay close-on-exec in this process.
+pub fn inherit_fds(command: &mut Command, numbers: Vec<RawFd>) {
+    let clear_close_on_exec = move || {
+        for &number in &numbers {
+            // SAFETY: `fcntl` is async-signal-safe and touches only the forked child's own descriptor table.
+            if unsafe { libc::fcntl(number, libc::F_SETFD, 0) } == -1 {
+                return Err(io::Error::last_os_error());
+            }
+        }
+        Ok(())
+    };
+    // SAFETY: the closure runs between fork and exec and only calls `fcntl`; it neither allocates nor locks.
+    unsafe {
+        command.pre_exec(clear_close_on_exec);
+    }
+}
+
+/// Forks. Only for becoming a daemon, before any thread or runtime exists.
+pub fn fork_single_threaded() -> nix::Result<ForkResult> {
+    // SAFETY: with a single thread, the child's memory (locks, allocator) is in a consistent state and it may go on
+    // running ordinary code. The callers are before the first thread and the runtime.
+    unsafe { nix::unistd::fork() }
+}
+
+/// Reaps one process that ended, whoever started it, without waiting; `None` when there is none left. `nix` reaps but
+/// does not tell of a process that a real-time signal killed.
+pub fn reap() -> Option<(Pid, ExitStatus)> {
+    let mut status = 0;
+    // SAFETY: `waitpid` writes only into `status`.
+    let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) };
+    (pid > 0).then(|| (Pid::from_raw(pid), ExitStatus::from_raw(status)))
+}
+
+/// Takes a variable out of the environment of this process and of the programs it will run. Only before any thread
+/// exists.
+pub fn forget_variable(name: &str) {
+    // SAFETY: nothing else reads or writes the environment at the same time: there is a single thread.
+    unsafe { std::env::remove_var(name) }
+}
+
+/// Registers a descriptor with the runtime, to wait until it is readable.
+pub fn watch(descriptor: Arc<OwnedFd>) -> io::Result<AsyncFd<Arc<OwnedFd>>> {
+    // SAFETY: the `Arc` keeps the descriptor open, and the same, for as long as the `AsyncFd` lives.
+    let watched = unsafe { AsyncFd::register_with_interest(descriptor, Interest::READABLE) };
+    watched.map_err(io::Error::from)
+}
+
+/// A set of signals by number; real-time signals have no name in `nix`.
+pub fn signal_set(numbers: &[i32]) -> SigSet {
+    let mut set = *SigSet::empty().as_ref();
+    for &number in numbers {
+        // SAFETY: `set` is an initialised sigset_t; an invalid number is answered with EINVAL and changes nothing.
+        unsafe { libc::sigaddset(&raw mut set, number) };
+    }
+    // SAFETY: `set` came from an empty set and `sigaddset` alone changed it.
+    unsafe { SigSet::from_sigset_t_unchecked(set) }
+}
+
+/// A moment in the machine's time zone, as log lines show it.
+#[derive(Clone, Copy)]
+pub struct LocalTime {
+    fields: libc::tm,
+    nanoseconds: u32,
+}
+
+/// The present moment in the machine's time zone.
+pub fn local_time() -> LocalTime {
+    let since_epoch = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
+    LocalTime::at(since_epoch.as_secs(), since_epoch.subsec_nanos())
+}
+
+impl LocalTime {
+    /// The moment `seconds` after 1970 UTC.
+    fn at(seconds: u64, nanoseconds: u32) -> LocalTime {
+        // Past the end of time_t the last moment is shown.
+        let seconds = libc::time_t::try_from(seconds).unwrap_or(libc::time_t::MAX);
+        // SAFETY: all zeroes is a valid `tm` (its zone pointer may be null), and `localtime_r` writes only into it; on
+        // failure it stays as it was.
+        let fields = unsafe {
+            let mut fields: libc::tm = std::mem::zeroed();
+            libc::localtime_r(&raw const seconds, &raw mut fields);
+            fields
+        };
+        LocalTime { fields, nanoseconds }
+    }
+
+    /// `Nov 22 14:45:19`: RFC 3164 4.1.2.
+    pub fn syslog(&self) -> impl fmt::Display {
+        let LocalTime { fields, .. } = *self;
+        fmt::from_fn(move |f| write!(f, "{} {:>2} {}", month(&fields), fields.tm_mday, clock(&fields)))
+    }
+
+    /// `Sun Nov 22 14:45:19 2026`: strftime's `%c` in the C locale, as keepalived's console lines begin.
+    pub fn console(&self) -> impl fmt::Display {
+        let LocalTime { fields, .. } = *self;
+        fmt::from_fn(move |f| {
+            let (day, month, clock) = (weekday(&fields), month(&fields), clock(&fields));
+            write!(
+                f,
+                "{day} {month} {:>2} {clock} {}",
+                fields.tm_mday,
+                1900 + i64::from(fields.tm_year)
+            )
+        })
+    }
+
+    /// `Sun Nov 22 14:45:19.123456789 2026`: as the lines of keepalived's log file begin.
+    pub fn file(&self) -> impl fmt::Display {
+        let LocalTime { fields, nanoseconds } = *self;
+        fmt::from_fn(move |f| {
+            let (day, month, clock) = (weekday(&fields), month(&fields), clock(&fields));
+            let year = 1900 + i64::from(fields.tm_year);
+            write!(
+                f,
+                "{day} {month} {:02} {clock}.{nanoseconds:09} {year}",
+                fields.tm_mday
+            )
+        })
+    }
+}
+
+fn weekday(fields: &libc::tm) -> &'static str {
+    const NAMES: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
+    usize::try_from(fields.tm_wday)
+        .ok()
+        .and_then(|index| NAMES.get(index))
+        .copied()
+        .unwrap_or("???")
+}
+
+fn month(fields: &libc::tm) -> &'static str {
+    const NAMES: [&str; 12] = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ];
+    usize::try_from(fields.tm_mon)
+        .ok()
+        .and_then(|index| NAMES.get(index))
+        .copied()
+        .unwrap_or("???")
+}
+
+fn clock(fields: &libc::tm) -> impl fmt::Display {
+    let (hours, minutes, seconds) = (fields.tm_hour, fields.tm_min, fields.tm_sec);
+    fmt::from_fn(move |f| write!(f, "{hours:02}:{minutes:02}:{seconds:02}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_three_forms_of_a_moment() {
+        let date = |seconds: &str, format: &str| {
+            let output = Command::new("date")
+                .env("LC_ALL", "C")
+                .args(["-d", &format!("@{seconds}"), format])
+                .output();
+            String::from_utf8(output.unwrap().stdout)
+                .unwrap()
+                .trim_end()
+                .to_owned()
+        };
+        // `date` knows the machine's time zone by itself: winter, summer, one-digit days, midnight.
+        for seconds in ["1795358719", "1782864000", "1000000000", "86399"] {
+            let moment = LocalTime::at(seconds.parse().unwrap(), 42);
+            assert_eq!(moment.syslog().to_string(), date(seconds, "+%b %e %H:%M:%S"));
+            assert_eq!(
+                moment.console().to_string(),
+                date(seconds, "+%a %b %e %H:%M:%S %Y")
+            );
+            assert_eq!(
+                moment.file().to_string(),
+                date(seconds, "+%a %b %d %H:%M:%S.000000042 %Y")
+            );
+        }
+    }
+
+    #[test]
+    fn a_number_that_is_not_open_is_refused() {
+        assert_eq!(take_fd(-1).unwrap_err().raw_os_error(), Some(libc::EBADF));
+        assert_eq!(take_fd(1_000_000).unwrap_err().raw_os_error(), Some(libc::EBADF));
+    }
+
+    #[test]
+    fn real_time_signals_fit_into_a_set() {
+        let set = signal_set(&[libc::SIGTERM, 36, 63]);
+        let has = |number| {
+            // SAFETY: reads one bit of an initialised set.
+            unsafe { libc::sigismember(set.as_ref(), number) == 1 }
+        };
+        assert!(has(libc::SIGTERM) && has(36) && has(63) && !has(libc::SIGHUP));
+    }
+}

@@ -1,0 +1,506 @@
+//! The VRRP process: lends the engine packets and time, and carries out what it asks.
+//!
+//! One thread, one loop. Adverts leave before anything else; addresses are written in rounds that the loop does not
+//! wait for, and what must come after them (announcements, notifies) follows when the round is done.
+
+mod announce;
+mod mirror;
+mod round;
+mod socket;
+mod timer;
+
+use std::collections::{BTreeSet, HashSet};
+use std::io;
+use std::net::IpAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use netlink::{Change, Monitor, Netlink};
+use parser::Config;
+use parser::config::global_defs::DynamicInterfaces;
+use parser::units::Family;
+use tokio::sync::mpsc;
+use tokio::time::MissedTickBehavior;
+use tracing::{debug, error, info, warn};
+use vrrp::{Action, Engine, Event, Instance, InstanceId, LinkId, News, ScriptId, ScriptOutcome};
+
+use crate::child::{Child, Order};
+use crate::message::BEAT_INTERVAL;
+use crate::notify::{Limits, Notifier};
+use crate::scripts::{Inspector, Policy, Prepared, Runner};
+use announce::{Announcement, Announcer};
+use mirror::{Mirror, on_link};
+use round::{Rounds, Step, Written};
+use socket::{Received, Sockets};
+use timer::{Timer, now};
+
+/// A deadline met this much too late means that the process was held up, and the master may have been heard meanwhile: what
+/// waits in the sockets comes first then.
+const LATE: Duration = Duration::from_millis(2);
+
+/// Why the VRRP process cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum VrrpProcessError {
+    /// The runtime, the timer or the packet socket could not be made.
+    #[error("cannot start the VRRP process: {0}")]
+    Start(#[from] io::Error),
+    /// As with keepalived, a configuration that names an interface which is not there cannot be used.
+    #[error(
+        "({instance}) interface {interface} does not exist; correct the name, or add dynamic_interfaces to global_defs \
+         if it comes later"
+    )]
+    NoInterface {
+        /// The first instance that names it.
+        instance: String,
+        /// The name.
+        interface: String,
+    },
+    /// The kernel's addresses and links cannot be reached.
+    #[error("cannot talk to the kernel about addresses and links: {0}")]
+    Netlink(#[from] netlink::OpenError),
+}
+
+/// Runs the VRRP process until the supervisor says stop; answers with its exit status.
+pub fn run(child: Child) -> ExitCode {
+    let result = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(VrrpProcessError::Start)
+        .and_then(|runtime| runtime.block_on(async { Process::start(child)?.serve().await }));
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            error!("{reason}");
+            match reason {
+                VrrpProcessError::NoInterface { .. } => ExitCode::from(2),
+                VrrpProcessError::Start(_) | VrrpProcessError::Netlink(_) => ExitCode::FAILURE,
+            }
+        }
+    }
+}
+
+struct Process {
+    child: Child,
+    config: Config,
+    engine: Engine,
+    mirror: Mirror,
+    monitor: Monitor,
+    sockets: Sockets,
+    announcer: Announcer,
+    timer: Timer,
+    rounds: Rounds,
+    scripts: Vec<Arc<Prepared>>,
+    runner: Arc<Runner>,
+    notifier: Notifier,
+    ended: Ended,
+    /// Links with a fault of ours that the log has told of: no socket, no way to send.
+    ailing: HashSet<LinkId>,
+    /// What the kernel has is known: links and addresses have been read once.
+    settled: bool,
+    stopping: bool,
+}
+
+/// Where the runs of tracked scripts tell how they ended.
+struct Ended {
+    tell: mpsc::UnboundedSender<(ScriptId, ScriptOutcome)>,
+    hear: mpsc::UnboundedReceiver<(ScriptId, ScriptOutcome)>,
+}
+
+impl Ended {
+    fn new() -> Self {
+        let (tell, hear) = mpsc::unbounded_channel();
+        Self { tell, hear }
+    }
+}
+
+impl Process {
+    fn start(child: Child) -> Result<Self, VrrpProcessError> {
+        let runner = Runner::new()?;
+        let notifier = Notifier::new(&runner, Limits::default());
+        let (config, scripts) = admit(&child.config_text(), &notifier);
+        let mut process = Self {
+            engine: Engine::new(&config, &child.saved_state(), now()),
+            mirror: Mirror::default(),
+            monitor: Monitor::open()?,
+            sockets: Sockets::new(),
+            announcer: Announcer::open()?,
+            timer: Timer::new()?,
+            rounds: Rounds::new(Netlink::open()?),
+            scripts,
+            notifier,
+            runner: Arc::new(runner),
+            ended: Ended::new(),
+            ailing: HashSet::new(),
+            settled: false,
+            stopping: false,
+            config,
+            child,
+        };
+        process.mirror.claim(claims(&process.engine));
+        Ok(process)
+    }
+
+    async fn serve(mut self) -> Result<(), VrrpProcessError> {
+        let mut beat = tokio::time::interval(BEAT_INTERVAL);
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut received = Vec::new();
+        while !(self.stopping && self.rounds.is_idle()) {
+            tokio::select! {
+                rung = self.timer.rings() => rung?,
+                got = self.sockets.receive(&mut received) => self.packets(got, &mut received),
+                written = self.rounds.done() => self.finish_round(written),
+                event = self.monitor.next() => self.kernel(event)?,
+                Some((script, outcome)) = self.ended.hear.recv() => {
+                    self.engine.handle(Event::ScriptEnded { script, outcome }, now());
+                }
+                order = self.child.next_order() => self.order(order),
+                _ = beat.tick() => self.child.beat(),
+            }
+            self.turn()?;
+        }
+        self.runner.stop_all().await;
+        self.notifier.finish().await;
+        self.child.stopped();
+        Ok(())
+    }
+
+    /// What follows every event: deadlines that have come, what the engine asks, the next round, the next alarm.
+    fn turn(&mut self) -> io::Result<()> {
+        let now = now();
+        if !self.settled {
+            // The engine judges nothing before it has been told of all links.
+            return Ok(());
+        }
+        if let Some(deadline) = self.engine.next_deadline().filter(|deadline| *deadline <= now) {
+            if now - deadline > LATE {
+                let mut waiting = Vec::new();
+                self.sockets.receive_waiting(&mut waiting);
+                self.packets(Ok(()), &mut waiting);
+            }
+            self.engine.handle_timeout(now);
+        }
+        self.carry_out();
+        let (engine, mirror) = (&self.engine, &self.mirror);
+        self.rounds.begin(|instances| changes(engine, mirror, instances));
+        self.timer.arm(self.engine.next_deadline())
+    }
+
+    fn carry_out(&mut self) {
+        let mut transitions = false;
+        while let Some(action) = self.engine.next_action() {
+            match action {
+                Action::Send(advert) => {
+                    let sent = self.sockets.send(&advert);
+                    self.tell_health(advert.link, "send adverts", sent);
+                }
+                Action::Reconcile(_) if self.stopping && self.child.options.dont_release_vrrp => {}
+                Action::Reconcile(instance) => self.rounds.push(Step::Reconcile(instance)),
+                Action::Announce { instance, repeat } => self.rounds.push(Step::Announce(instance, repeat)),
+                Action::Notify(transition) => {
+                    transitions = true;
+                    self.rounds.push(Step::Notify(transition));
+                }
+                Action::RunScript(script) => self.run_script(script),
+                Action::Tell(news) => tell(&news),
+            }
+        }
+        if transitions {
+            self.child.save_state(&self.engine.snapshot());
+        }
+    }
+
+    /// Starts a run of a tracked script beside the loop.
+    fn run_script(&self, script: ScriptId) {
+        let index = script.0 as usize;
+        let (Some(prepared), Some(config)) = (self.scripts.get(index), self.config.vrrp_scripts.get(index))
+        else {
+            return;
+        };
+        let (runner, prepared, limit) = (Arc::clone(&self.runner), Arc::clone(prepared), config.timeout);
+        let tell = self.ended.tell.clone();
+        tokio::spawn(async move {
+            let outcome = runner.run(&prepared, &[], limit).await;
+            // Nobody hears it when the process is ending.
+            let _ = tell.send((script, outcome));
+        });
+    }
+
+    fn packets(&mut self, got: io::Result<()>, received: &mut Vec<Received>) {
+        if let Err(error) = got {
+            warn!("Unable to receive VRRP packets: {error}");
+        }
+        let now = now();
+        for packet in received.drain(..) {
+            self.engine.handle(Event::Packet(packet.packet()), now);
+        }
+    }
+
+    fn order(&mut self, order: Order) {
+        match order {
+            Order::Stop => {
+                self.stopping = true;
+                self.engine.handle(Event::Stop, now());
+            }
+            Order::Reload(text) => self.reload(&text),
+            Order::Data | Order::Stats | Order::StatsClear | Order::Json => {
+                info!("Dump files are not supported yet");
+            }
+        }
+    }
+
+    /// A new configuration, judged by the supervisor: what is unchanged is not touched.
+    fn reload(&mut self, text: &str) {
+        info!("Reloading");
+        // What still runs belongs to the old configuration: nobody hears how it ends.
+        self.ended = Ended::new();
+        let runner = Arc::new(self.runner.sibling());
+        let old = std::mem::replace(&mut self.runner, runner);
+        tokio::spawn(async move { old.stop_all().await });
+        (self.config, self.scripts) = admit(text, &self.notifier);
+        self.engine.reload(&self.config, now());
+        let orphans = self.mirror.claim(claims(&self.engine));
+        self.rounds.remove(orphans);
+        for link in self.mirror.links() {
+            self.link_changed(link);
+        }
+        self.child.reloaded();
+    }
+
+    fn kernel(&mut self, event: Result<netlink::Event, netlink::Error>) -> Result<(), VrrpProcessError> {
+        match event {
+            Ok(netlink::Event::Link(link)) => {
+                let link = self.mirror.link(link);
+                self.link_changed(link);
+            }
+            Ok(netlink::Event::LinkGone(index)) => {
+                self.mirror.link_gone(index);
+                self.sockets.close(LinkId(index));
+                self.ailing.remove(&LinkId(index));
+                self.engine.handle(Event::LinkGone(LinkId(index)), now());
+            }
+            Ok(netlink::Event::Address(address)) => {
+                let link = LinkId(address.link);
+                if self.mirror.address(address).is_none() {
+                    self.link_changed(link);
+                }
+            }
+            Ok(netlink::Event::AddressGone(address)) => match self.mirror.address_gone(&address) {
+                Some(instance) => self.put_back(instance, &address),
+                None => self.link_changed(LinkId(address.link)),
+            },
+            Ok(netlink::Event::Settled) => self.settle()?,
+            Ok(netlink::Event::Overrun) => debug!("Netlink events were lost, reading the state anew"),
+            Err(error) => warn!("Unable to follow the kernel's links and addresses: {error}"),
+        }
+        Ok(())
+    }
+
+    /// What the kernel has is known. What an earlier run left behind is removed, or taken over by a master that goes on.
+    fn settle(&mut self) -> Result<(), VrrpProcessError> {
+        if self.settled {
+            return Ok(());
+        }
+        self.settled = true;
+        // A successor goes on, whatever has become of the interfaces meanwhile.
+        if self.config.global.dynamic_interfaces == DynamicInterfaces::No
+            && self.child.saved_state().is_empty()
+        {
+            self.demand_interfaces()?;
+        }
+        for instance in self.engine.instances() {
+            self.rounds.push(Step::Reconcile(instance.id));
+        }
+        self.child.ready();
+        Ok(())
+    }
+
+    fn demand_interfaces(&self) -> Result<(), VrrpProcessError> {
+        let missing = self
+            .config
+            .vrrp_instances
+            .iter()
+            .find(|instance| !instance.interface.is_empty() && !self.mirror.has(&instance.interface));
+        missing.map_or(Ok(()), |instance| {
+            Err(VrrpProcessError::NoInterface {
+                instance: instance.name.clone(),
+                interface: instance.interface.clone(),
+            })
+        })
+    }
+
+    /// One of our addresses is gone from its link, by somebody's hand or with the link.
+    fn put_back(&mut self, instance: InstanceId, gone: &netlink::Address) {
+        if self
+            .engine
+            .owned(instance)
+            .any(|owned| on_link(owned.address, owned.link).key() == gone.key())
+        {
+            info!(
+                "({}) {} was removed from {} by another program, putting it back",
+                name_of(&self.engine, instance),
+                gone.local,
+                self.mirror.name_of(gone.link)
+            );
+            self.rounds.push(Step::Reconcile(instance));
+            self.rounds.push(Step::Announce(instance, 1));
+        }
+    }
+
+    /// Opens the sockets that the instances on a link need, then tells the engine of the link.
+    fn link_changed(&mut self, link: LinkId) {
+        let Some(known) = self.mirror.describe(link) else {
+            return;
+        };
+        let groups: BTreeSet<IpAddr> = self
+            .engine
+            .instances()
+            .filter(|instance| instance.config.interface == known.name)
+            .map(|instance| group(&self.config, instance.config.family))
+            .collect();
+        for group in groups {
+            let opened = self.sockets.open(link, group);
+            self.tell_health(link, "open a VRRP socket", opened);
+        }
+        self.engine.handle(Event::Link(known), now());
+    }
+
+    /// Says once that something does not work on a link, and once that it works again.
+    fn tell_health(&mut self, link: LinkId, what: &str, result: io::Result<()>) {
+        match result {
+            Ok(()) => {
+                if self.ailing.remove(&link) {
+                    info!("Able to {what} on {} again", self.mirror.name_of(link.0));
+                }
+            }
+            Err(error) => {
+                if self.ailing.insert(link) {
+                    warn!("Unable to {what} on {}: {error}", self.mirror.name_of(link.0));
+                }
+            }
+        }
+    }
+
+    fn finish_round(&mut self, written: Written) {
+        let refused: HashSet<_> = written
+            .failures
+            .iter()
+            .map(|failure| failure.change.address().key())
+            .collect();
+        for change in written
+            .changes
+            .iter()
+            .filter(|change| !refused.contains(&change.address().key()))
+        {
+            self.mirror.written(change);
+        }
+        for failure in &written.failures {
+            let link = self.mirror.name_of(failure.change.address().link);
+            error!("Unable to {} on {link}: {}", failure.change, failure.error);
+        }
+        if let Some((error, addresses)) = written.broken {
+            error!("Unable to write addresses: {error}; reading them anew");
+            if let Some(addresses) = addresses {
+                self.mirror.replace_addresses(addresses);
+            }
+            for instance in self.engine.instances() {
+                self.rounds.push(Step::Reconcile(instance.id));
+            }
+        }
+        for step in written.after {
+            match step {
+                Step::Announce(instance, repeat) => self.announce(instance, repeat),
+                Step::Notify(transition) => {
+                    if let Some(instance) = self.engine.instance(transition.instance) {
+                        self.notifier.tell(&transition, &instance.config);
+                    }
+                }
+                Step::Reconcile(_) => {}
+            }
+        }
+    }
+
+    fn announce(&self, instance: InstanceId, repeat: u32) {
+        let announcements: Vec<Announcement> = self
+            .engine
+            .owned(instance)
+            .filter_map(|owned| {
+                let hardware_address = self.mirror.ethernet_address(owned.link)?;
+                let address = owned.address.address;
+                Some(Announcement {
+                    link: owned.link,
+                    hardware_address,
+                    address,
+                    router: false,
+                })
+            })
+            .collect();
+        if let Some((count, error)) = self.announcer.send(&announcements, repeat) {
+            let name = name_of(&self.engine, instance);
+            warn!("({name}) {count} of the announcements of its addresses could not be sent: {error}");
+        }
+    }
+}
+
+/// The configuration in a text, without the scripts that may not run on this machine, and the scripts that may.
+fn admit(text: &str, notifier: &Notifier) -> (Config, Vec<Arc<Prepared>>) {
+    let mut config = parser::parse_text(&parser::Machine, text).config;
+    let mut inspector = Inspector::new(Policy::new(&config.global));
+    let mut prepared = Vec::new();
+    config.vrrp_scripts.retain(|script| {
+        let admitted = inspector.admit(&format!("vrrp_script {}", script.name), &script.script);
+        prepared.extend(admitted.clone());
+        admitted.is_some()
+    });
+    let known: HashSet<&str> = config
+        .vrrp_scripts
+        .iter()
+        .map(|script| script.name.as_str())
+        .collect();
+    for instance in &mut config.vrrp_instances {
+        instance
+            .track_script
+            .retain(|tracked| known.contains(tracked.name.as_str()));
+    }
+    notifier.learn(&config.vrrp_instances, &mut inspector);
+    inspector.say_violation();
+    (config, prepared)
+}
+
+/// Which writes make the kernel agree with what the engine wants for these instances.
+fn changes(engine: &Engine, mirror: &Mirror, instances: &BTreeSet<InstanceId>) -> Vec<Change> {
+    let mut wanted = Vec::new();
+    let mut present = Vec::new();
+    for &id in instances {
+        wanted.extend(engine.owned(id).map(|owned| on_link(owned.address, owned.link)));
+        if let Some(instance) = engine.instance(id) {
+            present.extend(mirror.present(id, &instance.config));
+        }
+    }
+    netlink::plan(&wanted, &present, |_| true)
+}
+
+fn claims(engine: &Engine) -> impl Iterator<Item = (InstanceId, &parser::config::VrrpInstance)> {
+    engine.instances().map(|instance| (instance.id, &instance.config))
+}
+
+fn group(config: &Config, family: Family) -> IpAddr {
+    match family {
+        Family::Ipv4 => config.global.vrrp_mcast_group4.into(),
+        Family::Ipv6 => config.global.vrrp_mcast_group6.into(),
+    }
+}
+
+fn name_of(engine: &Engine, id: InstanceId) -> &str {
+    engine
+        .instance(id)
+        .map_or("?", |instance: &Instance| &instance.name)
+}
+
+fn tell(news: &News) {
+    if news.is_detail() {
+        debug!("{news}");
+    } else {
+        info!("{news}");
+    }
+}

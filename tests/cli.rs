@@ -1,0 +1,212 @@
+//! The program itself, as a script calls it: what it prints where, and its exit status.
+#![expect(clippy::unwrap_used, reason = "a failed step of a test must end it")]
+
+use std::fs;
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+fn holdfast(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_holdfast"))
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn place_with(configuration: &str) -> (TempDir, String) {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("keepalived.conf");
+    fs::write(&path, configuration).unwrap();
+    let path = path.to_str().unwrap().to_owned();
+    (place, path)
+}
+
+#[test]
+fn version_and_help_are_on_stderr() {
+    let version = holdfast(&["-v"]);
+    assert_eq!(version.status.code(), Some(0));
+    assert_eq!(stdout(&version), "");
+    assert!(stderr(&version).starts_with("Keepalived v2.4.3 ("));
+    let help = holdfast(&["--help"]);
+    assert_eq!(help.status.code(), Some(0));
+    assert_eq!(stdout(&help), "");
+    assert!(stderr(&help).contains("-f, --use-file"));
+}
+
+#[test]
+fn the_number_of_a_signal_is_on_stdout() {
+    for (name, number) in [("STOP", "15\n"), ("JSON", "36\n"), ("STATS_CLEAR", "63\n")] {
+        let output = holdfast(&["--signum", name]);
+        assert_eq!(
+            (output.status.code(), stdout(&output).as_str()),
+            (Some(0), number)
+        );
+    }
+    let output = holdfast(&["--signum=FOO"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(stderr(&output), "Unknown sigfunc FOO\n");
+}
+
+#[test]
+fn what_is_no_option_is_named() {
+    for (arguments, message) in [
+        (["-n", "--foo"], "Unknown option --foo\n"),
+        (["-n", "-lZ"], "Unknown option -Z\n"),
+        (["-n", "-f"], "Missing parameter for option -f\n"),
+        (["-n", "--use-file="], "Missing parameter for option --use-file\n"),
+    ] {
+        let output = holdfast(&arguments);
+        assert_eq!(
+            (output.status.code(), stderr(&output).as_str()),
+            (Some(1), message)
+        );
+    }
+}
+
+#[test]
+fn without_a_configuration_the_daemon_does_not_begin() {
+    let missing = "/nonexistent/keepalived.conf";
+    for arguments in [&["-nlG", "-f", missing][..], &["-G", "-f", missing]] {
+        let output = holdfast(arguments);
+        assert_eq!(output.status.code(), Some(6), "{}", stderr(&output));
+        if arguments[0] == "-nlG" {
+            assert!(stderr(&output).contains(missing), "{}", stderr(&output));
+        }
+    }
+}
+
+#[test]
+fn a_pid_file_that_cannot_be_written_is_named() {
+    let (_place, configuration) = place_with("");
+    let output = holdfast(&["-nlG", "-f", &configuration, "-p", "/nonexistent/keepalived.pid"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stderr(&output).contains("pid file /nonexistent/keepalived.pid: No such file"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
+fn unusable_and_unknown_words_are_told_and_ignored() {
+    let (_place, configuration) = place_with("");
+    let output = holdfast(&["-t", "-S", "9", "-u", "zz", "-f", &configuration, "one", "two"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(stdout(&output), "Unexpected argument(s): one two\n");
+    assert_eq!(
+        stderr(&output),
+        "Invalid log facility '9'\nInvalid --umask option zz\n"
+    );
+}
+
+const WELL: &str = "vrrp_instance VI_1 {
+    interface eth0
+    virtual_router_id 51
+    priority 100
+    virtual_ipaddress {
+        192.0.2.1
+    }
+}
+";
+
+#[test]
+fn a_config_test_says_nothing_of_a_good_file() {
+    let (_place, configuration) = place_with(WELL);
+    let output = holdfast(&["-t", "-f", &configuration]);
+    assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(0), ""));
+    assert_eq!(stdout(&output), "");
+}
+
+#[test]
+fn a_config_test_underlines_every_mistake() {
+    let (_place, configuration) = place_with(&WELL.replace("priority 100", "prioritty 100\n    nonsense"));
+    let output = holdfast(&["-t", "-f", &configuration]);
+    assert_eq!(output.status.code(), Some(5));
+    let report = stderr(&output);
+    for words in [
+        "    prioritty 100\n",
+        "    ^^^^^^^^^ ",
+        "    nonsense\n",
+        "    ^^^^^^^^ ",
+        "keepalived.conf:4:5",
+        ":5:5",
+    ] {
+        assert!(report.contains(words), "{words:?} is missing in:\n{report}");
+    }
+}
+
+#[test]
+fn a_config_test_of_what_cannot_be_used_has_its_own_status() {
+    let (_place, configuration) = place_with(&WELL.replace("virtual_router_id 51", "virtual_router_id"));
+    assert_eq!(holdfast(&["-t", "-f", &configuration]).status.code(), Some(2));
+    let missing = holdfast(&["-t", "-f", "/nonexistent/keepalived.conf"]);
+    assert_eq!(missing.status.code(), Some(6));
+    assert!(stderr(&missing).contains("Config files missing '/nonexistent/keepalived.conf'."));
+}
+
+#[test]
+fn the_report_of_a_config_test_goes_to_the_end_of_a_file() {
+    let (place, configuration) = place_with("nonsense\n");
+    let report = place.path().join("report");
+    fs::write(&report, "before\n").unwrap();
+    for option in [
+        format!("-t{}", report.display()),
+        format!("--config-test={}", report.display()),
+    ] {
+        let output = holdfast(&[&option, "-f", &configuration]);
+        assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(5), ""));
+    }
+    let text = fs::read_to_string(&report).unwrap();
+    assert!(
+        text.starts_with("before\n") && text.matches("unknown keyword `nonsense`").count() == 2,
+        "{text}"
+    );
+
+    let output = holdfast(&["-t/nonexistent/report", "-f", &configuration]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stderr(&output)
+            .starts_with("Unable to open config-test log file /nonexistent/report 2 - No such file")
+    );
+    // A link is not followed.
+    let link = place.path().join("link");
+    std::os::unix::fs::symlink(&report, &link).unwrap();
+    let output = holdfast(&[&format!("-t{}", link.display()), "-f", &configuration]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(fs::read_to_string(&report).unwrap(), text);
+}
+
+#[test]
+fn a_child_cannot_be_started_by_hand() {
+    for variable in [
+        "",
+        "vrrp",
+        "vrrp:1:2",
+        "vrrp:a:b:c",
+        "dance:3:4:5",
+        "vrrp:900:901:902",
+        "vrrp:0:1:2",
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_holdfast"));
+        let output = command
+            .env("HOLDFAST_CHILD", variable)
+            .arg("-n")
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(1), "{variable}");
+        // Descriptor 2 may be the one that it was told to take for itself.
+        let complaint = stderr(&output);
+        assert!(
+            complaint.contains("HOLDFAST_CHILD") || complaint.contains("inherited"),
+            "{variable}: {complaint}"
+        );
+    }
+}

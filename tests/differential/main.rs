@@ -1,0 +1,107 @@
+//! `holdfast -t` and `keepalived -t` on the same small files: the exit statuses must be the same.
+//!
+//! Both run in a host of the lab, so that `eth0` and `eth1` exist for both and nothing else of the machine is seen.
+//! What is compared: the samples and keyword rows of the parser's tests, every file of `conf-examples`, and the cases
+//! and samples here. The forms:
+//!
+//! * A sample is a file, its first line `# verdict: N`.
+//! * A row is the exit status, a tab, and what is written (`|` between lines); the lines of its file that begin with
+//!   `@` are the configuration around, with `%%` where the row goes.
+//!
+//! Debian's keepalived is 2.2.7. Where it differs from what is known of 2.4.3, or where Holdfast differs knowingly
+//! (`docs/differences.md`), a sample has a second line `# 2.2.7: N because ...`, a row a third column.
+//!
+//! Needs root and says "skipped: needs root" otherwise; with `CI=true` that is a failure.
+
+mod case;
+mod judge;
+
+use std::path::Path;
+use std::thread;
+
+use case::Case;
+use judge::{Bench, Verdicts};
+
+/// Two run beside each other on two processors; a third keeps both busy.
+const BENCHES: usize = 3;
+
+#[test]
+fn every_file_is_judged_as_keepalived_judges_it() {
+    if !ready() {
+        return;
+    }
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let scratch = tempfile::tempdir().unwrap();
+    let cases = case::all(repository, scratch.path());
+    assert!(cases.len() > 300, "only {} cases were found", cases.len());
+    let share = cases.len().div_ceil(BENCHES);
+    let verdicts: Vec<Verdicts> = thread::scope(|scope| {
+        let running: Vec<_> = cases
+            .chunks(share)
+            .enumerate()
+            .map(|(number, cases)| scope.spawn(move || Bench::new(number).judge(cases)))
+            .collect();
+        running
+            .into_iter()
+            .flat_map(|thread| thread.join().unwrap())
+            .collect()
+    });
+    let faults: Vec<String> = cases
+        .iter()
+        .zip(&verdicts)
+        .filter_map(|(case, verdicts)| fault(case, verdicts))
+        .collect();
+    let agree = verdicts
+        .iter()
+        .filter(|both| both.holdfast == both.keepalived)
+        .count();
+    println!("{agree} of {} files have the same verdict from both", cases.len());
+    assert!(
+        faults.is_empty(),
+        "{} faults:\n{}",
+        faults.len(),
+        faults.join("\n")
+    );
+}
+
+/// What is wrong with the verdicts, if something is.
+fn fault(case: &Case, verdicts: &Verdicts) -> Option<String> {
+    let Verdicts {
+        holdfast,
+        keepalived,
+        report,
+    } = verdicts;
+    let name = &case.name;
+    let Some(ours) = *holdfast else {
+        return Some(format!("{name}: holdfast crashed\n{report}"));
+    };
+    let expected = case.expected.or(*keepalived)?;
+    if ours != expected {
+        return Some(format!(
+            "{name}: holdfast {ours}, expected {expected}, keepalived {keepalived:?}\n{report}"
+        ));
+    }
+    // keepalived sometimes ends by a signal; that is no verdict.
+    let theirs = (*keepalived)?;
+    match case.differs {
+        false if theirs != ours => Some(format!("{name}: holdfast {ours}, keepalived {theirs}")),
+        _ => None,
+    }
+}
+
+/// Whether the comparison can be made here; says why not.
+fn ready() -> bool {
+    let missing = if !nix::unistd::geteuid().is_root() {
+        "root"
+    } else if !Path::new(holdfast::lab::node::KEEPALIVED).exists() {
+        "keepalived"
+    } else {
+        return true;
+    };
+    assert!(
+        std::env::var_os("CI").is_none_or(|ci| ci != "true"),
+        "nothing may be skipped here: needs {missing}"
+    );
+    println!("skipped: needs {missing}");
+    false
+}

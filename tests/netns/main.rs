@@ -1,0 +1,25 @@
+//! Real daemons on real interfaces: Holdfast with Debian's keepalived as the other node, in both roles, and with
+//! itself. Hosts are network namespaces joined by a bridge; frames are seen there, addresses in the hosts.
+//!
+//! Everything here needs root and says "skipped: needs root" otherwise; with `CI=true` that is a failure.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "the helpers of tests may, as the tests"
+)]
+
+mod demo;
+mod examples;
+mod forged;
+mod frames;
+mod interface;
+mod nginx;
+mod notify;
+mod password;
+mod reload;
+mod repair;
+mod restart;
+mod scene;
+mod script;
+mod takeover;
+mod trouble;

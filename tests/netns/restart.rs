@@ -1,0 +1,79 @@
+//! The daemon itself is killed, whole or in part: what it leaves behind is put right.
+
+use std::time::SystemTime;
+
+use holdfast::lab::Daemon;
+use nix::sys::signal::{Signal, kill};
+
+use crate::scene::{Scene, VIRTUAL, each, each_pairing, expect, holdfast, ready};
+
+#[test]
+fn what_a_killed_daemon_left_is_removed_at_its_next_start() {
+    const NODE1: &str = include_str!("../../conf-examples/nopreempt-pair/node1.conf");
+    const NODE2: &str = include_str!("../../conf-examples/nopreempt-pair/node2.conf");
+    each_pairing(|first, second| {
+        let scene = Scene::new();
+        let a = first.start(&scene.a, NODE1).unwrap();
+        scene.expect_owner("a");
+        let b = second.start(&scene.b, NODE2).unwrap();
+        expect("b is a backup", || b.said("Entering BACKUP STATE") == 1);
+
+        // Its host lives on, so the address stays on the interface.
+        a.process.kill_all();
+        expect("b takes over", || scene.lab.owners(VIRTUAL) == ["a", "b"]);
+
+        drop(a);
+        let a = first.start(&scene.a, NODE1).unwrap();
+        scene.expect_owner("b");
+        scene.watch_adverts("b", 4);
+        assert_eq!(scene.lab.owners(VIRTUAL), ["b"]);
+        assert_eq!(a.said("Entering MASTER STATE"), 0);
+    });
+}
+
+#[test]
+fn the_end_of_the_vrrp_process_costs_no_failover() {
+    if !ready() {
+        return;
+    }
+    each(&[Daemon::Keepalived, holdfast()], |second| {
+        let scene = Scene::new();
+        let (a, b) = scene.start_pair(&holdfast(), second);
+        scene.watch_adverts("a", 1);
+        let before = SystemTime::now();
+
+        let children = a.process.descendants();
+        let [child] = children[..] else {
+            panic!("one child expected: {children:?}")
+        };
+        kill(child, Signal::SIGKILL).unwrap();
+        scene.watch_adverts("a", 5);
+
+        assert_eq!(b.said("Entering MASTER STATE"), 0, "the other node took over");
+        assert_eq!(scene.lab.owners(VIRTUAL), ["a"]);
+        let mut changes = scene.lab.address_changes.since(0).into_iter();
+        let removal = changes.find(|change| change.at > before && change.address == VIRTUAL);
+        assert_eq!(removal, None, "the address should have stayed where it was");
+    });
+}
+
+#[test]
+fn a_vrrp_process_that_hangs_is_replaced() {
+    if !ready() {
+        return;
+    }
+    let scene = Scene::new();
+    let (a, _b) = scene.start_pair(&holdfast(), &Daemon::Keepalived);
+    let children = a.process.descendants();
+    let [child] = children[..] else {
+        panic!("one child expected: {children:?}")
+    };
+    kill(child, Signal::SIGSTOP).unwrap();
+    expect("a new process", || {
+        let children = a.process.descendants();
+        !children.is_empty() && !children.contains(&child)
+    });
+    // Whether the other node took over meanwhile depends on when its last advertisement was.
+    scene.watch_adverts("a", 4);
+    assert_eq!(scene.lab.owners(VIRTUAL), ["a"]);
+}

@@ -1,0 +1,69 @@
+//! Why an instance may not run.
+
+use std::fmt;
+use std::sync::Arc;
+
+use parser::units::Family;
+
+/// One reason for FAULT. An instance holds the set of those that apply; it leaves FAULT when the set is empty.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FaultReason {
+    /// There is no interface of this name; not even `dont_track_primary` helps.
+    InterfaceMissing(Arc<str>),
+    /// The instance's own interface is down.
+    InterfaceDown(Arc<str>),
+    /// The interface has no address to send adverts from.
+    NoSourceAddress(Family),
+    /// An interface under `track_interface` with weight 0 is down, or, reversed, up.
+    TrackedInterface {
+        /// Its name.
+        name: Arc<str>,
+        /// It is up, and that is the fault.
+        reverse: bool,
+    },
+    /// A script under `track_script` with weight 0 fails, or, reversed, succeeds.
+    Script {
+        /// Its name.
+        name: Arc<str>,
+        /// It succeeds, and that is the fault.
+        reverse: bool,
+    },
+    /// A script with weight 0 has not ended its first run. Keeps an instance from starting, never from going on.
+    AwaitingScript(Arc<str>),
+    /// Something is configured, by this name, without which an advert would be a lie.
+    NotSupported(&'static str),
+}
+
+impl FaultReason {
+    /// Whether it only keeps an instance from starting.
+    pub fn is_waiting(&self) -> bool {
+        match self {
+            Self::AwaitingScript(_) => true,
+            Self::InterfaceMissing(_)
+            | Self::InterfaceDown(_)
+            | Self::NoSourceAddress(_)
+            | Self::TrackedInterface { .. }
+            | Self::Script { .. }
+            | Self::NotSupported(_) => false,
+        }
+    }
+}
+
+impl fmt::Display for FaultReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InterfaceMissing(name) => write!(f, "interface {name} does not exist"),
+            Self::InterfaceDown(name) => write!(f, "interface {name} down"),
+            Self::NoSourceAddress(Family::Ipv4) => f.write_str("no IPv4 address for interface"),
+            Self::NoSourceAddress(Family::Ipv6) => f.write_str("no IPv6 link-local address for interface"),
+            Self::TrackedInterface { name, reverse: false } => write!(f, "tracked interface {name} down"),
+            Self::TrackedInterface { name, reverse: true } => {
+                write!(f, "tracked interface {name} up, reversed")
+            }
+            Self::Script { name, reverse: false } => write!(f, "script {name} failed"),
+            Self::Script { name, reverse: true } => write!(f, "script {name} succeeded, reversed"),
+            Self::AwaitingScript(name) => write!(f, "waiting for the first result of script {name}"),
+            Self::NotSupported(what) => write!(f, "{what} is not supported"),
+        }
+    }
+}

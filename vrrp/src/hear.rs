@@ -1,0 +1,283 @@
+//! What an instance makes of a packet: refuse it, follow its sender, yield to it, or stand against it.
+
+use std::cmp::Ordering;
+use std::mem;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use parser::units::{Priority, Version};
+
+use crate::action::Notified;
+use crate::election;
+use crate::event::Packet;
+use crate::instance::{Followed, Instance};
+use crate::judge::{self, Heard};
+use crate::news::Happening;
+use crate::outbox::Outbox;
+use crate::refusal::Refusal;
+use crate::state::{Burst, Rival, State};
+use crate::time::Instant;
+
+/// A rival is answered at most this often in each of our advert intervals: a flood must not be echoed.
+const ANSWERS_PER_INTERVAL: u32 = 10;
+/// A rival that has been silent for so many of its intervals has yielded.
+const SILENT_INTERVALS: u32 = 2;
+
+impl Instance {
+    /// A packet for this virtual router came in.
+    pub(crate) fn hear(&mut self, packet: &Packet<'_>, now: Instant, out: &mut Outbox) {
+        match self.state {
+            State::Init { .. } | State::Fault | State::Stopped | State::Removed => return,
+            State::Backup { .. } | State::Master(_) => {}
+        }
+        let known_master = self.master.map(|master| master.address);
+        let verdict = match judge::judge(&self.config, known_master, packet) {
+            Ok(verdict) => verdict,
+            Err(refusal) => return self.refuse(refusal, now, out),
+        };
+        self.stats.advert_rcvd += 1;
+        if verdict.heard.priority == 0 {
+            self.stats.pri_zero_rcvd += 1;
+        }
+        match self.state {
+            State::Backup { preempt_at, .. } => self.hear_as_backup(verdict.heard, preempt_at, now, out),
+            State::Master(_) => self.hear_as_master(verdict.heard, now, out),
+            State::Init { .. } | State::Fault | State::Stopped | State::Removed => {}
+        }
+        if let Some(remark) = verdict.remark {
+            self.refuse(remark, now, out);
+        }
+    }
+
+    /// Counts a refusal or remark, and says it unless its kind has been said since state or master changed.
+    fn refuse(&mut self, refusal: Refusal, now: Instant, out: &mut Outbox) {
+        refusal.count(&mut self.stats);
+        let kind = mem::discriminant(&refusal);
+        if !self.told.contains(&kind) {
+            self.told.push(kind);
+            self.tell_sparingly(Happening::Refused(refusal), now, out);
+        }
+    }
+
+    /// Says what a packet caused, within the quota.
+    fn tell_sparingly(&mut self, what: Happening, now: Instant, out: &mut Outbox) {
+        if self.quota.allow(now) {
+            match mem::take(&mut self.quota.swallowed) {
+                0 => {}
+                lines => self.tell(Happening::Swallowed(lines), out),
+            }
+            self.tell(what, out);
+        }
+    }
+
+    fn hear_as_backup(&mut self, heard: Heard, preempt_at: Option<Instant>, now: Instant, out: &mut Outbox) {
+        if heard.priority == 0 {
+            self.tell_sparingly(Happening::BackupHeardResignation, now, out);
+            // RFC 9568 6.4.2: set the Active_Down_Timer to Skew_Time. Never later than it was: resignations that do
+            // not end would put off the takeover for ever.
+            let skew = election::skew(self.config.version, self.priority.get(), self.master_interval);
+            if let State::Backup { take_over_at, .. } = &mut self.state {
+                *take_over_at = (*take_over_at).min((now + skew).max(self.not_before));
+            }
+            return;
+        }
+        let is_lower = heard.priority < self.priority.get();
+        let preempt_at = if is_lower {
+            self.endure(preempt_at, now, out)
+        } else {
+            None
+        };
+        // RFC 9568 6.4.2: follow if Preempt_Mode is false or the priority is not lower than ours. keepalived:
+        // a lower one also while preempt_delay runs.
+        let follows = !is_lower || self.config.nopreempt || preempt_at.is_some_and(|at| now < at);
+        if follows {
+            self.follow(heard, now, out);
+            let take_over_at = (now + self.master_down()).max(self.not_before);
+            self.state = State::Backup {
+                take_over_at,
+                preempt_at,
+            };
+        } else {
+            let Heard { from, priority, .. } = heard;
+            self.tell_sparingly(Happening::DiscardingLower { from, priority }, now, out);
+        }
+    }
+
+    /// When a lower master will be preempted, if `preempt_delay` asks for patience.
+    fn endure(&mut self, preempt_at: Option<Instant>, now: Instant, out: &mut Outbox) -> Option<Instant> {
+        let delay = self.config.preempt_delay;
+        if preempt_at.is_some() || delay.is_zero() || self.config.nopreempt {
+            return preempt_at;
+        }
+        self.tell_sparingly(Happening::PreemptDelay(delay), now, out);
+        Some(now + delay)
+    }
+
+    fn follow(&mut self, heard: Heard, now: Instant, out: &mut Outbox) {
+        let Heard {
+            from: address,
+            priority,
+            interval,
+        } = heard;
+        let before = self.master.replace(Followed { address, priority });
+        if self.config.version == Version::V3 {
+            // RFC 9568 6.4.2: the master's interval is learned. Zero would be no interval at all.
+            self.master_interval = interval.max(Duration::from_millis(10));
+        }
+        let what = match before {
+            Some(before) if before.address == address => return,
+            Some(before) => Happening::MasterChanged {
+                from: before.address,
+                to: address,
+            },
+            None => Happening::MasterSet(address),
+        };
+        self.told.clear();
+        self.tell_sparingly(what, now, out);
+    }
+
+    fn hear_as_master(&mut self, heard: Heard, now: Instant, out: &mut Outbox) {
+        let Heard { from, priority, .. } = heard;
+        let ours = self.priority.get();
+        if priority == 0 {
+            self.hear_resignation_as_master(from, now, out);
+            return;
+        }
+        let address = self.outlet.as_ref().map_or(from, |outlet| outlet.source);
+        match (priority.cmp(&ours), from.cmp(&address)) {
+            (Ordering::Greater, _) => {
+                self.yield_to(heard, Happening::HigherAdvert { from, priority, ours }, now, out);
+            }
+            // RFC 9568 6.4.3: equal priorities are decided by the greater address.
+            (Ordering::Equal, Ordering::Greater) => {
+                self.yield_to(heard, Happening::EqualAdvert { from, priority }, now, out);
+            }
+            (Ordering::Equal, Ordering::Equal) => self.refuse(Refusal::OwnAddress { from }, now, out),
+            (Ordering::Less, _) | (Ordering::Equal, Ordering::Less) => {
+                let what = Happening::LowerAdvert {
+                    from,
+                    priority,
+                    ours,
+                    answered: !self.config.lower_prio_no_advert,
+                };
+                self.stand_against(heard, what, now, out);
+            }
+        }
+    }
+
+    fn yield_to(&mut self, heard: Heard, what: Happening, now: Instant, out: &mut Outbox) {
+        self.tell_sparingly(what, now, out);
+        if self.config.higher_prio_send_advert {
+            self.advertise(out);
+        }
+        self.follow(heard, now, out);
+        self.become_backup(now + self.master_down(), now, out);
+    }
+
+    /// Stays master, and lets the other and the neighbours know.
+    fn stand_against(&mut self, heard: Heard, what: Happening, now: Instant, out: &mut Outbox) {
+        self.note_rival(heard, now);
+        if !self.may_answer(now) {
+            return;
+        }
+        self.tell_sparingly(what, now, out);
+        if !self.config.lower_prio_no_advert {
+            self.advertise(out);
+        }
+        self.announce_over_lower(now, out);
+        self.notify_again(Notified::MasterRxLowerPri, out);
+    }
+
+    /// RFC 9568 6.4.3: another resigned, so say at once who is master.
+    fn hear_resignation_as_master(&mut self, from: IpAddr, now: Instant, out: &mut Outbox) {
+        if let State::Master(mastery) = &mut self.state
+            && let Some(rival) = mastery.rival.as_mut().filter(|rival| rival.address == from)
+        {
+            rival.over_at = now;
+        }
+        if self.may_answer(now) {
+            self.tell_sparingly(Happening::MasterHeardResignation, now, out);
+            self.advertise(out);
+        }
+    }
+
+    /// Whether another master is to be answered now.
+    fn may_answer(&mut self, now: Instant) -> bool {
+        let pause = self.config.advert_int / ANSWERS_PER_INTERVAL;
+        match &mut self.state {
+            State::Master(mastery) if mastery.answer_at <= now => {
+                mastery.answer_at = now + pause;
+                true
+            }
+            State::Master(_)
+            | State::Init { .. }
+            | State::Backup { .. }
+            | State::Fault
+            | State::Stopped
+            | State::Removed => false,
+        }
+    }
+
+    /// Keeps account of the other master.
+    fn note_rival(&mut self, heard: Heard, now: Instant) {
+        let mine = self.config.advert_int;
+        let interval = heard.interval.max(mine);
+        let owners = self.priority.is_owner() && heard.priority == Priority::OWNER.get();
+        let State::Master(mastery) = &mut self.state else {
+            return;
+        };
+        let rival = mastery.rival.get_or_insert(Rival {
+            address: heard.from,
+            priority: heard.priority,
+            since: now,
+            heard_at: now,
+            adverts: 0,
+            over_at: now,
+            give_way_at: None,
+        });
+        rival.address = heard.from;
+        rival.priority = heard.priority;
+        rival.heard_at = now;
+        rival.adverts += 1;
+        rival.over_at = now + interval * SILENT_INTERVALS;
+        if owners && rival.give_way_at.is_none() {
+            // keepalived: two of the other's adverts and 1.2 times the longer interval.
+            rival.give_way_at = Some(now + heard.interval * 2 + interval + interval / 5);
+        }
+    }
+
+    /// The lower master may have told the neighbours that the addresses are its own.
+    fn announce_over_lower(&mut self, now: Instant, out: &mut Outbox) {
+        let garp = &self.config.garp;
+        let repeat = garp.lower_prio_repeat;
+        out.announce(self.id, repeat);
+        if repeat == 0 || garp.lower_prio_delay.is_zero() {
+            return;
+        }
+        let at = now + garp.lower_prio_delay;
+        if let State::Master(mastery) = &mut self.state {
+            // A burst that stands already is not put off: adverts that do not end would put it off for ever.
+            let burst = mastery.announce_again.get_or_insert(Burst { at, repeat });
+            burst.repeat = burst.repeat.max(repeat);
+        }
+    }
+
+    /// Two owners: this one gives way, until it is master again because the other is gone.
+    pub(crate) fn give_way(&mut self, to: IpAddr, now: Instant, out: &mut Outbox) {
+        self.gave_way = true;
+        self.tell(Happening::TwoOwners(to), out);
+        if let Some(below) = Priority::new(Priority::OWNER.get() - 1) {
+            self.change_priority(below, now, out);
+        }
+    }
+
+    pub(crate) fn reclaim_ownership(&mut self) {
+        if !mem::take(&mut self.gave_way) {
+            return;
+        }
+        self.priority = self.config.priority;
+        if let Some(outlet) = &mut self.outlet {
+            outlet.rebuild(&self.config, self.priority);
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! One virtual router: what is known of it, and what its trackers and its link make of that.
+//!
+//! Every decision to run or not to run is taken in one place, `Instance::weigh`, from the truth as it stands, not
+//! from what changed: whatever order things happen in, the same truth gives the same state.
+
+use std::collections::BTreeSet;
+use std::mem::Discriminant;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parser::config::vrrp_instance::InitialState;
+use parser::config::{VirtualAddress, VrrpInstance};
+use parser::units::{Family, Priority};
+
+use crate::action::Notified;
+use crate::election;
+use crate::event::{InstanceId, Link, LinkId};
+use crate::fault::FaultReason;
+use crate::news::{Happening, News};
+use crate::outbox::Outbox;
+use crate::outlet::Outlet;
+use crate::quota::Quota;
+use crate::refusal::Refusal;
+use crate::snapshot::Saved;
+use crate::state::State;
+use crate::stats::Stats;
+use crate::time::Instant;
+use crate::world::World;
+
+/// A virtual router. All fields are for reading: the engine alone writes them.
+#[derive(Clone, Debug)]
+pub struct Instance {
+    /// Its number; the same over reloads for as long as the instance is configured.
+    pub id: InstanceId,
+    /// Its name; a reload may change it.
+    pub name: Arc<str>,
+    /// Its configuration.
+    pub config: VrrpInstance,
+    /// Where it stands, with its deadlines.
+    pub state: State,
+    /// Since when.
+    pub since: Instant,
+    /// Effective priority: base and trackers, 1 to 254, or 255 for the address owner.
+    pub priority: Priority,
+    /// Base and trackers before the limits are applied.
+    pub total_priority: i32,
+    /// Why it may not run; what only keeps it from starting is here too while it has not started.
+    pub faults: BTreeSet<FaultReason>,
+    /// The master that it follows as backup.
+    pub master: Option<Followed>,
+    /// Advert interval of the master: learned in version 3, else our own.
+    pub master_interval: Duration,
+    /// The link of `interface`, if there is one.
+    pub link: Option<LinkId>,
+    /// Counters.
+    pub stats: Stats,
+    /// When `vrrp_startup_delay` is over: never master earlier.
+    pub(crate) not_before: Instant,
+    pub(crate) outlet: Option<Outlet>,
+    pub(crate) ip_id: u16,
+    pub(crate) quota: Quota,
+    /// Kinds of refusal already told since state or master changed.
+    pub(crate) told: Vec<Discriminant<Refusal>>,
+    /// What the outside world was told last.
+    pub(crate) notified: Option<Notified>,
+    /// What a predecessor process left; used up at the start.
+    pub(crate) resume: Option<Saved>,
+    /// One of two address owners: gave way, priority 254 until the other is gone.
+    pub(crate) gave_way: bool,
+}
+
+/// The master that a backup follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Followed {
+    /// Its address.
+    pub address: IpAddr,
+    /// Its priority.
+    pub priority: u8,
+}
+
+impl Instance {
+    pub(crate) fn new(
+        id: InstanceId,
+        config: VrrpInstance,
+        saved: Option<Saved>,
+        not_before: Instant,
+        now: Instant,
+    ) -> Self {
+        Self {
+            id,
+            name: config.name.as_str().into(),
+            state: State::Init { start_at: Some(now) },
+            since: now,
+            priority: config.priority,
+            total_priority: config.priority.get().into(),
+            faults: BTreeSet::new(),
+            master: None,
+            master_interval: saved
+                .as_ref()
+                .map_or(config.advert_int, |saved| saved.master_interval),
+            link: None,
+            stats: Stats::default(),
+            not_before,
+            outlet: None,
+            ip_id: saved.as_ref().map_or(1, |saved| saved.ip_id),
+            quota: Quota::default(),
+            told: Vec::new(),
+            notified: saved.as_ref().map(|saved| saved.notified),
+            resume: saved,
+            gave_way: false,
+            config,
+        }
+    }
+
+    /// The address lines that it owns as master, in the order of the configuration.
+    pub fn addresses(&self) -> impl Iterator<Item = &VirtualAddress> {
+        self.config
+            .virtual_ipaddress
+            .iter()
+            .chain(&self.config.virtual_ipaddress_excluded)
+    }
+
+    /// The packets that are for it.
+    pub(crate) fn route(&self) -> Option<(LinkId, Family, u8)> {
+        let link = self.link?;
+        Some((link, self.config.family, self.config.virtual_router_id.get()))
+    }
+
+    /// Whether it lives on, or owns an address on, the link of this name.
+    pub(crate) fn uses_link(&self, name: &str) -> bool {
+        self.config.interface == name || self.addresses().any(|line| line.dev.as_deref() == Some(name))
+    }
+
+    /// The names of all links that matter to it.
+    pub(crate) fn links(&self) -> BTreeSet<&str> {
+        let tracked = self
+            .config
+            .track_interface
+            .iter()
+            .map(|tracked| tracked.name.as_str());
+        let devs = self.addresses().filter_map(|line| line.dev.as_deref());
+        std::iter::once(self.config.interface.as_str())
+            .chain(tracked)
+            .chain(devs)
+            .collect()
+    }
+
+    /// Looks again at the link: where adverts leave, and with which bytes.
+    pub(crate) fn attach(&mut self, world: &World) {
+        let link = world.link_named(&self.config.interface);
+        self.link = link.map(|link| link.id);
+        match link.filter(|link| link.running) {
+            None => self.outlet = None,
+            // Where the source has gone but the link has not, the last outlet stays for the resignation.
+            Some(link) => {
+                if let Some(source) = self.source(link) {
+                    self.outlet = Some(Outlet::new(&self.config, self.priority, link, source));
+                }
+            }
+        }
+    }
+
+    /// Something that it depends on changed. Before its start that means nothing yet.
+    pub(crate) fn evaluate(&mut self, world: &World, now: Instant, out: &mut Outbox) {
+        match self.state {
+            State::Init { start_at: Some(_) } | State::Stopped | State::Removed => {}
+            State::Init { start_at: None } | State::Backup { .. } | State::Master(_) | State::Fault => {
+                self.weigh(world, now, out);
+            }
+        }
+    }
+
+    /// All links have been told.
+    pub(crate) fn start(&mut self, world: &World, now: Instant, out: &mut Outbox) {
+        self.weigh(world, now, out);
+        if let State::Init { start_at } = &mut self.state {
+            *start_at = None;
+        }
+    }
+
+    /// Links and scripts as they are now give the priority and the faults, and those the state.
+    fn weigh(&mut self, world: &World, now: Instant, out: &mut Outbox) {
+        self.weigh_priority(world, now, out);
+        let faults = self.find_faults(world);
+        let before = std::mem::replace(&mut self.faults, faults);
+        self.tell_faults(&before, out);
+        self.settle(now, out);
+    }
+
+    /// Moves a running master down timer by as much as the interval changed.
+    pub(crate) fn shift_take_over(&mut self, before: Duration, now: Instant) {
+        let after = self.master_down();
+        if let State::Backup { take_over_at, .. } = &mut self.state {
+            *take_over_at = (*take_over_at + after)
+                .minus(before)
+                .max(now)
+                .max(self.not_before);
+        }
+    }
+
+    /// Silence of a master that this instance endures.
+    pub(crate) fn master_down(&self) -> Duration {
+        election::master_down(
+            self.config.version,
+            self.config.down_timer_adverts,
+            self.priority.get(),
+            self.master_interval,
+        )
+    }
+
+    /// Whether it waits for first results: not once it runs, and not where a predecessor did.
+    pub(crate) fn is_waiting(&self) -> bool {
+        match self.state {
+            State::Init { .. } | State::Fault => self.resume.is_none(),
+            State::Backup { .. } | State::Master(_) | State::Stopped | State::Removed => false,
+        }
+    }
+
+    pub(crate) fn source(&self, link: &Link) -> Option<IpAddr> {
+        self.config.mcast_src_ip.or(match self.config.family {
+            Family::Ipv4 => link.ipv4.map(IpAddr::V4),
+            Family::Ipv6 => link.ipv6_link_local.map(IpAddr::V6),
+        })
+    }
+
+    fn tell_faults(&self, before: &BTreeSet<FaultReason>, out: &mut Outbox) {
+        let mut already = before.iter().any(|reason| !reason.is_waiting());
+        for reason in self
+            .faults
+            .difference(before)
+            .filter(|reason| !reason.is_waiting())
+        {
+            let reason = reason.clone();
+            self.tell(Happening::FaultAppeared { reason, already }, out);
+            already = true;
+        }
+        for reason in before
+            .difference(&self.faults)
+            .filter(|reason| !reason.is_waiting())
+        {
+            self.tell(Happening::FaultCleared(reason.clone()), out);
+        }
+    }
+
+    /// Draws the consequence of [`Instance::faults`].
+    fn settle(&mut self, now: Instant, out: &mut Outbox) {
+        let is_fault = self.faults.iter().any(|reason| !reason.is_waiting());
+        match self.state {
+            State::Init { .. } if is_fault => {
+                self.resume = None;
+                self.change(State::Fault, now, out);
+            }
+            State::Backup { .. } | State::Master(_) if is_fault => self.change(State::Fault, now, out),
+            State::Init { .. } | State::Fault if self.faults.is_empty() => self.run(now, out),
+            State::Init { .. }
+            | State::Backup { .. }
+            | State::Master(_)
+            | State::Fault
+            | State::Stopped
+            | State::Removed => {}
+        }
+    }
+
+    /// Nothing hinders it (any more).
+    fn run(&mut self, now: Instant, out: &mut Outbox) {
+        let resume = self.resume.take();
+        if let Some(saved) = &resume {
+            self.master_interval = saved.master_interval;
+        } else {
+            self.master_interval = self.config.advert_int;
+        }
+        let was_master = resume
+            .as_ref()
+            .is_some_and(|saved| saved.notified == Notified::Master);
+        if was_master {
+            self.become_master(now, out);
+        } else if self.priority.is_owner() && self.not_before <= now {
+            // RFC 9568 6.4.1: the address owner advertises at once.
+            self.tell(Happening::AdvertTimeout, out);
+            self.become_master(now, out);
+        } else {
+            let take_over_at = self.not_before.max(now) + self.first_wait(resume.is_some());
+            self.become_backup(take_over_at, now, out);
+        }
+        if let Some(saved) = resume.filter(|saved| Some(saved.notified) == self.notified) {
+            self.since = saved.since;
+        }
+    }
+
+    /// The owner waits for nobody. keepalived: `state MASTER` shortens the first wait to one interval and the smallest
+    /// skew; a successor process waits as its predecessor would have.
+    fn first_wait(&self, resumed: bool) -> Duration {
+        match (&self.state, self.config.initial_state) {
+            _ if self.priority.is_owner() => Duration::ZERO,
+            (State::Init { .. }, InitialState::Master) if !resumed => {
+                self.master_interval + election::skew(self.config.version, 255, self.master_interval)
+            }
+            _ => self.master_down(),
+        }
+    }
+
+    pub(crate) fn tell(&self, what: Happening, out: &mut Outbox) {
+        out.tell(News {
+            subject: Arc::clone(&self.name),
+            what,
+        });
+    }
+}

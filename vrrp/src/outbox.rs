@@ -1,0 +1,62 @@
+//! Where actions wait for the shell, the urgent ones first: whatever one event or timeout asks of a thousand
+//! instances, all adverts leave before the first address is written, and nothing waits for a script or a log line.
+
+use std::collections::VecDeque;
+
+use crate::action::{Action, Datagram, Transition};
+use crate::event::{InstanceId, ScriptId};
+use crate::news::News;
+
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    adverts: VecDeque<Datagram>,
+    reconciles: VecDeque<InstanceId>,
+    announces: VecDeque<(InstanceId, u32)>,
+    news: VecDeque<News>,
+    transitions: VecDeque<Transition>,
+    runs: VecDeque<ScriptId>,
+}
+
+impl Outbox {
+    pub(crate) fn send(&mut self, datagram: Datagram) {
+        self.adverts.push_back(datagram);
+    }
+
+    pub(crate) fn reconcile(&mut self, instance: InstanceId) {
+        if self.reconciles.back() != Some(&instance) {
+            self.reconciles.push_back(instance);
+        }
+    }
+
+    pub(crate) fn announce(&mut self, instance: InstanceId, repeat: u32) {
+        if repeat > 0 {
+            self.announces.push_back((instance, repeat));
+        }
+    }
+
+    pub(crate) fn tell(&mut self, news: News) {
+        self.news.push_back(news);
+    }
+
+    pub(crate) fn notify(&mut self, transition: Transition) {
+        self.transitions.push_back(transition);
+    }
+
+    pub(crate) fn run(&mut self, script: ScriptId) {
+        self.runs.push_back(script);
+    }
+
+    pub(crate) fn next(&mut self) -> Option<Action> {
+        self.adverts
+            .pop_front()
+            .map(Action::Send)
+            .or_else(|| self.reconciles.pop_front().map(Action::Reconcile))
+            .or_else(|| {
+                let (instance, repeat) = self.announces.pop_front()?;
+                Some(Action::Announce { instance, repeat })
+            })
+            .or_else(|| self.news.pop_front().map(Action::Tell))
+            .or_else(|| self.transitions.pop_front().map(Action::Notify))
+            .or_else(|| self.runs.pop_front().map(Action::RunScript))
+    }
+}

@@ -1,0 +1,208 @@
+//! A configuration taken in: at the start, and again on every reload. What is the same goes on untouched; what changed
+//! adapts where it stands; what is gone resigns.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use parser::Config;
+use parser::config::{VirtualAddress, VrrpInstance};
+use parser::units::Version;
+
+use crate::engine::Engine;
+use crate::event::{InstanceId, ScriptId};
+use crate::instance::Instance;
+use crate::script::Script;
+use crate::snapshot::{self, Identity};
+use crate::state::State;
+use crate::time::Instant;
+
+impl Engine {
+    /// A new configuration: what is unchanged keeps state, timers and addresses; what is gone resigns.
+    ///
+    /// An instance is the same if virtual router, family and interface are the same, whatever its name; it keeps its
+    /// [`InstanceId`] then. A [`ScriptId`] is from now on an index into the new `config.vrrp_scripts`; runs in progress
+    /// are forgotten, and the shell ends them.
+    pub fn reload(&mut self, config: &Config, now: Instant) {
+        if self.is_stopped() {
+            return;
+        }
+        self.global = config.global.clone();
+        self.adopt_scripts(config, now);
+        let mut vacant = self.vacant_ids();
+        let mut old = self.by_identity();
+        let mut order = Vec::with_capacity(config.vrrp_instances.len());
+        let mut kept = Vec::new();
+        let mut fresh = Vec::new();
+        for instance in &config.vrrp_instances {
+            let known = old
+                .get_mut(&snapshot::identity(instance))
+                .and_then(VecDeque::pop_front);
+            if let Some(id) = known {
+                kept.push((id, instance));
+            } else {
+                fresh.push((order.len(), instance));
+            }
+            order.push(known.unwrap_or(InstanceId(0)));
+        }
+        self.remove(old.into_values().flatten(), now);
+        for (place, instance) in fresh {
+            let id = vacant.pop().unwrap_or_else(|| self.next_id());
+            self.place(Instance::new(id, sane(instance), None, now, now));
+            order[place] = id;
+        }
+        self.order = order;
+        self.adapt(&kept, now);
+        self.index(now);
+        for id in self.order.clone() {
+            self.refresh(id, now);
+        }
+    }
+
+    /// The number of an instance that was never there.
+    pub(crate) fn next_id(&self) -> InstanceId {
+        InstanceId(u32::try_from(self.instances.len()).unwrap_or(u32::MAX))
+    }
+
+    /// Puts an instance where its number says.
+    pub(crate) fn place(&mut self, instance: Instance) {
+        match self.instances.get_mut(instance.id.0 as usize) {
+            Some(vacant) => *vacant = instance,
+            None => self.instances.push(instance),
+        }
+    }
+
+    /// Who cares for which link and script, and when they are all due.
+    pub(crate) fn index(&mut self, now: Instant) {
+        self.watchers.clear();
+        self.trackers = vec![Vec::new(); self.world.scripts.len()];
+        for id in &self.order {
+            let instance = &self.instances[id.0 as usize];
+            for link in instance.links() {
+                self.watchers.entry(link.to_owned()).or_default().push(*id);
+            }
+            for tracked in &instance.config.track_script {
+                if let Some(script) = self.world.script_named(&tracked.name) {
+                    self.trackers[script.id.0 as usize].push(*id);
+                }
+            }
+            self.deadlines.set(id.0, instance.state.deadline());
+        }
+        for (script, trackers) in self.world.scripts.iter_mut().zip(&self.trackers) {
+            script.run_at = script.run_at.or(Some(now)).filter(|_| !trackers.is_empty());
+            self.script_deadlines.set(script.id.0, script.run_at);
+        }
+    }
+
+    fn adopt_scripts(&mut self, config: &Config, now: Instant) {
+        let mut scripts = scripts_of(config);
+        for script in &mut scripts {
+            if let Some(old) = self.world.script_named(&script.name) {
+                script.adopt(old, now, &mut self.out);
+            }
+        }
+        for script in &self.world.scripts {
+            self.script_deadlines.set(script.id.0, None);
+        }
+        self.world.set_scripts(scripts);
+    }
+
+    fn vacant_ids(&self) -> Vec<InstanceId> {
+        let is_removed = |instance: &&Instance| instance.state == State::Removed;
+        self.instances
+            .iter()
+            .filter(is_removed)
+            .map(|instance| instance.id)
+            .rev()
+            .collect()
+    }
+
+    fn by_identity(&self) -> BTreeMap<Identity, VecDeque<InstanceId>> {
+        let mut ids: BTreeMap<_, VecDeque<_>> = BTreeMap::new();
+        for instance in self.instances() {
+            ids.entry(snapshot::identity(&instance.config))
+                .or_default()
+                .push_back(instance.id);
+        }
+        ids
+    }
+
+    fn remove(&mut self, gone: impl Iterator<Item = InstanceId>, now: Instant) {
+        for id in gone {
+            self.unroute(id);
+            let instance = &mut self.instances[id.0 as usize];
+            instance.change(State::Removed, now, &mut self.out);
+            self.deadlines.set(id.0, None);
+        }
+    }
+
+    /// Gives the instances that stay their new configuration. Those that lose addresses are asked first, so that an
+    /// address which moves between two masters is put back after it was taken away.
+    fn adapt(&mut self, kept: &[(InstanceId, &VrrpInstance)], now: Instant) {
+        let mut gaining = Vec::new();
+        for (id, config) in kept {
+            let instance = &mut self.instances[id.0 as usize];
+            let config = sane(config);
+            if instance.config == config {
+                continue;
+            }
+            let before: Vec<VirtualAddress> = instance.addresses().cloned().collect();
+            instance.adapt(config, now);
+            if !instance.state.is_master() || instance.addresses().eq(&before) {
+                continue;
+            }
+            if before
+                .iter()
+                .any(|line| instance.addresses().all(|kept| kept != line))
+            {
+                self.out.reconcile(*id);
+            }
+            if instance.addresses().any(|line| !before.contains(line)) {
+                gaining.push(*id);
+            }
+        }
+        for id in gaining {
+            self.out.reconcile(id);
+            let instance = &self.instances[id.0 as usize];
+            self.out.announce(id, instance.config.garp.master_repeat.max(1));
+        }
+    }
+}
+
+impl Instance {
+    fn adapt(&mut self, config: VrrpInstance, now: Instant) {
+        let silence = self.master_down();
+        let old = std::mem::replace(&mut self.config, config);
+        let config = &self.config;
+        if self.name.as_ref() != config.name {
+            self.name = config.name.as_str().into();
+        }
+        self.gave_way &= config.priority.is_owner();
+        // Version 3 goes on with what its master taught it.
+        if config.version == Version::V2 || self.master.is_none() {
+            self.master_interval = config.advert_int;
+        }
+        if let State::Master(mastery) = &mut self.state {
+            mastery.advertise_at = mastery.advertise_at.min(now + config.advert_int);
+            if old.garp.master_refresh != config.garp.master_refresh {
+                let refresh = config.garp.master_refresh;
+                mastery.refresh_at = (!refresh.is_zero()).then_some(now + refresh);
+            }
+        }
+        self.shift_take_over(silence, now);
+    }
+}
+
+/// The scripts of a configuration, nothing known of them yet.
+pub(crate) fn scripts_of(config: &Config) -> Vec<Script> {
+    (0..)
+        .zip(&config.vrrp_scripts)
+        .map(|(index, script)| Script::new(ScriptId(index), script))
+        .collect()
+}
+
+/// The parser keeps intervals in range; a zero that came another way would be a busy loop.
+pub(crate) fn sane(config: &VrrpInstance) -> VrrpInstance {
+    let mut config = config.clone();
+    config.advert_int = config.advert_int.max(Duration::from_millis(10));
+    config
+}

@@ -1,0 +1,155 @@
+//! The states of an instance, each with its own deadlines: a timer cannot outlive the state that set it.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::time::Instant;
+
+/// Where an instance stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Not started: waits to be told of its links, then for the first results of its scripts.
+    Init {
+        /// When it looks around for the first time; `None` once it has.
+        start_at: Option<Instant>,
+    },
+    /// Follows a master, or waits for one to show itself.
+    Backup {
+        /// When the master counts as gone.
+        take_over_at: Instant,
+        /// Until when a lower master is endured (`preempt_delay`); `None` while there is none.
+        preempt_at: Option<Instant>,
+    },
+    /// Owns the addresses and says so.
+    Master(Mastery),
+    /// Must not run; [`crate::Instance::faults`] says why.
+    Fault,
+    /// The daemon stopped.
+    Stopped,
+    /// A reload took it out of the configuration.
+    Removed,
+}
+
+/// What a master has in front of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mastery {
+    /// The next advert.
+    pub advertise_at: Instant,
+    /// The burst after `garp_master_delay` or `garp_lower_prio_delay`.
+    pub announce_again: Option<Burst>,
+    /// The next `garp_master_refresh`.
+    pub refresh_at: Option<Instant>,
+    /// Another master on the link that should yield to us.
+    pub rival: Option<Rival>,
+    /// Not before this is another master answered again.
+    pub answer_at: Instant,
+}
+
+/// Announcements to come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Burst {
+    /// When.
+    pub at: Instant,
+    /// Frames for each address.
+    pub repeat: u32,
+}
+
+/// A second master on the link: the episode from its first advert to its silence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rival {
+    /// Who, most lately.
+    pub address: IpAddr,
+    /// Its priority.
+    pub priority: u8,
+    /// When its first advert came.
+    pub since: Instant,
+    /// When its latest advert came.
+    pub heard_at: Instant,
+    /// How many adverts came.
+    pub adverts: u64,
+    /// When the episode counts as over, if nothing more comes.
+    pub over_at: Instant,
+    /// Two address owners: when this one gives way.
+    pub give_way_at: Option<Instant>,
+}
+
+impl State {
+    /// When the state must be looked at next.
+    pub fn deadline(&self) -> Option<Instant> {
+        match self {
+            Self::Init { start_at } => *start_at,
+            Self::Backup { take_over_at, .. } => Some(*take_over_at),
+            Self::Master(mastery) => Some(mastery.deadline()),
+            Self::Fault | Self::Stopped | Self::Removed => None,
+        }
+    }
+
+    /// The state as keepalived's dumps name it.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Init { .. } => "INIT",
+            Self::Backup { .. } => "BACKUP",
+            Self::Master(_) => "MASTER",
+            Self::Fault => "FAULT",
+            Self::Stopped => "STOP",
+            Self::Removed => "DELETED",
+        }
+    }
+
+    /// Whether the addresses are owned now.
+    pub fn is_master(&self) -> bool {
+        matches!(self, Self::Master(_))
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+impl Mastery {
+    fn deadline(&self) -> Instant {
+        let rival = self.rival.as_ref();
+        [
+            self.announce_again.map(|burst| burst.at),
+            self.refresh_at,
+            rival.map(|rival| rival.over_at),
+            rival.and_then(|rival| rival.give_way_at),
+        ]
+        .into_iter()
+        .flatten()
+        .fold(self.advertise_at, Instant::min)
+    }
+}
+
+/// The next of a series of deadlines that lies after `now`: no drift, and no hurry to make up for a stall.
+pub(crate) fn next_in_series(due: Instant, period: Duration, now: Instant) -> Instant {
+    let next = due + period;
+    if next > now {
+        return next;
+    }
+    let period = u64::try_from(period.as_nanos()).unwrap_or(u64::MAX).max(1);
+    let missed = (now.nanos - due.nanos) / period;
+    Instant {
+        nanos: due
+            .nanos
+            .saturating_add(missed.saturating_add(1).saturating_mul(period)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_series_keeps_its_phase_and_skips_what_was_missed() {
+        let at = |nanos| Instant { nanos };
+        let period = Duration::from_nanos(10);
+        assert_eq!(next_in_series(at(100), period, at(100)), at(110));
+        assert_eq!(next_in_series(at(100), period, at(109)), at(110));
+        assert_eq!(next_in_series(at(100), period, at(110)), at(120));
+        assert_eq!(next_in_series(at(100), period, at(1234)), at(1240));
+    }
+}

@@ -1,0 +1,151 @@
+//! Leaving a state and arriving in one: two full matches, so that no pair of states can skip what either of them owes.
+
+use crate::action::{Notified, Transition};
+use crate::instance::Instance;
+use crate::news::Happening;
+use crate::outbox::Outbox;
+use crate::state::{Burst, Mastery, State};
+use crate::time::Instant;
+
+impl Instance {
+    pub(crate) fn become_backup(&mut self, take_over_at: Instant, now: Instant, out: &mut Outbox) {
+        let state = State::Backup {
+            take_over_at,
+            preempt_at: None,
+        };
+        self.change(state, now, out);
+    }
+
+    pub(crate) fn become_master(&mut self, now: Instant, out: &mut Outbox) {
+        let garp = &self.config.garp;
+        let state = State::Master(Mastery {
+            advertise_at: now + self.config.advert_int,
+            announce_again: (!garp.master_delay.is_zero()).then_some(Burst {
+                at: now + garp.master_delay,
+                repeat: garp.master_repeat.max(1),
+            }),
+            refresh_at: (!garp.master_refresh.is_zero()).then_some(now + garp.master_refresh),
+            rival: None,
+            answer_at: now,
+        });
+        self.change(state, now, out);
+    }
+
+    pub(crate) fn change(&mut self, to: State, now: Instant, out: &mut Outbox) {
+        let from = std::mem::replace(&mut self.state, to);
+        self.since = now;
+        self.told.clear();
+        self.leave(&from, out);
+        self.arrive(&from, out);
+    }
+
+    fn leave(&mut self, from: &State, out: &mut Outbox) {
+        match from {
+            State::Init { .. } | State::Backup { .. } | State::Fault | State::Stopped | State::Removed => {}
+            State::Master(_) => {
+                self.stats.release_master += 1;
+                match self.state {
+                    // RFC 9568 6.4.3: on shutdown, send an advert with priority zero. keepalived also on a fault.
+                    State::Fault | State::Stopped | State::Removed => self.resign(out),
+                    State::Init { .. } | State::Backup { .. } | State::Master(_) => {}
+                }
+                out.reconcile(self.id);
+            }
+        }
+    }
+
+    fn arrive(&mut self, from: &State, out: &mut Outbox) {
+        let init = matches!(from, State::Init { start_at: Some(_) });
+        let left_master = from.is_master();
+        match &self.state {
+            State::Init { .. } => {}
+            State::Backup { .. } => {
+                self.tell(Happening::EnteringBackup { init }, out);
+                self.tell_removing(left_master, out);
+                self.notify(Notified::Backup, out);
+            }
+            State::Master(_) => self.arrive_master(out),
+            State::Fault => {
+                self.master = None;
+                self.tell(Happening::EnteringFault { init }, out);
+                self.tell_removing(left_master, out);
+                self.notify(Notified::Fault, out);
+            }
+            State::Stopped => {
+                self.tell_removing(left_master, out);
+                self.notify(Notified::Stop, out);
+            }
+            State::Removed => {
+                self.tell_removing(left_master, out);
+                // keepalived: an instance taken out of the configuration ends in FAULT, unless it never began.
+                if self.notified.is_some() {
+                    self.notify(Notified::Fault, out);
+                }
+            }
+        }
+    }
+
+    /// The advert first: it alone keeps other routers from taking over.
+    fn arrive_master(&mut self, out: &mut Outbox) {
+        self.stats.become_master += 1;
+        self.master = None;
+        self.master_interval = self.config.advert_int;
+        self.reclaim_ownership();
+        self.advertise(out);
+        out.reconcile(self.id);
+        out.announce(self.id, self.config.garp.master_repeat.max(1));
+        if self.notified == Some(Notified::Master) {
+            self.tell(Happening::ResumingMaster, out);
+        } else {
+            self.tell(Happening::EnteringMaster, out);
+        }
+        if self.addresses().next().is_some() {
+            self.tell(Happening::SettingAddresses, out);
+        }
+        self.notify(Notified::Master, out);
+    }
+
+    fn tell_removing(&self, left_master: bool, out: &mut Outbox) {
+        if left_master && self.addresses().next().is_some() {
+            self.tell(Happening::RemovingAddresses, out);
+        }
+    }
+
+    /// Sends the advert that is due.
+    pub(crate) fn advertise(&mut self, out: &mut Outbox) {
+        let Some(outlet) = &self.outlet else { return };
+        out.send(outlet.advert(self.id, self.ip_id));
+        self.count_sent();
+    }
+
+    fn resign(&mut self, out: &mut Outbox) {
+        let Some(outlet) = &self.outlet else { return };
+        out.send(outlet.resignation(self.id, &self.config, self.ip_id));
+        self.count_sent();
+        self.stats.pri_zero_sent += 1;
+        self.tell(Happening::SentPriorityZero, out);
+    }
+
+    fn count_sent(&mut self) {
+        self.stats.advert_sent += 1;
+        // keepalived: the identification is never 0, which would ask the kernel to choose one.
+        self.ip_id = self.ip_id.checked_add(1).unwrap_or(1);
+    }
+
+    /// Says it once: a successor process does not repeat what its predecessor said.
+    fn notify(&mut self, to: Notified, out: &mut Outbox) {
+        if self.notified == Some(to) {
+            return;
+        }
+        self.notified = Some(to);
+        self.notify_again(to, out);
+    }
+
+    pub(crate) fn notify_again(&self, to: Notified, out: &mut Outbox) {
+        out.notify(Transition {
+            instance: self.id,
+            to,
+            priority: self.priority.get(),
+        });
+    }
+}

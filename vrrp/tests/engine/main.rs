@@ -1,0 +1,20 @@
+//! The engine as a whole, on simulated time: stories, the table of states and events, chaos with invariants.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "clippy.toml allows them in tests; these are tests, their helpers too"
+)]
+
+mod announcing;
+mod chaos;
+mod faults;
+mod fixture;
+mod lan;
+mod packets;
+mod recording;
+mod reloading;
+mod resuming;
+mod scripts;
+mod stories;
+mod table;
