@@ -1,6 +1,8 @@
 //! Every keyword of keepalived 2.4.3 is known and takes what keepalived takes.
 
 mod common;
+#[path = "common/lvs.rs"]
+mod lvs;
 
 /// A configuration with one setting in one block.
 fn configuration(block: &str, keyword: &str, arguments: &str) -> String {
@@ -40,7 +42,7 @@ fn configuration(block: &str, keyword: &str, arguments: &str) -> String {
             "virtual_server 10.0.0.1 80 {{\nprotocol UDP\nlvs_sched sh\nlvs_method NAT\nsorry_server 10.0.0.9 80\n\
              {setting}\nreal_server 10.0.0.2 80 {{\nweight 2147483647\n}}\n}}\n"
         ),
-        other => common::lvs(other, &format!("{}{setting}", needed(other, keyword)))
+        other => lvs::around(other, &format!("{}{setting}", needed(other, keyword)))
             .unwrap_or_else(|| format!("{other} {{\n{setting}\n}}\n")),
     }
 }

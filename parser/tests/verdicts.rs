@@ -7,6 +7,8 @@
 )]
 
 mod common;
+#[path = "common/lvs.rs"]
+mod lvs;
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -79,7 +81,7 @@ fn wrap(block: &str, text: &str) -> String {
         "tracking_instance" => {
             format!("{TRACKABLE}{bare}virtual_ipaddress {{\n10.0.0.9\n}}\n{text}\n}}\n")
         }
-        other => common::lvs(other, text).unwrap_or_else(|| panic!("no such block: {other}")),
+        other => lvs::around(other, text).unwrap_or_else(|| panic!("no such block: {other}")),
     }
 }
 

@@ -1,12 +1,13 @@
 //! Mistakes as text: for people with the line and the words underlined, for the system log in one line, for tools as
 //! JSON.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Element, Group, Level, Renderer, Snippet};
 
-use crate::place::Place;
+use crate::place::{At, Place};
 use crate::report::secret::masked;
 use crate::report::{Class, Mistake, Report};
 use crate::source::Sources;
@@ -137,11 +138,17 @@ impl Mistake {
     /// What the snippet cannot show: the line as written where definitions changed it, and the including lines.
     fn notes(&self, sources: &Sources) -> Vec<String> {
         let mut notes = Vec::new();
-        let written = sources.line(self.place).map(masked);
-        if let Some(written) = written.filter(|written| !self.stands_in(written)) {
-            let written = written.trim();
-            if !written.is_empty() && !self.text.trim().is_empty() {
-                notes.push(format!("the line is written as: {}", cut(written, 0..0).line));
+        if self
+            .written(sources)
+            .is_some_and(|written| !self.stands_in(&written))
+        {
+            let beginning = sources.line(self.place).unwrap_or_default().trim_ascii();
+            let beginning = &beginning[..beginning.floor_char_boundary(2 * At::KEPT)];
+            if !beginning.is_empty() && !self.text.trim().is_empty() {
+                notes.push(format!(
+                    "the line is written as: {}",
+                    cut(&masked(beginning), 0..0).line
+                ));
             }
         }
         let chain = sources.included_from(self.place);
@@ -151,32 +158,26 @@ impl Mistake {
 
     /// The line to show: as it stands in the file if the words meant stand there, else as it was understood.
     fn shown(&self, sources: &Sources) -> Shown {
-        let span = self.span();
-        let written = sources.line(self.place).map(masked);
-        if let Some(written) = written.filter(|written| self.stands_in(written)) {
-            return cut(&written, span);
+        let start = self.column - 1 - self.text_start;
+        let span = start..start + self.length;
+        match self.written(sources).filter(|written| self.stands_in(written)) {
+            Some(written) => cut(&written, span),
+            None => cut(&self.text, span),
         }
-        cut(
-            &self.text,
-            span.start - self.text_start..span.end - self.text_start,
-        )
     }
 
-    fn span(&self) -> Range<usize> {
-        let start = self.column - 1;
-        start..start + self.length
+    /// The part of the line in the file that `text` is of the line as understood.
+    fn written<'s>(&self, sources: &'s Sources) -> Option<Cow<'s, str>> {
+        let line = sources.line(self.place)?;
+        let end = line.floor_char_boundary(self.text_start + 2 * At::KEPT);
+        Some(masked(line.get(self.text_start..end).unwrap_or_default()))
     }
 
     /// Whether the words meant stand at their place in the line as written.
     fn stands_in(&self, written: &str) -> bool {
-        let start = self.column - 1;
-        let Some(understood) = self.text.get(start - self.text_start..) else {
-            return false;
-        };
-        let length = self.length.min(understood.len());
-        written
-            .get(start..start + length)
-            .is_some_and(|written| Some(written) == understood.get(..length))
+        let start = self.column - 1 - self.text_start;
+        let length = self.length.min(self.text.len() - start);
+        written.get(start..start + length) == self.text.get(start..start + length)
     }
 }
 

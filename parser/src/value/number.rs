@@ -135,75 +135,137 @@ pub(crate) fn seconds(
     range: RangeInclusive<Duration>,
     decimal: Decimal,
 ) -> (Option<Duration>, Option<Reason>) {
-    let allowed = || decimal.describe(&range);
-    let rubbish = |(value, _)| {
-        (
-            value,
-            Some(Reason::NotANumber {
-                got: text.to_owned(),
-                range: allowed(),
-            }),
-        )
-    };
-    let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
+    let count_digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
     let trimmed = text.trim_start();
-    let (whole, rest) = trimmed.split_at(digits(trimmed));
-    let fraction = rest.strip_prefix('.').map_or("", |rest| &rest[..digits(rest)]);
-    let point = usize::from(rest.starts_with('.'));
-    if whole.len() + fraction.len() == 0 {
-        return rubbish((None, None));
-    }
-    let result = exact_seconds(text, whole, fraction, range.clone(), decimal);
-    if whole.len() + point + fraction.len() < trimmed.len() {
-        rubbish(result)
+    let (whole, rest) = trimmed.split_at(count_digits(trimmed));
+    let (point, fraction) = match rest.strip_prefix('.') {
+        Some(rest) => (1, &rest[..count_digits(rest)]),
+        None => (0, ""),
+    };
+    let read = whole.len() + point + fraction.len();
+    let no_digits = read == point;
+    let value = if no_digits {
+        None
     } else {
-        result
-    }
-}
-
-fn exact_seconds(
-    text: &str,
-    whole: &str,
-    fraction: &str,
-    range: RangeInclusive<Duration>,
-    decimal: Decimal,
-) -> (Option<Duration>, Option<Reason>) {
-    let out_of_range = || Reason::OutOfRange {
-        got: text.to_owned(),
-        range: decimal.describe(&range),
+        rounded(whole, fraction, decimal)
     };
-    let whole = if whole.is_empty() {
-        Some(0)
-    } else {
-        whole.parse::<u64>().ok()
-    };
-    let Some(whole) = whole else {
-        return (None, Some(out_of_range()));
-    };
-    let places = decimal.digits() as usize;
-    // One digit more than counts, for rounding.
-    let digits: String = fraction
-        .chars()
-        .chain(std::iter::repeat('0'))
-        .take(places + 1)
-        .collect();
-    let rounded = digits
-        .parse::<u64>()
-        .map_or(0, |tenths| tenths.div_ceil(10).min((tenths + 5) / 10));
-    let grain = decimal.unit() / 10u32.pow(decimal.digits());
-    let value = u32::try_from(rounded)
-        .ok()
-        .and_then(|units| decimal.whole(whole).checked_add(grain * units))
-        .filter(|value| range.contains(value));
-    let reason = if value.is_none() {
-        Some(out_of_range())
-    } else if fraction.len() > places {
+    let value = value.filter(|value| range.contains(value));
+    let got = text.to_owned();
+    let reason = if no_digits || read < trimmed.len() {
+        Some(Reason::NotANumber {
+            got,
+            range: decimal.describe(&range),
+        })
+    } else if value.is_none() {
+        Some(Reason::OutOfRange {
+            got,
+            range: decimal.describe(&range),
+        })
+    } else if fraction.len() > decimal.digits() as usize {
         Some(Reason::TooManyDecimals {
-            got: text.to_owned(),
+            got,
             digits: decimal.digits(),
         })
     } else {
         None
     };
     (value, reason)
+}
+
+/// A time from the digits around the point, rounded to the grain.
+fn rounded(whole: &str, fraction: &str, decimal: Decimal) -> Option<Duration> {
+    let whole = if whole.is_empty() { 0 } else { whole.parse().ok()? };
+    // One digit more than counts decides the rounding.
+    let places = decimal.digits() as usize + 1;
+    let digits: String = fraction
+        .chars()
+        .chain(std::iter::repeat('0'))
+        .take(places)
+        .collect();
+    let units = (digits.parse::<u32>().ok()? + 5) / 10;
+    let grain = decimal.unit() / 10u32.pow(decimal.digits());
+    decimal.whole(whole).checked_add(grain * units)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers_are_decimal_and_may_stand_after_blanks() {
+        let read = |text| integer::<i16>(text, -253..=253);
+        assert_eq!(read("100"), (Some(100), None));
+        assert_eq!(read(" +5"), (Some(5), None));
+        assert_eq!(read("-253"), (Some(-253), None));
+        assert_eq!(read("010"), (Some(10), None));
+        for text in ["254", "-254", "99999999999999999999"] {
+            assert!(
+                matches!(read(text), (None, Some(Reason::OutOfRange { .. }))),
+                "{text}"
+            );
+        }
+        for text in ["", "-", "x", "0x10"] {
+            assert!(matches!(read(text).1, Some(Reason::NotANumber { .. })), "{text}");
+        }
+    }
+
+    #[test]
+    fn digits_before_rubbish_count_at_run_time() {
+        assert!(matches!(
+            integer::<u8>("100x", 1..=255),
+            (Some(100), Some(Reason::NotANumber { .. }))
+        ));
+        let range = Duration::ZERO..=Duration::from_secs(255);
+        let (value, reason) = seconds("1.5s", range, Decimal::Micro);
+        assert_eq!(value, Some(Duration::from_millis(1500)));
+        assert!(matches!(reason, Some(Reason::NotANumber { .. })));
+    }
+
+    #[test]
+    fn seconds_are_exact_to_their_grain() {
+        let read = |text, decimal| seconds(text, Duration::ZERO..=Duration::from_secs(4294), decimal);
+        for (text, nanoseconds) in [
+            ("1", 1_000_000_000),
+            ("0.000001", 1000),
+            (".5", 500_000_000),
+            ("2.", 2_000_000_000),
+        ] {
+            assert_eq!(
+                read(text, Decimal::Micro),
+                (Some(Duration::from_nanos(nanoseconds)), None),
+                "{text}"
+            );
+        }
+        assert_eq!(
+            read("1.001", Decimal::Milli),
+            (Some(Duration::from_millis(1001)), None)
+        );
+        let (value, reason) = read("1.9996", Decimal::Milli);
+        assert_eq!(value, Some(Duration::from_secs(2)));
+        assert!(matches!(reason, Some(Reason::TooManyDecimals { digits: 3, .. })));
+        assert!(matches!(
+            read("4295", Decimal::Milli),
+            (None, Some(Reason::OutOfRange { .. }))
+        ));
+        for text in ["", ".", "x", "-1", "1,5", "1.2.3"] {
+            assert!(
+                matches!(read(text, Decimal::Micro).1, Some(Reason::NotANumber { .. })),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn c_numbers_choose_their_base() {
+        for (text, value) in [
+            ("0x1F", Some(31)),
+            ("-010", Some(-8)),
+            ("10", Some(10)),
+            ("0", Some(0)),
+            ("08", None),
+            ("--1", None),
+        ] {
+            assert_eq!(any_base(text), value, "{text}");
+        }
+    }
 }
