@@ -6,6 +6,7 @@
 pub mod config;
 mod place;
 pub mod report;
+pub mod show;
 pub mod source;
 pub mod tree;
 pub mod units;
@@ -14,6 +15,7 @@ pub mod value;
 pub use config::Config;
 pub use place::{At, Place};
 pub use report::Report;
+pub use show::{Secrets, show};
 pub use source::{Host, Machine, Options, Sources};
 
 use tree::Tree;

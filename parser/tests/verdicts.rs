@@ -19,9 +19,26 @@ struct Case {
     old_status: u8,
 }
 
+const TABLES: &[&str] = &[
+    include_str!("verdicts.tsv"),
+    include_str!("verdicts/bfd_instance.tsv"),
+    include_str!("verdicts/links.tsv"),
+    include_str!("verdicts/outside.tsv"),
+    include_str!("verdicts/static_routes.tsv"),
+    include_str!("verdicts/static_rules.tsv"),
+    include_str!("verdicts/statics.tsv"),
+    include_str!("verdicts/track_file.tsv"),
+    include_str!("verdicts/trackers.tsv"),
+    include_str!("verdicts/virtual_routes.tsv"),
+    include_str!("verdicts/virtual_rules.tsv"),
+    include_str!("verdicts/vrrp_sync_group.tsv"),
+    include_str!("verdicts/vrrp_track_process.tsv"),
+];
+
 fn cases() -> Vec<Case> {
-    let rows = include_str!("verdicts.tsv")
-        .lines()
+    let rows = TABLES
+        .iter()
+        .flat_map(|table| table.lines())
         .filter(|row| !row.starts_with('#'));
     let cases = rows.map(|row| {
         let [block, status, text] = row.splitn(3, '\t').collect::<Vec<_>>()[..] else {
@@ -50,8 +67,36 @@ fn wrap(block: &str, text: &str) -> String {
         "bare" => format!("{bare}{text}\n}}\n"),
         "instance" => format!("{bare}virtual_ipaddress {{\n10.0.0.9\n}}\n{text}\n}}\n"),
         "address" => format!("{bare}virtual_ipaddress {{\n{text}\n}}\n}}\n"),
+        "static_routes" | "static_rules" => format!("{block} {{\n{text}\n}}\n"),
+        "virtual_routes" | "virtual_rules" => {
+            format!("{bare}virtual_ipaddress {{\n10.0.0.9\n}}\n{block} {{\n{text}\n}}\n}}\n")
+        }
+        "members" => format!("{text}\n{}", members()),
+        "tracking_group" => format!(
+            "{TRACKABLE}vrrp_sync_group G {{\ngroup {{\nA\nB\n}}\nsync_group_tracking_weight\n{text}\n}}\n{}",
+            members()
+        ),
+        "tracking_instance" => {
+            format!("{TRACKABLE}{bare}virtual_ipaddress {{\n10.0.0.9\n}}\n{text}\n}}\n")
+        }
         other => common::lvs(other, text).unwrap_or_else(|| panic!("no such block: {other}")),
     }
+}
+
+/// One thing of each kind that can be tracked.
+const TRACKABLE: &str = "global_defs {\nenable_script_security\nscript_user root\n}\n\
+    vrrp_script S {\nscript /bin/true\nweight 5\n}\ntrack_file F {\nfile /tmp/tracked\n}\n\
+    vrrp_track_process P {\nprocess sleep\n}\nbfd_instance D {\nneighbor_ip 10.9.0.2\n}\n";
+
+/// Two instances.
+fn members() -> String {
+    let instance = |name, vrid| {
+        format!(
+            "vrrp_instance {name} {{\ninterface fxa0\nvirtual_router_id {vrid}\n\
+             virtual_ipaddress {{\n10.9.0.{vrid}\n}}\n}}\n"
+        )
+    };
+    instance("A", 5) + &instance("B", 6)
 }
 
 #[test]

@@ -19,7 +19,6 @@ use std::time::Duration;
 use netlink::{Change, Monitor, Netlink};
 use parser::Config;
 use parser::config::global_defs::DynamicInterfaces;
-use parser::units::Family;
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 use tracing::{debug, error, info, warn};
@@ -356,7 +355,7 @@ impl Process {
             .engine
             .instances()
             .filter(|instance| instance.config.interface == known.name)
-            .map(|instance| group(&self.config, instance.config.family))
+            .map(|instance| instance.config.mcast_dst_ip)
             .collect();
         for group in groups {
             let opened = self.sockets.open(link, group);
@@ -482,13 +481,6 @@ fn changes(engine: &Engine, mirror: &Mirror, instances: &BTreeSet<InstanceId>) -
 
 fn claims(engine: &Engine) -> impl Iterator<Item = (InstanceId, &parser::config::VrrpInstance)> {
     engine.instances().map(|instance| (instance.id, &instance.config))
-}
-
-fn group(config: &Config, family: Family) -> IpAddr {
-    match family {
-        Family::Ipv4 => config.global.vrrp_mcast_group4.into(),
-        Family::Ipv6 => config.global.vrrp_mcast_group6.into(),
-    }
 }
 
 fn name_of(engine: &Engine, id: InstanceId) -> &str {

@@ -146,6 +146,11 @@ const BLOCKS: &[(&str, &[&str])] = &[
     ("garp_group", garp_group::KEYWORDS),
 ];
 
+/// Whether any block has this keyword.
+pub fn is_keyword(word: &str) -> bool {
+    home(word).is_some()
+}
+
 /// The first block that has a keyword, for a word that stands in the wrong one.
 pub(crate) fn home(keyword: &str) -> Option<&'static str> {
     BLOCKS
@@ -279,26 +284,28 @@ impl<'t> Drafts<'t> {
     fn resolve(self, report: &mut Report) -> Config {
         let global = self.global.resolve();
         let mut known = vrrp_instance::Known::default();
-        let vrrp_scripts = self
-            .vrrp_scripts
-            .into_iter()
-            .map(|draft| (draft.trackable(), draft.resolve(report)));
-        let vrrp_scripts: Vec<_> = vrrp_scripts.collect();
-        let track_files = self
-            .track_files
-            .into_iter()
-            .map(|draft| (draft.trackable(), draft.resolve(report)));
-        let track_files: Vec<_> = track_files.collect();
-        let track_processes = self.track_processes.into_iter();
-        let track_processes: Vec<_> = track_processes
-            .map(|draft| (draft.trackable(), draft.resolve(report)))
-            .collect();
-        let vrrp_scripts = only_first("vrrp_script", vrrp_scripts, &mut known.scripts, report);
-        let track_files = only_first("track_file", track_files, &mut known.files, report);
+        let scripts = (self.vrrp_scripts, &mut known.scripts);
+        let vrrp_scripts = only_first(
+            "vrrp_script",
+            scripts,
+            vrrp_script::Draft::trackable,
+            vrrp_script::Draft::resolve,
+            report,
+        );
+        let files = (self.track_files, &mut known.files);
+        let track_files = only_first(
+            "track_file",
+            files,
+            track_file::Draft::trackable,
+            track_file::Draft::resolve,
+            report,
+        );
+        let processes = (self.track_processes, &mut known.processes);
         let track_processes = only_first(
             "vrrp_track_process",
-            track_processes,
-            &mut known.processes,
+            processes,
+            vrrp_track_process::Draft::trackable,
+            vrrp_track_process::Draft::resolve,
             report,
         );
         let bfd_instances = resolve_bfd_instances(self.bfd_instances, &mut known, report);
@@ -321,11 +328,11 @@ impl<'t> Drafts<'t> {
         };
         let vrrp_sync_groups = vrrp_sync_group::resolve(self.vrrp_sync_groups, &mut joining, report);
         let statics = self.statics.resolve(&self.track_groups, report);
-        let is_instance = |name: &str| self.names.contains(&("vrrp_instance", name));
+        let running: HashSet<&str> = instances.iter().map(|(_, instance)| &*instance.name).collect();
         let track_groups = self
             .track_groups
             .into_iter()
-            .map(|draft| draft.resolve(is_instance, report))
+            .map(|draft| draft.resolve(|name| running.contains(name), report))
             .collect();
         let mut garp_groups = Vec::new();
         for draft in self.garp_groups {
@@ -360,16 +367,20 @@ impl<'t> Drafts<'t> {
     }
 }
 
-/// What can be used. Of two with the same name only the first can be tracked.
-fn only_first<'t, T>(
+/// Resolves what can be tracked by its name. Of two with the same name only the first can be.
+fn only_first<'t, D, T>(
     block: &'static str,
-    all: Vec<((&'t str, Trackable<'t>), Option<T>)>,
-    known: &mut HashMap<&'t str, Trackable<'t>>,
+    (drafts, known): (Vec<D>, &mut HashMap<&'t str, Trackable<'t>>),
+    trackable: impl Fn(&D) -> (&'t str, Trackable<'t>),
+    resolve: impl Fn(D, &mut Report) -> Option<T>,
     report: &mut Report,
 ) -> Vec<T> {
     let mut kept = Vec::new();
-    for ((name, trackable), usable) in all {
-        let Some(usable) = usable else { continue };
+    for draft in drafts {
+        let (name, trackable) = trackable(&draft);
+        let Some(usable) = resolve(draft, report) else {
+            continue;
+        };
         if known.contains_key(name) {
             let hidden = Reason::NameHidden {
                 block,

@@ -231,7 +231,7 @@ impl<'t> Draft<'t> {
             inhibit_on_failure: self.inhibit_on_failure.unwrap_or(parent.inhibit_on_failure),
             alpha,
             smtp_alert: self.smtp_alert.or(parent.surroundings.smtp_alert).unwrap_or(true),
-            extras: self.extras,
+            extras: self.extras.filter(|extras| **extras != Extras::default()),
             pace,
             place: self.block.head.place(),
         }

@@ -116,6 +116,13 @@ pub struct AuthHmac {
     pub mode: HmacMode,
 }
 
+impl AuthHmac {
+    /// `time_window` where none is written.
+    pub(crate) fn default_window(advert_int: Duration) -> Duration {
+        Duration::from_secs((3 * advert_int.as_secs()).clamp(5, 300))
+    }
+}
+
 /// `key <ID> <VALUE | hex:HEX | file:PATH>`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HmacKey {
@@ -239,11 +246,12 @@ impl HmacDraft {
             let at = block.block().line_of("time_window").at();
             report.conflict(at, "`time_window`", "`anti_replay monotonic`", "it is ignored");
         }
-        let window = (3 * advert_int.as_secs()).clamp(5, 300);
         Some(AuthHmac {
             keys: self.keys,
             active_key,
-            time_window: self.time_window.unwrap_or(Duration::from_secs(window)),
+            time_window: self
+                .time_window
+                .unwrap_or_else(|| AuthHmac::default_window(advert_int)),
             anti_replay,
             mode: self.mode.unwrap_or(HmacMode::Enforce),
         })
