@@ -436,8 +436,15 @@ impl Process {
             .collect();
         let name = name_of(&self.engine, instance);
         for Announcement { link, address, .. } in &announcements {
-            let what = if address.is_ipv4() { "gratuitous ARPs" } else { "Unsolicited Neighbour Adverts" };
-            debug!("({name}) Sending/queueing {what} on {} for {address}", self.mirror.name_of(link.0));
+            let what = if address.is_ipv4() {
+                "gratuitous ARPs"
+            } else {
+                "Unsolicited Neighbour Adverts"
+            };
+            debug!(
+                "({name}) Sending/queueing {what} on {} for {address}",
+                self.mirror.name_of(link.0)
+            );
         }
         if let Some((count, error)) = self.announcer.send(&announcements, repeat) {
             warn!("({name}) {count} of the announcements of its addresses could not be sent: {error}");
