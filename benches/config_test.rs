@@ -35,7 +35,7 @@ fn main() -> io::Result<ExitCode> {
     let text = configuration(servers.unwrap_or(5000), 10);
     let file = tempfile::NamedTempFile::with_suffix(".conf")?;
     std::fs::write(file.path(), &text)?;
-    println!("{:.1} MB", text.len() as f64 / 1e6);
+    println!("{} kB", text.len() / 1000);
     let ours = best(env!("CARGO_BIN_EXE_holdfast"), file.path())?;
     show("holdfast", &ours);
     if !Path::new(KEEPALIVED).exists() {
@@ -47,7 +47,7 @@ fn main() -> io::Result<ExitCode> {
     println!(
         "ratio       {:8.2} of the CPU time {:8.2} of the memory",
         ours.cpu.as_secs_f64() / theirs.cpu.as_secs_f64(),
-        ours.peak as f64 / theirs.peak as f64
+        f64::from(ours.peak) / f64::from(theirs.peak)
     );
     Ok(ExitCode::SUCCESS)
 }
@@ -56,7 +56,7 @@ fn main() -> io::Result<ExitCode> {
 struct Usage {
     cpu: Duration,
     /// Peak of the resident memory in kB.
-    peak: u64,
+    peak: u32,
     status: i32,
 }
 
@@ -84,14 +84,14 @@ fn run(program: &str, file: &Path) -> io::Result<Usage> {
     let text = String::from_utf8_lossy(&output.stdout);
     let mut numbers = text
         .split_whitespace()
-        .filter_map(|word| word.parse::<u64>().ok());
+        .filter_map(|word| word.parse::<u32>().ok());
     let mut next = || {
         numbers
             .next()
             .ok_or_else(|| io::Error::other(format!("{program} cannot be measured")))
     };
     Ok(Usage {
-        cpu: Duration::from_micros(next()?),
+        cpu: Duration::from_micros(next()?.into()),
         peak: next()?,
         status: i32::try_from(next()?).unwrap_or(-1),
     })

@@ -13,6 +13,8 @@
 //!
 //! Needs root and says "skipped: needs root" otherwise; with `CI=true` that is a failure.
 
+#![expect(clippy::unwrap_used, reason = "a test says so when it cannot go on")]
+
 mod case;
 mod judge;
 

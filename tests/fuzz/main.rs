@@ -5,6 +5,8 @@
 //! `HOLDFAST_FUZZ_SECONDS` says for how long (default 10), `HOLDFAST_FUZZ_SEED` from which seed. A failure names the
 //! seed of its input and prints it.
 
+#![expect(clippy::unwrap_used, reason = "a test says so when it cannot go on")]
+
 mod mutate;
 
 use std::path::{Path, PathBuf};

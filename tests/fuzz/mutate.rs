@@ -59,7 +59,7 @@ const WORDS: &[&str] = &[
     "\u{e4}\u{1f980}",
 ];
 
-/// Reproducible chance (SplitMix64).
+/// Reproducible chance (`SplitMix64`).
 pub(crate) struct Chance(u64);
 
 impl Chance {
