@@ -1,11 +1,7 @@
 //! The files to judge, and what is expected of each.
 
-#[path = "../../parser/tests/common/mod.rs"]
-#[expect(
-    dead_code,
-    reason = "of what the parser's tests share only the blocks around a line are wanted here"
-)]
-mod common;
+#[path = "../../parser/tests/common/lvs.rs"]
+mod lvs;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -81,7 +77,7 @@ fn wrapped(block: &str, text: &str) -> String {
         "bare" => format!("{bare}{text}\n}}\n"),
         "instance" => format!("{bare}virtual_ipaddress {{\n10.0.0.9\n}}\n{text}\n}}\n"),
         "address" => format!("{bare}virtual_ipaddress {{\n{text}\n}}\n}}\n"),
-        other => common::lvs(other, text).unwrap(),
+        other => lvs::around(other, text).unwrap(),
     }
 }
 
