@@ -3,8 +3,6 @@
 //!
 //! The aim is a third of keepalived's CPU time and no more than twice its memory.
 
-#![expect(clippy::cast_precision_loss, reason = "figures for people to read")]
-
 use std::fmt::Write as _;
 use std::io;
 use std::net::Ipv4Addr;
