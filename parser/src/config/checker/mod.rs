@@ -1,5 +1,5 @@
 //! Checkers: how it is found out whether a real server works. Here is what all have in common; each kind has a file,
-//! but for `TCP_CHECK` and `PING_CHECK`, which are nothing but a [`connection`].
+//! but for `TCP_CHECK` and `PING_CHECK`, which are nothing but a `connection`.
 //!
 //! Every checker may set its own pace ([`Timing`]), else the real server's holds. Which address it looks at is settled
 //! here too; nothing past this point inherits anything.
