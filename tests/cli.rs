@@ -108,7 +108,7 @@ fn unusable_and_unknown_words_are_told_and_ignored() {
 }
 
 const WELL: &str = "vrrp_instance VI_1 {
-    interface eth0
+    interface lo
     virtual_router_id 51
     priority 100
     virtual_ipaddress {
@@ -133,9 +133,9 @@ fn a_config_test_underlines_every_mistake() {
     let report = stderr(&output);
     for words in [
         "    prioritty 100\n",
-        "    ^^^^^^^^^ ",
+        "    ^^^^^^^^^\n",
         "    nonsense\n",
-        "    ^^^^^^^^ ",
+        "    ^^^^^^^^\n",
         "keepalived.conf:4:5",
         ":5:5",
     ] {
