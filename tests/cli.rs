@@ -108,12 +108,15 @@ fn unusable_and_unknown_words_are_told_and_ignored() {
 }
 
 const WELL: &str = "vrrp_instance VI_1 {
-    interface lo
+    interface eth0
     virtual_router_id 51
     priority 100
     virtual_ipaddress {
         192.0.2.1
     }
+}
+global_defs {
+    dynamic_interfaces
 }
 ";
 
