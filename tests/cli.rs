@@ -115,6 +115,9 @@ const WELL: &str = "vrrp_instance VI_1 {
         192.0.2.1
     }
 }
+global_defs {
+    dynamic_interfaces
+}
 ";
 
 #[test]
