@@ -13,7 +13,7 @@ use std::ffi::OsString;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, FromArgMatches};
 
-pub use options::{ConfigTest, Facility, Options};
+pub use options::{ConfigTest, Facility, Format, Options};
 pub use version::{COMPATIBLE_VERSION, running_on, version_text};
 
 use crate::signal::Signal;
@@ -29,6 +29,8 @@ pub enum Command {
     Help(String),
     /// `--signum`: this number, on stdout.
     SignalNumber(i32),
+    /// `holdfast config`, with the arguments after it.
+    Config(Vec<OsString>),
     /// `holdfast demo`, with the arguments after it.
     Demo(Vec<OsString>),
 }
@@ -55,8 +57,11 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, R
     let mut arguments = arguments.into_iter();
     let program = arguments.next().unwrap_or_else(|| OsString::from("holdfast"));
     let mut arguments: Vec<OsString> = arguments.collect();
-    if arguments.first().is_some_and(|first| first == "demo") {
-        return Ok(Command::Demo(arguments.split_off(1)));
+    let sub_command = arguments.first().and_then(|first| first.to_str());
+    match sub_command {
+        Some("config") => return Ok(Command::Config(arguments.split_off(1))),
+        Some("demo") => return Ok(Command::Demo(arguments.split_off(1))),
+        _ => {}
     }
 
     let grammar = grammar();

@@ -14,7 +14,7 @@ use crate::supervisor::configuration::Configuration;
 /// Runs the test; answers with keepalived's exit status for it.
 pub fn run(options: &Options, to: &ConfigTest) -> ExitCode {
     let (mut destination, color): (Box<dyn Write>, bool) = match to {
-        ConfigTest::ToStderr => (Box::new(io::stderr()), io::stderr().is_terminal()),
+        ConfigTest::ToStderr => (Box::new(io::stderr()), wants_color(&io::stderr())),
         ConfigTest::ToFile(path) => match open(path) {
             Ok(file) => (Box::new(file), false),
             Err(error) => {
@@ -30,13 +30,19 @@ pub fn run(options: &Options, to: &ConfigTest) -> ExitCode {
     };
     let mut configuration = Configuration::read(options);
     machine::judge(&mut configuration.reading, options);
-    match destination.write_all(configuration.report(color).as_bytes()) {
+    match destination.write_all(configuration.report(options.format, color).as_bytes()) {
         Ok(()) => configuration.test_status().into(),
         Err(error) => {
             let _ = writeln!(io::stderr(), "Unable to write the report: {error}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// Whether a report there is coloured (<https://no-color.org>).
+pub(crate) fn wants_color(stream: &impl IsTerminal) -> bool {
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    stream.is_terminal() && !refused
 }
 
 /// Earlier reports stay; a link that somebody laid there is not followed.

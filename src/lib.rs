@@ -3,6 +3,7 @@
 
 pub mod child;
 pub mod cli;
+pub mod config_command;
 pub mod config_test;
 pub mod demo;
 pub mod lab;
@@ -53,6 +54,7 @@ fn run_command() -> ExitCode {
         Ok(Command::Version) => print(io::stderr(), &cli::version_text(), ExitCode::SUCCESS),
         Ok(Command::Help(text)) => print(io::stderr(), &text, ExitCode::SUCCESS),
         Ok(Command::SignalNumber(number)) => print(io::stdout(), &format!("{number}\n"), ExitCode::SUCCESS),
+        Ok(Command::Config(arguments)) => config_command::run(arguments),
         Ok(Command::Demo(arguments)) => demo::run(arguments),
         Err(refusal) => print(io::stderr(), &format!("{refusal}\n"), ExitCode::FAILURE),
     }

@@ -188,6 +188,86 @@ fn the_report_of_a_config_test_goes_to_the_end_of_a_file() {
 }
 
 #[test]
+fn a_report_as_json_is_read_back() {
+    let (_place, configuration) =
+        place_with(&WELL.replace("priority 100", "prioritty 100\n    state \"M\\x\""));
+    let output = holdfast(&["-t", "--format", "json", "-f", &configuration]);
+    assert_eq!(output.status.code(), Some(5));
+    let report: serde_json::Value = serde_json::from_str(&stderr(&output)).unwrap();
+    let mistakes = report.as_array().unwrap();
+    assert_eq!(mistakes.len(), 2, "{report}");
+    assert_eq!(mistakes[0]["file"], configuration);
+    assert_eq!(mistakes[0]["line"], 4);
+    assert_eq!(mistakes[0]["column"], 5);
+    assert_eq!(mistakes[0]["severity"], "error");
+    assert_eq!(mistakes[0]["class"], "UnknownKeyword");
+    assert_eq!(mistakes[0]["help"], "did you mean `priority`?");
+    assert_eq!(mistakes[0]["included_from"], serde_json::json!([]));
+    assert!(
+        mistakes[1]["message"].as_str().unwrap().contains("M\\x"),
+        "{report}"
+    );
+
+    let (_place, good) = place_with(WELL);
+    let output = holdfast(&["-t", "--format=json", "-f", &good]);
+    assert_eq!(
+        (output.status.code(), stderr(&output).as_str()),
+        (Some(0), "[]\n")
+    );
+}
+
+#[test]
+fn the_configuration_is_shown_without_its_secrets() {
+    let secret = "    authentication {\n auth_type PASS\n auth_pass hush\n }\n}\n";
+    let (_place, configuration) = place_with(&WELL.replacen("\n}\n", &format!("\n{secret}"), 1));
+    let masked = holdfast(&["config", "show", "-f", &configuration]);
+    assert_eq!((masked.status.code(), stderr(&masked).as_str()), (Some(0), ""));
+    assert!(
+        stdout(&masked).contains("        auth_pass ****\n"),
+        "{}",
+        stdout(&masked)
+    );
+    assert!(stdout(&masked).contains("    virtual_router_id 51\n"));
+    let shown = holdfast(&["config", "show", "--secrets", "-f", &configuration]);
+    assert!(
+        stdout(&shown).contains("        auth_pass hush\n"),
+        "{}",
+        stdout(&shown)
+    );
+
+    let (_place, again) = place_with(&stdout(&shown));
+    assert_eq!(
+        stdout(&holdfast(&["config", "show", "--secrets", "-f", &again])),
+        stdout(&shown)
+    );
+}
+
+#[test]
+fn the_linter_compares_two_nodes() {
+    let (_one, configuration) = place_with(WELL);
+    let clean = holdfast(&["config", "lint", "-f", &configuration]);
+    assert_eq!((clean.status.code(), stdout(&clean).as_str()), (Some(0), ""));
+    let (_two, other) = place_with(&WELL.replace("192.0.2.1", "192.0.2.2"));
+    let output = holdfast(&["config", "lint", "-f", &configuration, &other]);
+    assert_eq!(output.status.code(), Some(1));
+    let report = stdout(&output);
+    for words in [
+        "[equal-priorities]",
+        "[addresses-mismatch]",
+        "keepalived.conf:4:5",
+        "192.0.2.2",
+    ] {
+        assert!(report.contains(words), "{words:?} is missing in:\n{report}");
+    }
+    let json = holdfast(&["config", "lint", "--format", "json", "-f", &configuration, &other]);
+    let findings: serde_json::Value = serde_json::from_str(&stdout(&json)).unwrap();
+    assert_eq!(findings.as_array().unwrap().len(), 2, "{findings}");
+    let missing = holdfast(&["config", "lint", "-f", "/nonexistent/keepalived.conf"]);
+    assert_eq!(missing.status.code(), Some(1));
+    assert!(stderr(&missing).contains("Config files missing"));
+}
+
+#[test]
 fn a_child_cannot_be_started_by_hand() {
     for variable in [
         "",

@@ -4,6 +4,7 @@
 //! environment variables that it is lent through a host trait.
 
 pub mod config;
+mod lint;
 mod place;
 pub mod report;
 pub mod show;
@@ -13,6 +14,7 @@ pub mod units;
 pub mod value;
 
 pub use config::Config;
+pub use lint::lint;
 pub use place::{At, Place};
 pub use report::Report;
 pub use show::{Secrets, show};

@@ -72,6 +72,8 @@ pub struct Options {
     pub config_fd: Option<i32>,
     /// `-t`: judge the configuration and exit. Implies `-n`, `-R` and `-G`.
     pub config_test: Option<ConfigTest>,
+    /// `--format`: how that report is written.
+    pub format: Format,
     /// Arguments that are no options: named on stdout and otherwise ignored.
     pub unexpected: Vec<OsString>,
     /// Options with an unusable argument, which count as not given: sentences for stderr.
@@ -85,6 +87,16 @@ pub enum ConfigTest {
     ToStderr,
     /// `-tFILE`: added at its end.
     ToFile(PathBuf),
+}
+
+/// How a report is written.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, clap::ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// For tools: one array of objects.
+    Json,
 }
 
 /// A syslog facility; the value is its code (RFC 3164 4.1.1).
@@ -114,7 +126,6 @@ impl Options {
     pub fn without_effect(&self) -> Vec<&'static str> {
         [
             (self.dont_release_ipvs, "--dont-release-ipvs"),
-            (self.dump_conf, "--dump-conf"),
             (self.address_monitoring, "--address-monitoring"),
             (self.snmp, "--snmp"),
             (self.snmp_agent_socket.is_some(), "--snmp-agent-socket"),
@@ -133,7 +144,7 @@ impl Options {
 #[command(
     name = "holdfast",
     about = "A high-availability daemon that takes keepalived's place",
-    override_usage = "holdfast [OPTION...]\n       holdfast demo"
+    override_usage = "holdfast [OPTION...]\n       holdfast config show|lint\n       holdfast demo"
 )]
 pub(super) struct Written {
     /// Use the specified configuration file (a pattern may name several)
@@ -242,6 +253,16 @@ pub(super) struct Written {
     /// Judge the configuration, report to stderr or FILE, and exit
     #[arg(short = 't', long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "")]
     config_test: Option<OsString>,
+    /// With -t: write the report as text or json
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        value_enum,
+        default_value = "text",
+        hide_default_value = true,
+        hide_possible_values = true
+    )]
+    format: Format,
     #[arg(long, hide = true, allow_negative_numbers = true)]
     config_fd: Option<i32>,
     /// Print the version
@@ -311,6 +332,7 @@ impl Written {
             ignore_sigint: self.ignore_sigint,
             config_fd: self.config_fd,
             config_test,
+            format: self.format,
             unexpected: self.unexpected,
             remarks,
         }

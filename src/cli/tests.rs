@@ -50,6 +50,7 @@ fn without_arguments_everything_is_keepalived_s_default() {
         ignore_sigint: false,
         config_fd: None,
         config_test: None,
+        format: Format::Text,
         unexpected: Vec::new(),
         remarks: Vec::new(),
     };
@@ -305,7 +306,6 @@ fn options_without_effect_are_named() {
     let given = options("keepalived -aIx -s blue -A socket -M -d --config-fd 3");
     let expected = [
         "--dont-release-ipvs",
-        "--dump-conf",
         "--address-monitoring",
         "--snmp",
         "--snmp-agent-socket",

@@ -3,10 +3,10 @@
 
 use parser::report::{Class, Mistake};
 use parser::source::Checks;
-use parser::{Config, Machine, Reading, Report, Sources};
+use parser::{Config, Machine, Reading, Report, Secrets, Sources};
 
 use crate::child::Role;
-use crate::cli::Options;
+use crate::cli::{Format, Options};
 use crate::supervisor::not_yet::not_yet;
 
 /// What was read, with every mistake.
@@ -65,8 +65,18 @@ impl Configuration {
         Configuration { name, reading }
     }
 
-    /// Logs the files, and every mistake in a line.
-    pub(crate) fn log(&self) {
+    /// Reads files without the checks that `-e` asks for.
+    pub(crate) fn of_file(name: String, config_id: Option<String>) -> Configuration {
+        let options = parser::Options {
+            config_id,
+            ..parser::Options::default()
+        };
+        let reading = parser::read(&Machine, &[&name], &options);
+        Configuration { name, reading }
+    }
+
+    /// Logs the files, and every mistake in a line; with `-d` the configuration too, secrets masked.
+    pub(crate) fn log(&self, options: &Options) {
         let Reading { sources, report, .. } = &self.reading;
         for file in sources.files.iter().filter(|file| file.included_from.is_none()) {
             tracing::info!("Configuration file {}", file.name);
@@ -80,11 +90,39 @@ impl Configuration {
         for sentence in not_yet(&self.reading.flattened) {
             tracing::warn!("{sentence}");
         }
+        if options.dump_conf {
+            for line in self.shown(Secrets::Masked).lines() {
+                tracing::info!("{line}");
+            }
+        }
     }
 
-    /// The report of `-t`: every mistake with its line and the words meant underlined.
-    pub(crate) fn report(&self, color: bool) -> String {
+    /// The configuration in canonical form.
+    pub(crate) fn shown(&self, secrets: Secrets) -> String {
+        parser::show(&self.reading.config, secrets)
+    }
+
+    /// What the reading found, and what the linter finds, alone or beside the other node's configuration.
+    pub(crate) fn lint(&self, other: Option<&Configuration>) -> (Report, &Sources) {
         let Reading { sources, report, .. } = &self.reading;
+        let mut all = report.clone();
+        let found = parser::lint(&self.reading, other.map(|other| &other.reading));
+        all.mistakes.extend(found.mistakes);
+        all.sort(sources);
+        (all, sources)
+    }
+
+    /// Why there is nothing to look at.
+    pub(crate) fn unreadable(&self) -> Option<String> {
+        self.reading.sources.files.is_empty().then(|| self.missing())
+    }
+
+    /// The report of `-t`: every mistake with its line and the words meant underlined, or as JSON.
+    pub(crate) fn report(&self, format: Format, color: bool) -> String {
+        let Reading { sources, report, .. } = &self.reading;
+        if format == Format::Json {
+            return report.json(sources);
+        }
         let missing = if sources.files.is_empty() {
             self.missing() + "\n"
         } else {

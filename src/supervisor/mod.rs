@@ -84,7 +84,7 @@ fn start(mut options: Options) -> Result<Running, Failure> {
     prepare_process(&mut options).map_err(failed("Unable to set up the process"))?;
 
     let configuration = Configuration::read(&options);
-    configuration.log();
+    configuration.log(&options);
     let configuration = configuration.usable()?;
     let mut pid_file = PidFile::lock(&options.pid)?;
     let slots: Result<Vec<Slot>, _> = Role::ALL

@@ -209,7 +209,7 @@ impl Running {
         tracing::info!("Reloading ...");
         self.systemd.reloading();
         let configuration = Configuration::read(&self.options);
-        configuration.log();
+        configuration.log(&self.options);
         match configuration.usable_after(&self.configuration) {
             Ok(configuration) => self.hand_over(configuration),
             Err(refusal) => {

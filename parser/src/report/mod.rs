@@ -4,6 +4,7 @@
 //! what was expected and what helps. Nothing here prints.
 
 mod class;
+mod finding;
 mod lvs;
 mod reason;
 mod render;
@@ -13,6 +14,7 @@ pub(crate) mod suggest;
 mod vrrp;
 
 pub use class::{Class, ExitStatus};
+pub use finding::Finding;
 pub use lvs::{LvsReason, RegexError, TunnelError};
 pub use reason::Reason;
 pub use routing::RoutingReason;

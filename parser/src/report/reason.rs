@@ -5,7 +5,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::config::OUTSIDE;
-use crate::report::{Class, LvsReason, RoutingReason, VrrpReason};
+use crate::report::{Class, Finding, LvsReason, RoutingReason, VrrpReason};
 use crate::source::{
     MAX_BYTES, MAX_EXPANDED_LINE, MAX_FILES, MAX_GENERATED_LINES, MAX_INCLUDE_DEPTH, MAX_NESTED_LINES,
     SequenceError,
@@ -529,6 +529,9 @@ pub enum Reason {
     /// Something about groups, trackers, BFD sessions or links.
     #[error(transparent)]
     Vrrp(#[from] VrrpReason),
+    /// Something legal that will not do what it says.
+    #[error(transparent)]
+    Lint(#[from] Finding),
 }
 
 impl Reason {
@@ -565,6 +568,7 @@ impl Reason {
             Self::Deprecated { .. } | Self::BarePosition { .. } => Class::Deprecated,
             Self::Conflict { .. }
             | Self::Truncated { .. }
+            | Self::Lint(_)
             | Self::NotAllowed { .. }
             | Self::EmptyBlock { .. }
             | Self::NoTtlFits
@@ -707,6 +711,7 @@ impl Reason {
             Self::StrayOpening | Self::StrayClosing => "the brace is ignored".to_owned(),
             Self::Routing(reason) => return reason.help(),
             Self::Vrrp(reason) => return reason.help(),
+            Self::Lint(finding) => finding.help.clone(),
             _ => return None,
         })
     }

@@ -31,14 +31,14 @@ impl Report {
         text
     }
 
-    /// Every mistake as one JSON object on a line of its own.
+    /// Every mistake as one JSON array of objects, each on a line of its own.
     pub fn json(&self, sources: &Sources) -> String {
-        let mut text = String::new();
-        for mistake in &self.mistakes {
-            text.push_str(&mistake.json(sources));
-            text.push('\n');
-        }
-        text
+        let objects: Vec<String> = self
+            .mistakes
+            .iter()
+            .map(|mistake| mistake.json(sources))
+            .collect();
+        format!("[{}]\n", objects.join(",\n"))
     }
 }
 
@@ -85,31 +85,24 @@ impl Mistake {
         line.replace(['\n', '\r'], " ")
     }
 
-    /// The mistake as a JSON object without line breaks. `column` and `length` count bytes from 1.
+    /// The mistake as a JSON object without line breaks. Every key is always there; `file`, `line`, `column` (in bytes
+    /// from 1), `expected` and `help` may be null.
     pub fn json(&self, sources: &Sources) -> String {
         let mut json = Json(String::from("{"));
+        let known = self.place.line > 0;
+        json.text_or_null("file", known.then(|| sources.name(self.place)));
+        json.number_or_null("line", known.then_some(self.place.line as usize));
+        json.number_or_null("column", known.then_some(self.column));
         json.text("severity", self.severity());
         json.text("class", &format!("{:?}", self.reason.class()));
         json.text("message", &clipped(self.reason.to_string()));
-        if self.place.line > 0 {
-            json.text("file", sources.name(self.place));
-            json.number("line", self.place.line as usize);
-            json.number("column", self.column);
-            json.number("length", self.length);
-            json.text("text", &self.text);
-        }
-        for (key, value) in [("expected", self.reason.expected()), ("help", self.reason.help())] {
-            if let Some(value) = value {
-                json.text(key, &value);
-            }
-        }
+        json.text_or_null("expected", self.reason.expected().as_deref());
+        json.text_or_null("help", self.reason.help().as_deref());
         let chain: Vec<String> = sources
             .included_from(self.place)
             .map(|place| position(place, sources))
             .collect();
-        if !chain.is_empty() {
-            json.list("included_from", &chain);
-        }
+        json.list("included_from", &chain);
         json.0.push('}');
         json.0
     }
@@ -245,15 +238,35 @@ impl Json {
         self.string(value);
     }
 
-    fn number(&mut self, key: &str, value: usize) {
+    fn text_or_null(&mut self, key: &str, value: Option<&str>) {
+        match value {
+            Some(value) => self.text(key, value),
+            None => self.null(key),
+        }
+    }
+
+    fn number_or_null(&mut self, key: &str, value: Option<usize>) {
+        match value {
+            Some(value) => {
+                self.key(key);
+                self.0.push_str(&value.to_string());
+            }
+            None => self.null(key),
+        }
+    }
+
+    fn null(&mut self, key: &str) {
         self.key(key);
-        self.0.push_str(&value.to_string());
+        self.0.push_str("null");
     }
 
     fn list(&mut self, key: &str, values: &[String]) {
         self.key(key);
+        self.0.push('[');
         for (index, value) in values.iter().enumerate() {
-            self.0.push(if index == 0 { '[' } else { ',' });
+            if index > 0 {
+                self.0.push(',');
+            }
             self.string(value);
         }
         self.0.push(']');
