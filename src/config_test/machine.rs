@@ -129,9 +129,12 @@ fn asked_of_vrrp(config: &Config) -> impl Iterator<Item = Asked<'_>> {
 
 fn asked_of_links(config: &Config) -> impl Iterator<Item = Asked<'_>> {
     // keepalived says fatal where `default_interface` stands in.
-    let class = |dev: &str| match dev == config.global.default_interface {
-        true => Class::BadInterface,
-        false => Class::General,
+    let class = |dev: &str| {
+        if dev == config.global.default_interface {
+            Class::BadInterface
+        } else {
+            Class::General
+        }
     };
     let addresses = config.static_ipaddress.iter().filter_map(move |address| {
         let interface = address.dev.as_deref()?;

@@ -7,6 +7,7 @@ use parser::{Config, Machine, Reading, Report, Sources};
 
 use crate::child::Role;
 use crate::cli::Options;
+use crate::supervisor::not_yet::not_yet;
 
 /// What was read, with every mistake.
 pub(crate) struct Configuration {
@@ -75,6 +76,9 @@ impl Configuration {
         }
         for mistake in &report.mistakes {
             tracing::info!("{}", line_of(mistake, sources));
+        }
+        for sentence in not_yet(&self.reading.flattened) {
+            tracing::warn!("{sentence}");
         }
     }
 

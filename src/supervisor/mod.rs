@@ -6,6 +6,7 @@
 pub(crate) mod configuration;
 mod daemon;
 mod end;
+mod not_yet;
 mod pid_file;
 mod running;
 mod slot;

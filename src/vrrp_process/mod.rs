@@ -19,7 +19,6 @@ use std::time::Duration;
 use netlink::{Change, Monitor, Netlink};
 use parser::Config;
 use parser::config::global_defs::DynamicInterfaces;
-use parser::units::Family;
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 use tracing::{debug, error, info, warn};
@@ -356,7 +355,7 @@ impl Process {
             .engine
             .instances()
             .filter(|instance| instance.config.interface == known.name)
-            .map(|instance| group(&self.config, instance.config.family))
+            .map(|instance| instance.config.mcast_dst_ip)
             .collect();
         for group in groups {
             let opened = self.sockets.open(link, group);
@@ -435,8 +434,19 @@ impl Process {
                 })
             })
             .collect();
+        let name = name_of(&self.engine, instance);
+        for Announcement { link, address, .. } in &announcements {
+            let what = if address.is_ipv4() {
+                "gratuitous ARPs"
+            } else {
+                "Unsolicited Neighbour Adverts"
+            };
+            debug!(
+                "({name}) Sending/queueing {what} on {} for {address}",
+                self.mirror.name_of(link.0)
+            );
+        }
         if let Some((count, error)) = self.announcer.send(&announcements, repeat) {
-            let name = name_of(&self.engine, instance);
             warn!("({name}) {count} of the announcements of its addresses could not be sent: {error}");
         }
     }
@@ -482,13 +492,6 @@ fn changes(engine: &Engine, mirror: &Mirror, instances: &BTreeSet<InstanceId>) -
 
 fn claims(engine: &Engine) -> impl Iterator<Item = (InstanceId, &parser::config::VrrpInstance)> {
     engine.instances().map(|instance| (instance.id, &instance.config))
-}
-
-fn group(config: &Config, family: Family) -> IpAddr {
-    match family {
-        Family::Ipv4 => config.global.vrrp_mcast_group4.into(),
-        Family::Ipv6 => config.global.vrrp_mcast_group6.into(),
-    }
 }
 
 fn name_of(engine: &Engine, id: InstanceId) -> &str {

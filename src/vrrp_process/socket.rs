@@ -1,8 +1,9 @@
-//! The raw sockets that adverts leave and come in by: one for each interface and family.
+//! The raw sockets that adverts leave and come in by: one for each interface and multicast group.
 //!
 //! Bytes are carried, not read: beyond finding where the IP header ends, judging a packet is the engine's business.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU32;
@@ -65,14 +66,8 @@ impl Received {
 
 /// Every VRRP socket of the process, and the buffers they share.
 pub(super) struct Sockets {
-    open: HashMap<(LinkId, Family), VrrpSocket>,
+    open: HashMap<(LinkId, IpAddr), AsyncFd<Arc<OwnedFd>>>,
     buffers: Buffers,
-}
-
-#[derive(Debug)]
-struct VrrpSocket {
-    group: IpAddr,
-    io: AsyncFd<Arc<OwnedFd>>,
 }
 
 struct Buffers {
@@ -96,13 +91,9 @@ impl Sockets {
 
     /// Opens a socket on a link, joined to the multicast group; one that stands already is kept.
     pub(super) fn open(&mut self, link: LinkId, group: IpAddr) -> io::Result<()> {
-        let key = (link, Family::of(group));
-        if self.open.get(&key).is_some_and(|socket| socket.group == group) {
-            return Ok(());
+        if let Entry::Vacant(place) = self.open.entry((link, group)) {
+            place.insert(watch(Arc::new(open(link, group)?.into()))?);
         }
-        self.open.remove(&key);
-        let io = watch(Arc::new(open(link, group)?.into()))?;
-        self.open.insert(key, VrrpSocket { group, io });
         Ok(())
     }
 
@@ -115,7 +106,7 @@ impl Sockets {
     pub(super) fn send(&self, advert: &Datagram) -> io::Result<()> {
         let socket = self
             .open
-            .get(&(advert.link, Family::of(advert.destination)))
+            .get(&(advert.link, advert.destination))
             .ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected))?;
         let flags = if advert.destination.is_multicast() {
             libc::MSG_DONTROUTE
@@ -123,7 +114,7 @@ impl Sockets {
             0
         };
         let to = SocketAddr::new(advert.destination, 0).into();
-        SockRef::from(socket.io.get_ref())
+        SockRef::from(socket.get_ref())
             .send_to_with_flags(&advert.bytes, &to, flags)
             .map(|_| ())
     }
@@ -136,17 +127,22 @@ impl Sockets {
 
     /// Takes what waits, without waiting for more.
     pub(super) fn receive_waiting(&mut self, into: &mut Vec<Received>) {
-        for (&(link, family), socket) in &self.open {
+        for (&(link, group), socket) in &self.open {
             // Whatever is wrong with the socket, the next wait for it tells.
-            let _ = self.buffers.receive(socket.io.get_ref(), link, family, into);
+            let _ = self
+                .buffers
+                .receive(socket.get_ref(), link, Family::of(group), into);
         }
     }
 
     fn poll_receive(&mut self, cx: &mut Context<'_>, into: &mut Vec<Received>) -> Poll<io::Result<()>> {
-        for (&(link, family), socket) in &self.open {
-            while let Poll::Ready(ready) = socket.io.poll_read_ready(cx) {
+        for (&(link, group), socket) in &self.open {
+            while let Poll::Ready(ready) = socket.poll_read_ready(cx) {
                 let mut ready = ready?;
-                match self.buffers.receive(socket.io.get_ref(), link, family, into) {
+                match self
+                    .buffers
+                    .receive(socket.get_ref(), link, Family::of(group), into)
+                {
                     // A burst of nothing intelligible: look again, so that the waker gets registered.
                     Ok(()) if into.is_empty() => {}
                     Ok(()) => break,

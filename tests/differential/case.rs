@@ -1,5 +1,8 @@
 //! The files to judge, and what is expected of each.
 
+#[path = "../../parser/tests/common/lvs.rs"]
+mod lvs;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -30,12 +33,52 @@ pub(crate) fn all(repository: &Path, scratch: &Path) -> Vec<Case> {
             differs: false,
         });
     }
-    for folder in ["parser/tests/keywords", "tests/differential/cases"] {
-        for path in files(&repository.join(folder), "tsv") {
-            rows(&name(repository, &path), &path, scratch, &mut cases);
-        }
+    for path in files(&repository.join("tests/differential/cases"), "tsv") {
+        rows(&name(repository, &path), &path, scratch, &mut cases);
     }
+    verdicts(&repository.join("parser/tests/verdicts.tsv"), scratch, &mut cases);
     cases
+}
+
+/// The table of the parser's tests: block, `status[/status of 2.2.7]`, text.
+fn verdicts(table: &Path, scratch: &Path, cases: &mut Vec<Case>) {
+    let text = fs::read_to_string(table).unwrap();
+    for row in text.lines().filter(|row| !row.starts_with('#')) {
+        let mut columns = row.splitn(3, '\t');
+        let mut next = || columns.next().unwrap();
+        let (block, status, text) = (next(), next(), next());
+        let written = text
+            .replace("\\n", "\n")
+            .replace("\\r", "\r")
+            .replace("\\t", "\t");
+        let (expected, differs) = status
+            .split_once('/')
+            .map_or((status, false), |(ours, theirs)| (ours, ours != theirs));
+        let path = scratch.join(format!("{}.conf", cases.len()));
+        let whole = wrapped(block, &written)
+            .replace("fxa0", "eth0")
+            .replace("fxb0", "eth1");
+        fs::write(&path, whole).unwrap();
+        cases.push(Case {
+            name: format!("parser/tests/verdicts.tsv: {block}: `{text}`"),
+            path,
+            expected: Some(expected.parse().unwrap()),
+            differs,
+        });
+    }
+}
+
+fn wrapped(block: &str, text: &str) -> String {
+    let bare = "vrrp_instance V {\ninterface eth0\nvirtual_router_id 51\n";
+    match block {
+        "top" => format!("{text}\n"),
+        "global" => format!("global_defs {{\n{text}\n}}\n"),
+        "script" => format!("vrrp_script S {{\nscript /usr/bin/nosuch\n{text}\n}}\n"),
+        "bare" => format!("{bare}{text}\n}}\n"),
+        "instance" => format!("{bare}virtual_ipaddress {{\n10.0.0.9\n}}\n{text}\n}}\n"),
+        "address" => format!("{bare}virtual_ipaddress {{\n{text}\n}}\n}}\n"),
+        other => lvs::around(other, text).unwrap(),
+    }
 }
 
 /// A file without a verdict in its first line is there to be included by another.

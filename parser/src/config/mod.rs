@@ -146,6 +146,11 @@ const BLOCKS: &[(&str, &[&str])] = &[
     ("garp_group", garp_group::KEYWORDS),
 ];
 
+/// Whether any block has this keyword.
+pub fn is_keyword(word: &str) -> bool {
+    home(word).is_some()
+}
+
 /// The first block that has a keyword, for a word that stands in the wrong one.
 pub(crate) fn home(keyword: &str) -> Option<&'static str> {
     BLOCKS

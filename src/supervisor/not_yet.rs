@@ -1,0 +1,149 @@
+//! What a configuration asks for that Holdfast reads but does not do yet, so that nobody trusts in it unknowingly.
+//!
+//! The lists name what works; everything else that the parser knows is told in the log. They go when all of it works.
+
+use std::collections::BTreeMap;
+
+use parser::config::is_keyword;
+use parser::tree::{Block, Line, Tree};
+use parser::{Place, Report};
+
+/// Blocks and settings outside every block that do what they say.
+const OUTSIDE: &[&str] = &["global_defs", "vrrp_script", "vrrp_instance", "child_wait_time"];
+
+/// The same for `global_defs`.
+const GLOBAL_DEFS: &[&str] = &[
+    "default_interface",
+    "dynamic_interfaces",
+    "enable_script_security",
+    "include_check",
+    "iproute_etc_dir",
+    "iproute_usr_dir",
+    "log_unknown_vrids",
+    "random_seed",
+    "router_id", // shows only in mails
+    "script_user",
+    "vrrp_down_timer_adverts",
+    "vrrp_garp_lower_prio_delay",
+    "vrrp_garp_lower_prio_repeat",
+    "vrrp_garp_master_delay",
+    "vrrp_garp_master_refresh",
+    "vrrp_garp_master_refresh_repeat",
+    "vrrp_garp_master_repeat",
+    "vrrp_higher_prio_send_advert",
+    "vrrp_lower_prio_no_advert",
+    "vrrp_mcast_group4",
+    "vrrp_mcast_group6",
+    "vrrp_min_garp",
+    "vrrp_skip_check_adv_addr",
+    "vrrp_startup_delay",
+    "vrrp_version",
+];
+
+/// The same for `vrrp_instance`.
+const VRRP_INSTANCE: &[&str] = &[
+    "accept",
+    "advert_int",
+    "authentication",
+    "debug", // without effect in keepalived too
+    "dont_track_primary",
+    "down_timer_adverts",
+    "garp_lower_prio_delay",
+    "garp_lower_prio_repeat",
+    "garp_master_delay",
+    "garp_master_refresh",
+    "garp_master_refresh_repeat",
+    "garp_master_repeat",
+    "higher_prio_send_advert",
+    "interface",
+    "lower_prio_no_advert",
+    "mcast_dst_ip",
+    "mcast_src_ip",
+    "native_ipv6",
+    "no_virtual_ipaddress",
+    "nopreempt",
+    "notify",
+    "notify_backup",
+    "notify_fault",
+    "notify_master",
+    "notify_master_rx_lower_pri",
+    "notify_stop",
+    "preempt",
+    "preempt_delay",
+    "priority",
+    "skip_check_adv_addr",
+    "state",
+    "track_interface",
+    "track_script",
+    "version",
+    "virtual_ipaddress",
+    "virtual_ipaddress_excluded",
+    "virtual_router_id",
+];
+
+/// One sentence for each block or setting of a flattened configuration that has no effect yet.
+pub(super) fn not_yet(flattened: &str) -> Vec<String> {
+    let mut tree = Tree::read(flattened.to_owned(), &mut Report::default());
+    let mut found: BTreeMap<String, (usize, Place)> = BTreeMap::new();
+    let mut note = |line: Line<'_>, works: &[&str], inside: &str| {
+        // What is no keyword at all is reported as a mistake.
+        if is_keyword(line.keyword()) && !works.contains(&line.keyword()) {
+            found
+                .entry(format!("{}{inside}", line.keyword()))
+                .or_insert((0, line.place()))
+                .0 += 1;
+        }
+    };
+    for line in tree.lines() {
+        note(line, OUTSIDE, "");
+        let (works, inside) = match line.keyword() {
+            "global_defs" => (GLOBAL_DEFS, " in global_defs"),
+            "vrrp_instance" => (VRRP_INSTANCE, " in vrrp_instance"),
+            _ => continue,
+        };
+        let block: Block<'_> = line.block();
+        block.lines().for_each(|line| note(line, works, inside));
+    }
+    let files = tree.take_files();
+    let sentence = |(what, (times, first)): (String, (usize, Place))| {
+        let more = if times > 1 {
+            format!(" (and {} more)", times - 1)
+        } else {
+            String::new()
+        };
+        let name = files.get(first.file as usize).map_or("", String::as_str);
+        format!(
+            "({name}: Line {}{more}) {what} is read, but has no effect yet",
+            first.line
+        )
+    };
+    found.into_iter().map(sentence).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_works_is_not_told() {
+        let text =
+            "vrrp_instance V {\ninterface eth0\nvirtual_router_id 1\nvirtual_ipaddress {\n10.0.0.1\n}\n}\n";
+        assert_eq!(not_yet(text), [] as [&str; 0]);
+    }
+
+    #[test]
+    fn what_does_not_is_told_once_with_its_first_place() {
+        let text = "virtual_server 10.0.0.1 80 {\nprotocol TCP\n}\nvirtual_server 10.0.0.2 80 {\nprotocol TCP\n}\n\
+                    vrrp_instance V {\nuse_vmac\nuse_vmacc\n}\n";
+        let told = not_yet(text);
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(
+            told[0].ends_with("use_vmac in vrrp_instance is read, but has no effect yet"),
+            "{told:?}"
+        );
+        assert!(
+            told[1].contains("Line 1 (and 1 more)) virtual_server is read"),
+            "{told:?}"
+        );
+    }
+}
