@@ -7,6 +7,7 @@
 //!
 //! Nothing here knows a keyword of a block, except `random_seed`.
 
+mod comment;
 mod definition;
 mod flat;
 mod host;
