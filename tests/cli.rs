@@ -133,9 +133,9 @@ fn a_config_test_underlines_every_mistake() {
     let report = stderr(&output);
     for words in [
         "    prioritty 100\n",
-        "    ^^^^^^^^^ ",
+        "    ^^^^^^^^^\n",
         "    nonsense\n",
-        "    ^^^^^^^^ ",
+        "    ^^^^^^^^\n",
         "keepalived.conf:4:5",
         ":5:5",
     ] {
