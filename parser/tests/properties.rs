@@ -1,5 +1,7 @@
 //! What holds for every file: reading ends, does not panic, and the flat text means what the files mean.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so")]
+
 mod common;
 
 use std::fmt::Write;
@@ -120,12 +122,8 @@ fn check(reading: &Reading) {
     for mistake in &reading.report.mistakes {
         assert!(!mistake.one_line(&reading.sources).contains('\n'));
     }
-    for line in reading.report.json(&reading.sources).lines() {
-        assert!(
-            line.starts_with("{\"severity\":") && line.ends_with('}'),
-            "{line}"
-        );
-    }
+    let json: serde_json::Value = serde_json::from_str(&reading.report.json(&reading.sources)).unwrap();
+    assert!(json.as_array().unwrap().len() >= reading.report.mistakes.len());
     let again = parser::parse_text(&Memory::new([]), &reading.flattened);
     assert_eq!(again.config, reading.config, "{}", reading.flattened);
     assert_eq!(again.flattened, reading.flattened);
