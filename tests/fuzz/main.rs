@@ -2,7 +2,7 @@
 //! the files mean.
 //!
 //! Each input is a file of `corpus/config`, or of the parser's samples and `conf-examples`, changed at random:
-//! `HOLDFAST_FUZZ_SECONDS` says for how long (default 10), `HOLDFAST_FUZZ_SEED` from which seed. A failure names the
+//! `HOLDFAST_FUZZ_SECONDS` says for how long (default 5), `HOLDFAST_FUZZ_SEED` from which seed. A failure names the
 //! seed of its input and prints it.
 
 #![expect(clippy::unwrap_used, reason = "a test says so when it cannot go on")]
@@ -25,7 +25,7 @@ const MEMORY: u64 = 2 << 20;
 
 #[test]
 fn whatever_is_read_ends_and_means_the_same_read_again() {
-    let seconds = from_environment("HOLDFAST_FUZZ_SECONDS").unwrap_or(10);
+    let seconds = from_environment("HOLDFAST_FUZZ_SECONDS").unwrap_or(5);
     let first_seed = from_environment("HOLDFAST_FUZZ_SEED").unwrap_or(1);
     let corpus = corpus();
     let end = Instant::now() + Duration::from_secs(seconds);
