@@ -6,6 +6,7 @@ pub mod cli;
 pub mod config_command;
 pub mod config_test;
 pub mod demo;
+pub mod idle_process;
 pub mod lab;
 pub mod log;
 pub mod message;
@@ -26,6 +27,7 @@ use cli::{Command, Options};
 /// What `main` does: sorts the ways to run the program and answers with its exit status.
 pub fn run() -> ExitCode {
     run_with(|child| match child.role {
+        Role::Checkers | Role::Bfd => idle_process::run(child),
         Role::Vrrp => vrrp_process::run(child),
     })
 }

@@ -242,6 +242,11 @@ impl Process {
                 self.engine.handle(Event::Stop, now());
             }
             Order::Reload(text) => self.reload(&text),
+            Order::Bfd(report) => debug!(
+                "BFD session {} is {}",
+                report.session,
+                if report.up { "up" } else { "down" }
+            ),
             Order::Data | Order::Stats | Order::StatsClear | Order::Json => {
                 info!("Dump files are not supported yet");
             }
