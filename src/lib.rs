@@ -8,6 +8,7 @@ pub mod config_test;
 pub mod demo;
 pub mod lab;
 pub mod log;
+pub mod mail;
 pub mod message;
 pub mod notify;
 pub mod reactor;
