@@ -9,6 +9,7 @@ pub mod demo;
 pub mod idle_process;
 pub mod lab;
 pub mod log;
+pub mod mail;
 pub mod message;
 pub mod notify;
 pub mod reactor;
