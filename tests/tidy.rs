@@ -27,7 +27,9 @@ fn rust_files(folders: &[&str]) -> Vec<(PathBuf, String)> {
     files
 }
 
-const ALL: &[&str] = &["src", "parser", "vrrp", "bfd", "checkers", "ipvs", "netlink", "tests"];
+const ALL: &[&str] = &[
+    "src", "parser", "vrrp", "bfd", "checkers", "ipvs", "netlink", "tests",
+];
 
 /// The part of a file before its tests.
 fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {

@@ -7,7 +7,6 @@ mod announce;
 mod mirror;
 mod round;
 mod socket;
-mod timer;
 
 use std::collections::{BTreeSet, HashSet};
 use std::io;
@@ -28,11 +27,11 @@ use crate::child::{Child, Order};
 use crate::message::BEAT_INTERVAL;
 use crate::notify::{Limits, Notifier};
 use crate::scripts::{Inspector, Policy, Prepared, Runner};
+use crate::timer::{Timer, now};
 use announce::{Announcement, Announcer};
 use mirror::{Mirror, on_link};
 use round::{Rounds, Step, Written};
 use socket::{Received, Sockets};
-use timer::{Timer, now};
 
 /// A deadline met this much too late means that the process was held up, and the master may have been heard meanwhile: what
 /// waits in the sockets comes first then.
