@@ -27,7 +27,7 @@ fn rust_files(folders: &[&str]) -> Vec<(PathBuf, String)> {
     files
 }
 
-const ALL: &[&str] = &["src", "parser", "vrrp", "checkers", "ipvs", "netlink", "tests"];
+const ALL: &[&str] = &["src", "parser", "clockwork", "vrrp", "checkers", "ipvs", "netlink", "tests"];
 
 /// The part of a file before its tests.
 fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
@@ -55,7 +55,7 @@ fn forbid(folders: &[&str], forbidden: &[&str], excused: &[&str], why: &str) {
 }
 
 #[test]
-fn the_vrrp_engine_touches_no_clock_socket_file_thread_or_chance() {
+fn the_engines_touch_no_clock_socket_file_thread_or_chance() {
     let world = [
         "std::time::Instant",
         "SystemTime",
@@ -75,10 +75,10 @@ fn the_vrrp_engine_touches_no_clock_socket_file_thread_or_chance() {
         "HashSet<",
     ];
     forbid(
-        &["vrrp/src"],
+        &["clockwork/src", "vrrp/src", "checkers/src"],
         &world,
         &[],
-        "the engine is lent everything it needs",
+        "engines are lent everything they need",
     );
 }
 
@@ -115,7 +115,7 @@ fn the_hands_do_not_know_the_configuration() {
 #[test]
 fn the_engines_do_not_know_the_hands() {
     forbid(
-        &["vrrp/src", "checkers/src", "parser/src"],
+        &["clockwork/src", "vrrp/src", "checkers/src", "parser/src"],
         &["netlink::", "ipvs::"],
         &[],
         "arrows only point downwards",
