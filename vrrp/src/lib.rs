@@ -27,8 +27,8 @@ mod transition;
 mod weigh;
 mod world;
 
-use clockwork::{deadlines, text};
 pub use clockwork::time;
+use clockwork::{deadlines, text};
 
 pub use action::{Action, Datagram, Notified, Transition};
 pub use engine::{Engine, Owned, Strays};
