@@ -3,16 +3,32 @@
 //! seed.
 
 pub mod action;
+mod chance;
+mod checker;
+mod converse;
 pub mod engine;
 pub mod event;
+mod label;
+mod marks;
+mod matcher;
 pub mod news;
 pub mod notice;
+mod outbox;
+mod patterns;
+mod probe;
+mod reload;
+pub mod reply;
+mod service;
+mod snapshot;
 pub mod table;
+mod wanted;
+mod weigh;
 
 pub use action::{Action, Opening, Transport};
 pub use clockwork::{Instant, ScriptOutcome};
 pub use engine::Engine;
 pub use event::{CheckerId, ConversationId, Event, Failure, ServerId, ServiceId};
-pub use news::News;
+pub use news::{Check, Happening, News, Quorum};
 pub use notice::{Mail, Notice};
+pub use probe::Reason;
 pub use table::{Destination, Key, Marking, Settings, Table};
