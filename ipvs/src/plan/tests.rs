@@ -47,7 +47,7 @@ impl Kernel {
                 *destinations.get_mut(&destination.key).ok_or(Errno::ENOENT)? = *destination;
             }
             Change::DeleteDestination(key, destination) => {
-                drop(self.row(key)?.1.remove(destination).ok_or(Errno::ENOENT)?);
+                self.row(key)?.1.remove(destination).ok_or(Errno::ENOENT)?;
             }
         }
         Ok(())
