@@ -28,7 +28,7 @@ fn rust_files(folders: &[&str]) -> Vec<(PathBuf, String)> {
 }
 
 const ALL: &[&str] = &[
-    "src", "parser", "vrrp", "bfd", "checkers", "ipvs", "netlink", "tests",
+    "src", "parser", "clockwork", "vrrp", "bfd", "checkers", "ipvs", "netlink", "tests",
 ];
 
 /// The part of a file before its tests.
@@ -57,7 +57,7 @@ fn forbid(folders: &[&str], forbidden: &[&str], excused: &[&str], why: &str) {
 }
 
 #[test]
-fn the_vrrp_engine_touches_no_clock_socket_file_thread_or_chance() {
+fn the_engines_touch_no_clock_socket_file_thread_or_chance() {
     let world = [
         "std::time::Instant",
         "SystemTime",
@@ -77,10 +77,10 @@ fn the_vrrp_engine_touches_no_clock_socket_file_thread_or_chance() {
         "HashSet<",
     ];
     forbid(
-        &["vrrp/src"],
+        &["clockwork/src", "vrrp/src", "checkers/src"],
         &world,
         &[],
-        "the engine is lent everything it needs",
+        "engines are lent everything they need",
     );
 }
 
@@ -142,7 +142,7 @@ fn the_hands_do_not_know_the_configuration() {
 #[test]
 fn the_engines_do_not_know_the_hands() {
     forbid(
-        &["vrrp/src", "bfd/src", "checkers/src", "parser/src"],
+        &["clockwork/src", "vrrp/src", "bfd/src", "checkers/src", "parser/src"],
         &["netlink::", "ipvs::"],
         &[],
         "arrows only point downwards",
