@@ -4,11 +4,11 @@
 pub mod action;
 mod advance;
 pub mod announce;
-mod deadlines;
 mod election;
 pub mod engine;
 pub mod event;
 pub mod fault;
+pub mod group;
 mod hear;
 pub mod instance;
 mod judge;
@@ -24,16 +24,18 @@ pub mod script;
 mod snapshot;
 pub mod state;
 pub mod stats;
-mod text;
-pub mod time;
 mod transition;
 mod weigh;
 mod world;
 
-pub use action::{Action, Datagram, Notified, Transition};
+pub use clockwork::time;
+use clockwork::{deadlines, text};
+
+pub use action::{Action, Datagram, Notified, Transition, Whose};
 pub use engine::{Engine, Owned, Strays};
 pub use event::{Event, InstanceId, Link, LinkId, Packet, ScriptId, ScriptOutcome};
 pub use fault::FaultReason;
+pub use group::Group;
 pub use instance::{Followed, Instance};
 pub use news::{Happening, News};
 pub use refusal::Refusal;
