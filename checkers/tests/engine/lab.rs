@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use checkers::{
-    Action, ConversationId, Engine, Event, Failure, Instant, Notice, Opening, ScriptOutcome, ServiceId,
+    Action, ConversationId, Engine, Event, Failure, Instant, Notice, Opening, ScriptOutcome, ServiceId, Table,
 };
 use parser::Config;
 
@@ -85,6 +85,8 @@ pub(crate) struct Lab {
     pub(crate) sent: Vec<Vec<u8>>,
     pub(crate) runs: Vec<Instant>,
     pub(crate) reconciled: Vec<ServiceId>,
+    /// The kernel, if the shell does what it is asked to.
+    pub(crate) kernel: BTreeMap<ServiceId, Table>,
     pub(crate) flushes: usize,
     open: BTreeMap<ConversationId, IpAddr>,
     running: BTreeMap<ConversationId, String>,
@@ -110,6 +112,7 @@ impl Lab {
             sent: Vec::new(),
             runs: Vec::new(),
             reconciled: Vec::new(),
+            kernel: BTreeMap::new(),
             flushes: 0,
             open: BTreeMap::new(),
             running: BTreeMap::new(),
@@ -267,7 +270,10 @@ impl Lab {
         while let Some(action) = self.engine.next_action() {
             match action {
                 Action::Flush => self.flushes += 1,
-                Action::Reconcile(id) => self.reconciled.push(id),
+                Action::Reconcile(id) => {
+                    self.reconciled.push(id);
+                    self.kernel.insert(id, self.engine.table(id));
+                }
                 Action::Open(opening) => self.on_open(opening),
                 Action::Send { conversation, bytes } => {
                     assert!(self.open.contains_key(&conversation), "sent on what is not open");
