@@ -6,7 +6,7 @@
 use crate::time::Instant;
 
 /// At most one deadline for each number; numbers are small and dense.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Deadlines {
     heap: Vec<(Instant, u32)>,
     /// Where each number stands in `heap`.
