@@ -16,6 +16,7 @@ pub mod notify;
 pub mod reactor;
 pub mod scripts;
 pub mod signal;
+pub mod sub_command;
 pub mod supervisor;
 pub mod sys;
 mod timer;
@@ -60,8 +61,9 @@ fn run_command() -> ExitCode {
         Ok(Command::Version) => print(io::stderr(), &cli::version_text(), ExitCode::SUCCESS),
         Ok(Command::Help(text)) => print(io::stderr(), &text, ExitCode::SUCCESS),
         Ok(Command::SignalNumber(number)) => print(io::stdout(), &format!("{number}\n"), ExitCode::SUCCESS),
-        Ok(Command::Config(arguments)) => config_command::run(arguments),
-        Ok(Command::Demo(arguments)) => demo::run(arguments),
+        Ok(Command::Sub(name, arguments)) => {
+            sub_command::named(name).map_or(ExitCode::FAILURE, |known| (known.run)(arguments))
+        }
         Err(refusal) => print(io::stderr(), &format!("{refusal}\n"), ExitCode::FAILURE),
     }
 }

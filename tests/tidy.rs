@@ -28,7 +28,15 @@ fn rust_files(folders: &[&str]) -> Vec<(PathBuf, String)> {
 }
 
 const ALL: &[&str] = &[
-    "src", "parser", "clockwork", "vrrp", "bfd", "checkers", "ipvs", "netlink", "tests",
+    "src",
+    "parser",
+    "clockwork",
+    "vrrp",
+    "bfd",
+    "checkers",
+    "ipvs",
+    "netlink",
+    "tests",
 ];
 
 /// The part of a file before its tests.
@@ -142,7 +150,13 @@ fn the_hands_do_not_know_the_configuration() {
 #[test]
 fn the_engines_do_not_know_the_hands() {
     forbid(
-        &["clockwork/src", "vrrp/src", "bfd/src", "checkers/src", "parser/src"],
+        &[
+            "clockwork/src",
+            "vrrp/src",
+            "bfd/src",
+            "checkers/src",
+            "parser/src",
+        ],
         &["netlink::", "ipvs::"],
         &[],
         "arrows only point downwards",

@@ -111,7 +111,7 @@ impl Running {
             .slots
             .iter()
             .flat_map(|slot| [slot.watch.deadline(), confirmation_deadline(slot)]);
-        of_slots.chain([kill_at]).flatten().min()
+        of_slots.chain([kill_at, self.systemd.feed_at()]).flatten().min()
     }
 
     fn signalled(&mut self, signal: Signal) {
@@ -192,6 +192,8 @@ impl Running {
                 );
             }
         }
+        let well = self.slots.iter().all(|slot| slot.watch.is_well(now));
+        self.systemd.feed(well, now);
         self.settle();
     }
 

@@ -87,7 +87,9 @@ impl Slot {
         command
             .arg0(arguments.next().unwrap_or_else(|| OsString::from("holdfast")))
             .args(arguments);
-        command.env_remove(systemd::SOCKET_VARIABLE);
+        for variable in systemd::VARIABLES {
+            command.env_remove(variable);
+        }
         child::prepare(
             &mut command,
             self.role,

@@ -50,7 +50,7 @@ fn behave(mut child: Child) -> ExitCode {
     let found = child.saved_state();
     child.save_state(&format!("left by {}", std::process::id()));
     tell!("child {behaviour} finds '{found}'");
-    if let Some(variable) = ["HOLDFAST_CHILD", "NOTIFY_SOCKET"]
+    if let Some(variable) = ["HOLDFAST_CHILD", "NOTIFY_SOCKET", "WATCHDOG_USEC"]
         .into_iter()
         .find(|name| std::env::var_os(name).is_some())
     {
