@@ -352,7 +352,10 @@ impl Host {
                 Action::Reconcile(id) => {
                     self.kernel.insert(*id, owned(engine, *id));
                 }
-                Action::Announce { .. } | Action::Notify(_) | Action::Tell(_) => {}
+                Action::Announce { .. }
+                | Action::AnnounceAddress { .. }
+                | Action::Notify(_)
+                | Action::Tell(_) => {}
             }
         }
         self.actions.extend(fresh.into_iter().map(|action| (now, action)));
@@ -406,7 +409,7 @@ fn urgency(action: &Action) -> u8 {
     match action {
         Action::Send(_) => 0,
         Action::Reconcile(_) => 1,
-        Action::Announce { .. } => 2,
+        Action::Announce { .. } | Action::AnnounceAddress { .. } => 2,
         Action::Tell(_) => 3,
         Action::Notify(_) => 4,
         Action::RunScript(_) => 5,
