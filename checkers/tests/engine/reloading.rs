@@ -68,7 +68,7 @@ fn a_server_is_drained_by_its_weight() {
         lab.take_log(),
         [format!("Removing service [10.0.0.2]:tcp:80 from VS {VS}")]
     );
-    assert!(lab.take_lines().is_empty());
+    assert_eq!(lab.take_lines(), [format!("RS [10.0.0.2]:tcp:80 {VS} DOWN")]);
 }
 
 #[test]
