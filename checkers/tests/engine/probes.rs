@@ -259,6 +259,10 @@ fn urls_take_turns_and_all_must_be_good() {
     lab.peer(2, good.clone());
     lab.run_for(seconds(40));
     assert_eq!(asked(&mut lab), "babc", "then all from the first");
+    let log = lab.take_log();
+    let told: Vec<_> = log.iter().filter(|line| line.contains("success to")).collect();
+    assert_eq!(told.len(), 4);
+    assert_eq!(told[0], "HTTP status code success to [10.0.0.2]:tcp:80 url(/b)");
     assert_eq!(lab.pool(), [(2, 1)]);
 
     let fast = body.replace("retry 0", "retry 0\n fast_recovery\n alpha");
