@@ -233,7 +233,7 @@ impl Engine {
         let service = self.servers[server.0 as usize].service;
         if self.services[service.0 as usize].suspended {
             self.tell_server(server, Happening::Deactivating);
-        } else {
+        } else if matches!(self.checkers[id.0 as usize].phase, Phase::Idle) {
             self.tell_server(server, Happening::Activating);
             self.activate(id, now);
         }

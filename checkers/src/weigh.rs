@@ -186,10 +186,11 @@ impl Engine {
         self.services[id.0 as usize].suspended = suspended;
         for server in self.services[id.0 as usize].servers.clone() {
             for checker in self.servers[server.0 as usize].checkers.clone() {
-                if suspended {
+                let idle = matches!(self.checkers[checker.0 as usize].phase, Phase::Idle);
+                if suspended && !idle {
                     self.silence(checker);
                     self.tell_server(server, Happening::Suspending);
-                } else if matches!(self.checkers[checker.0 as usize].phase, Phase::Idle) {
+                } else if !suspended && idle {
                     self.activate(checker, now);
                     self.tell_server(server, Happening::Activating);
                 }
