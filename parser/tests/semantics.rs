@@ -537,5 +537,8 @@ fn an_instance_that_cannot_run_has_its_other_mistakes_reported_too() {
          track_script {\nchk_never\n}\n}\n",
     );
     assert!(mistakes.iter().any(|line| line.contains("300")), "{mistakes:?}");
-    assert!(mistakes.iter().any(|line| line.contains("chk_never")), "{mistakes:?}");
+    assert!(
+        mistakes.iter().any(|line| line.contains("chk_never")),
+        "{mistakes:?}"
+    );
 }
