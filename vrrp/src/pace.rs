@@ -185,11 +185,14 @@ impl Engine {
         }
     }
 
+    /// Whether a burst must be parted. One of addresses whose links are not there is: it comes when they do.
     fn is_paced(&mut self, instance: InstanceId) -> bool {
-        self.placed(instance).into_iter().any(|(link, address)| {
-            let name = self.world.link(link).map(|link| link.name.clone());
-            name.is_some_and(|name| self.paces.lane(&name, address).is_some())
-        })
+        let placed = self.placed(instance);
+        let mut names = placed.iter().map(|(link, address)| {
+            let link = self.world.link(*link);
+            (link.map_or("", |link| link.name.as_str()), *address)
+        });
+        placed.is_empty() || names.any(|(name, address)| self.paces.lane(name, address).is_some())
     }
 
     fn queue(&mut self, instance: InstanceId, link: LinkId, address: IpAddr, repeat: u32, now: Instant) {
