@@ -154,7 +154,7 @@ impl Engine {
                     address,
                     repeat,
                 } => self.queue(instance, link, address, repeat, now),
-                action => self.out.announces.push_back(action),
+                action => self.out.paced.push_back(action),
             }
         }
         for lane in 0..self.paces.lanes.len() {
@@ -209,7 +209,7 @@ impl Engine {
                 });
                 lane.free_at = lane.free_at.max(now);
             }
-            None => self.out.announces.push_back(Action::AnnounceAddress {
+            None => self.out.paced.push_back(Action::AnnounceAddress {
                 instance,
                 link,
                 address,
@@ -232,7 +232,7 @@ impl Engine {
             }
             let lane = &mut self.paces.lanes[lane][protocol];
             lane.free_at = now + lane.gap;
-            self.out.announces.push_back(Action::AnnounceAddress {
+            self.out.paced.push_back(Action::AnnounceAddress {
                 instance,
                 link,
                 address,

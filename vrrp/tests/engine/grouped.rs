@@ -512,11 +512,11 @@ const TABLE: &str = "
     advert_equal    II   BB     BB      BB     FF
     advert_lower    II   BB     WB      MM     FF
     advert_zero     II   BB     WB      MM     FF
-    script_good     II   BB     WB      MM     BB
+    script_good     BB   BB     WB      MM     BB
     script_bad      FF   FF     FF      FF     FF
     link_down       FF   FF     FF      FF     FF
     link_gone       FF   FF     FF      FF     FF
-    timeout         II   WB     WB      MM     FF
+    timeout         II   MM     WB      MM     FF
     stop            SS   SS     SS      SS     SS
     reload          II   BB     WB      MM     FF
     reload_apart    IB   BB     BB      MM     FB
