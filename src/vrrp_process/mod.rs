@@ -7,7 +7,6 @@ mod announce;
 mod mirror;
 mod round;
 mod socket;
-mod timer;
 
 use std::collections::{BTreeSet, HashSet};
 use std::io;
@@ -28,11 +27,11 @@ use crate::child::{Child, Order};
 use crate::message::BEAT_INTERVAL;
 use crate::notify::{Limits, Notifier, Party};
 use crate::scripts::{Inspector, Policy, Prepared, Runner};
+use crate::timer::{Timer, now};
 use announce::{Announcement, Announcer};
 use mirror::{Mirror, on_link};
 use round::{Rounds, Step, Written};
 use socket::{Received, Sockets};
-use timer::{Timer, now};
 
 /// A deadline met this much too late means that the process was held up, and the master may have been heard meanwhile: what
 /// waits in the sockets comes first then.
@@ -252,6 +251,11 @@ impl Process {
                 self.engine.handle(Event::Stop, now());
             }
             Order::Reload(text) => self.reload(&text),
+            Order::Bfd(report) => debug!(
+                "BFD session {} is {}",
+                report.session,
+                if report.up { "up" } else { "down" }
+            ),
             Order::Data | Order::Stats | Order::StatsClear | Order::Json => {
                 info!("Dump files are not supported yet");
             }

@@ -4,7 +4,6 @@
 pub mod action;
 mod advance;
 pub mod announce;
-mod deadlines;
 mod election;
 pub mod engine;
 pub mod event;
@@ -27,11 +26,12 @@ pub mod script;
 mod snapshot;
 pub mod state;
 pub mod stats;
-mod text;
-pub mod time;
 mod transition;
 mod weigh;
 mod world;
+
+pub use clockwork::time;
+use clockwork::{deadlines, text};
 
 pub use action::{Action, Datagram, Notified, Transition, Whose};
 pub use engine::{Engine, Owned, Strays};
