@@ -1,6 +1,9 @@
 //! The `ipvs` crate on the real kernel, read back with `ipvsadm`.
 
 mod forms;
+mod scale;
+mod service_wide;
+mod table;
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -10,7 +13,15 @@ use ipvs::{Change, Destination, DestinationKey, Family, Flags, Forwarding, Servi
 use super::run;
 
 pub(crate) fn stories() -> Vec<crate::Story> {
-    [forms::stories()].into_iter().flatten().collect()
+    [
+        forms::stories(),
+        service_wide::stories(),
+        table::stories(),
+        scale::stories(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// A TCP service with the scheduler `wlc`.
