@@ -1,6 +1,7 @@
 //! The way in: one socket to ask the kernel with.
 
 use std::fmt;
+use std::io;
 use std::os::fd::AsFd;
 
 use netlink::namespace;
@@ -12,6 +13,7 @@ use nix::errno::Errno;
 use crate::change::Change;
 use crate::daemon::{Role, SyncDaemon};
 use crate::destination::Destination;
+use crate::glance::{Glance, Listing};
 use crate::module::{self, ModuleError};
 use crate::plan::Entry;
 use crate::service::{Service, ServiceKey};
@@ -26,6 +28,7 @@ pub struct Ipvs {
     pub socket: Socket,
     /// Number of the generic netlink family; another one after the module was unloaded and loaded again.
     family: u16,
+    listing: Listing,
 }
 
 /// IPVS cannot be reached.
@@ -43,6 +46,9 @@ pub enum OpenError {
     /// Asking for it failed.
     #[error(transparent)]
     Ask(#[from] Error),
+    /// Its list is not in `/proc`.
+    #[error("cannot open the list of IPVS, /proc/net/ip_vs: {0}")]
+    Listing(io::Error),
 }
 
 /// An operation on the table failed.
@@ -96,34 +102,41 @@ impl Ipvs {
     /// Opens a socket in the calling thread's network namespace; loads the kernel's module if it is not there. That
     /// blocks for as long as `modprobe` takes.
     pub async fn open() -> Result<Self, OpenError> {
-        Self::attach(Unattached::open(
-            libc::NETLINK_GENERIC,
-            Netlink::RECEIVE_BUFFER,
-            &[],
-        )?)
-        .await
+        let unattached = Unattached::open(libc::NETLINK_GENERIC, Netlink::RECEIVE_BUFFER, &[])?;
+        Self::attach(unattached, Listing::open).await
     }
 
     /// The same in another network namespace.
     pub async fn open_in(namespace: impl AsFd) -> Result<Self, OpenError> {
-        let unattached = namespace::run_in(namespace, || {
+        let unattached = namespace::run_in(&namespace, || {
             Unattached::open(libc::NETLINK_GENERIC, Netlink::RECEIVE_BUFFER, &[])
         });
-        Self::attach(unattached.map_err(netlink::OpenError::from)??).await
+        let unattached = unattached.map_err(netlink::OpenError::from)??;
+        Self::attach(unattached, || Listing::open_in(&namespace)).await
     }
 
-    async fn attach(unattached: Unattached) -> Result<Self, OpenError> {
-        let mut ipvs = Self {
-            socket: Socket::attach(unattached)?,
-            family: 0,
-        };
-        if !ipvs.find_family().await? {
+    async fn attach(
+        unattached: Unattached,
+        listing: impl FnOnce() -> io::Result<Listing>,
+    ) -> Result<Self, OpenError> {
+        let mut socket = Socket::attach(unattached)?;
+        let mut family = find_family(&mut socket).await?;
+        if family.is_none() {
             module::load()?;
-            if !ipvs.find_family().await? {
-                return Err(OpenError::NoFamily);
-            }
+            family = find_family(&mut socket).await?;
         }
-        Ok(ipvs)
+        Ok(Self {
+            socket,
+            family: family.ok_or(OpenError::NoFamily)?,
+            listing: listing().map_err(OpenError::Listing)?,
+        })
+    }
+
+    /// A cheap look at the table, in one piece without a turn of the runtime: while nothing changes, all looks are equal.
+    /// Thresholds, tunnels and sync daemons are not seen, so read the table now and then all the same. An error says that
+    /// the module was unloaded since: open anew.
+    pub fn glance(&mut self) -> io::Result<Glance> {
+        self.listing.glance()
     }
 
     /// Version and size of the connection table.
@@ -268,20 +281,6 @@ impl Ipvs {
         self.tell(words, |family| wire::del_daemon(family, role)).await
     }
 
-    /// Whether the kernel has the family; its number is kept.
-    async fn find_family(&mut self) -> Result<bool, Error> {
-        let ask = Ask {
-            message: wire::get_families()?,
-            words: "list the families of generic netlink",
-        };
-        let numbers = self
-            .socket
-            .dump(&ask, |_, payload| wire::family_id(payload))
-            .await?;
-        self.family = numbers.first().copied().unwrap_or_default();
-        Ok(!numbers.is_empty())
-    }
-
     /// Reads a list. Where the family has gone (`ENOENT`: the module was unloaded), it is looked for again: whoever polls the
     /// table finds the new one.
     async fn list<T>(
@@ -300,10 +299,10 @@ impl Ipvs {
             .await;
         let answers = match first {
             Err(netlink::Error::Refused(error)) if error.errno == Errno::ENOENT => {
-                if !self.find_family().await? {
+                let Some(family) = find_family(&mut self.socket).await? else {
                     return Err(netlink::Error::Refused(error).into());
-                }
-                let family = self.family;
+                };
+                self.family = family;
                 self.socket
                     .dump(&ask(family)?, |kind, payload| {
                         (kind == family).then(|| decode(payload))
@@ -340,6 +339,16 @@ impl Ipvs {
         let message = message(self.family)?;
         Ok(self.socket.request(&Ask { message, words }).await?)
     }
+}
+
+/// The number of the family, if the kernel has it.
+async fn find_family(socket: &mut Socket) -> Result<Option<u16>, Error> {
+    let ask = Ask {
+        message: wire::get_families()?,
+        words: "list the families of generic netlink",
+    };
+    let numbers = socket.dump(&ask, |_, payload| wire::family_id(payload)).await?;
+    Ok(numbers.first().copied())
 }
 
 /// A message and what it asks in words.
