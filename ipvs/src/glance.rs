@@ -1,7 +1,8 @@
 //! A cheap look at whether the table is as it was.
 //!
 //! `/proc/net/ip_vs` is the whole table in a few reads, where generic netlink takes a question for each service. It shows
-//! keys, schedulers, flags, persistence, forwarding and weights; thresholds and tunnels it does not show.
+//! keys, schedulers, flags, persistence, forwarding and weights. Thresholds and tunnels it does not show: who must not miss
+//! those reads the table now and then all the same.
 
 use std::fs::File;
 use std::hash::{DefaultHasher, Hasher};
@@ -14,16 +15,16 @@ use netlink::namespace;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Glance(u64);
 
-/// The kernel's list.
+/// The kernel's list, as one looks at it.
 #[derive(Debug)]
-pub(crate) struct Listing {
+pub struct Listing {
     file: File,
     text: Vec<u8>,
 }
 
 impl Listing {
-    /// Of the calling thread's network namespace.
-    pub(crate) fn open() -> io::Result<Self> {
+    /// Of the calling thread's network namespace. `ENOENT`: the kernel's module is not loaded.
+    pub fn open() -> io::Result<Self> {
         Ok(Self {
             file: File::open("/proc/thread-self/net/ip_vs")?,
             text: Vec::new(),
@@ -31,11 +32,12 @@ impl Listing {
     }
 
     /// Of another one.
-    pub(crate) fn open_in(namespace: impl AsFd) -> io::Result<Self> {
+    pub fn open_in(namespace: impl AsFd) -> io::Result<Self> {
         namespace::run_in(namespace, Self::open).map_err(io::Error::other)?
     }
 
-    pub(crate) fn glance(&mut self) -> io::Result<Glance> {
+    /// Looks at all of it; what waits meanwhile waits. An error says that the module was unloaded since: open it anew.
+    pub fn glance(&mut self) -> io::Result<Glance> {
         self.text.clear();
         self.file.rewind()?;
         self.file.read_to_end(&mut self.text)?;

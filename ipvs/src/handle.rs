@@ -1,7 +1,6 @@
 //! The way in: one socket to ask the kernel with.
 
 use std::fmt;
-use std::io;
 use std::os::fd::AsFd;
 
 use netlink::namespace;
@@ -13,7 +12,6 @@ use nix::errno::Errno;
 use crate::change::Change;
 use crate::daemon::{Role, SyncDaemon};
 use crate::destination::Destination;
-use crate::glance::{Glance, Listing};
 use crate::module::{self, ModuleError};
 use crate::plan::Entry;
 use crate::service::{Service, ServiceKey};
@@ -28,7 +26,6 @@ pub struct Ipvs {
     pub socket: Socket,
     /// Number of the generic netlink family; another one after the module was unloaded and loaded again.
     family: u16,
-    listing: Listing,
 }
 
 /// IPVS cannot be reached.
@@ -46,9 +43,6 @@ pub enum OpenError {
     /// Asking for it failed.
     #[error(transparent)]
     Ask(#[from] Error),
-    /// Its list is not in `/proc`.
-    #[error("cannot open the list of IPVS, /proc/net/ip_vs: {0}")]
-    Listing(io::Error),
 }
 
 /// An operation on the table failed.
@@ -103,40 +97,26 @@ impl Ipvs {
     /// blocks for as long as `modprobe` takes.
     pub async fn open() -> Result<Self, OpenError> {
         let unattached = Unattached::open(libc::NETLINK_GENERIC, Netlink::RECEIVE_BUFFER, &[])?;
-        Self::attach(unattached, Listing::open).await
+        Self::attach(unattached).await
     }
 
     /// The same in another network namespace.
     pub async fn open_in(namespace: impl AsFd) -> Result<Self, OpenError> {
-        let unattached = namespace::run_in(&namespace, || {
+        let unattached = namespace::run_in(namespace, || {
             Unattached::open(libc::NETLINK_GENERIC, Netlink::RECEIVE_BUFFER, &[])
         });
-        let unattached = unattached.map_err(netlink::OpenError::from)??;
-        Self::attach(unattached, || Listing::open_in(&namespace)).await
+        Self::attach(unattached.map_err(netlink::OpenError::from)??).await
     }
 
-    async fn attach(
-        unattached: Unattached,
-        listing: impl FnOnce() -> io::Result<Listing>,
-    ) -> Result<Self, OpenError> {
+    async fn attach(unattached: Unattached) -> Result<Self, OpenError> {
         let mut socket = Socket::attach(unattached)?;
         let mut family = find_family(&mut socket).await?;
         if family.is_none() {
             module::load()?;
             family = find_family(&mut socket).await?;
         }
-        Ok(Self {
-            socket,
-            family: family.ok_or(OpenError::NoFamily)?,
-            listing: listing().map_err(OpenError::Listing)?,
-        })
-    }
-
-    /// A cheap look at the table, in one piece without a turn of the runtime: while nothing changes, all looks are equal.
-    /// Thresholds, tunnels and sync daemons are not seen, so read the table now and then all the same. An error says that
-    /// the module was unloaded since: open anew.
-    pub fn glance(&mut self) -> io::Result<Glance> {
-        self.listing.glance()
+        let family = family.ok_or(OpenError::NoFamily)?;
+        Ok(Self { socket, family })
     }
 
     /// Version and size of the connection table.

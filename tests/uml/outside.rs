@@ -131,10 +131,8 @@ fn play(chosen: &[Story], show: bool) -> Vec<Outcome> {
                 let Some(story) = chosen.iter().find(|story| story.name == name) else {
                     continue;
                 };
-                println!(
-                    "test {name} ... {}",
-                    failure.as_ref().map_or("ok", |why| why.as_str())
-                );
+                let result = failure.as_deref().unwrap_or("ok");
+                println!("test {name} ... {result} ({:.2}s)", began.elapsed().as_secs_f64());
                 outcomes.push(Outcome {
                     name: story.name,
                     failure,

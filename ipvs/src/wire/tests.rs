@@ -43,7 +43,10 @@ const ANSWERS: &str = include_str!("answers.txt");
 
 fn answers() -> Vec<(&'static str, Vec<u8>)> {
     let bytes = |hexadecimal: &str| {
-        let digits: Vec<u32> = hexadecimal.chars().map(|digit| digit.to_digit(16).unwrap()).collect();
+        let digits: Vec<u32> = hexadecimal
+            .chars()
+            .map(|digit| digit.to_digit(16).unwrap())
+            .collect();
         digits
             .chunks(2)
             .map(|pair| u8::try_from(pair[0] * 16 + pair[1]).unwrap())

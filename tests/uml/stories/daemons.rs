@@ -46,7 +46,10 @@ fn keepalived_puts_real_servers_into_the_table_that_we_read() {
     println!("{table:?}");
     assert_eq!(table.len(), 1);
     assert_eq!(table[0].service.scheduler.to_string(), "wrr");
-    assert_eq!(table[0].service.persistence.unwrap().timeout, Duration::from_secs(50));
+    assert_eq!(
+        table[0].service.persistence.unwrap().timeout,
+        Duration::from_secs(50)
+    );
     let mut weights: Vec<_> = table[0]
         .destinations
         .iter()

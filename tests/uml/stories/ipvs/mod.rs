@@ -1,6 +1,7 @@
 //! The `ipvs` crate on the real kernel, read back with `ipvsadm`.
 
 mod forms;
+mod module;
 mod scale;
 mod service_wide;
 mod table;
@@ -14,6 +15,7 @@ use super::run;
 
 pub(crate) fn stories() -> Vec<crate::Story> {
     [
+        module::stories(),
         forms::stories(),
         service_wide::stories(),
         table::stories(),
