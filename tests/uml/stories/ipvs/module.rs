@@ -80,6 +80,7 @@ fn the_module_comes_and_goes() {
         mend(&mut ipvs, &web).await;
         let mut listing = Listing::open().unwrap();
         listing.glance().unwrap();
+        run("ipvsadm -C"); // a service holds its scheduler
         unload();
         assert!(ipvs.table().await.is_err());
         assert!(listing.glance().is_err());
