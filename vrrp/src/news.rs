@@ -13,7 +13,7 @@ use crate::refusal::Refusal;
 /// One line for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct News {
-    /// Name of the instance, the script or the interface; empty where the whole daemon is meant.
+    /// Name of the instance, the script, the processes or the interface; empty where the whole daemon is meant.
     pub subject: Arc<str>,
     /// What happened.
     pub what: Happening,
@@ -136,6 +136,10 @@ pub enum Happening {
     ScriptSkipped,
     /// Script: was bad before the reload and still counts as bad.
     ScriptBadOnReload,
+    /// Processes: their quorum is there.
+    QuorumGained,
+    /// Processes: their quorum is lost.
+    QuorumLost,
     /// Interface: is up.
     LinkUp,
     /// Interface: is down.
@@ -244,6 +248,8 @@ impl fmt::Display for News {
             Happening::ScriptBadOnReload => {
                 write!(f, "VRRP_Script({name}) considered unsuccessful on reload")
             }
+            Happening::QuorumGained => write!(f, "Quorum gained for tracked process {name}"),
+            Happening::QuorumLost => write!(f, "Quorum lost for tracked process {name}"),
             Happening::LinkUp => write!(f, "Netlink reports {name} up"),
             Happening::LinkDown => write!(f, "Netlink reports {name} down"),
             Happening::UnknownVrid(vrid) => {
@@ -313,6 +319,8 @@ impl News {
             | Happening::ScriptFailed(_)
             | Happening::ScriptSkipped
             | Happening::ScriptBadOnReload
+            | Happening::QuorumGained
+            | Happening::QuorumLost
             | Happening::LinkUp
             | Happening::LinkDown
             | Happening::UnknownVrid(_)
