@@ -8,6 +8,9 @@ mod mirror;
 mod round;
 mod socket;
 mod timer;
+mod track_file;
+mod track_process;
+mod trackers;
 
 use std::collections::{BTreeSet, HashSet};
 use std::io;
@@ -33,6 +36,7 @@ use mirror::{Mirror, on_link};
 use round::{Rounds, Step, Written};
 use socket::{Received, Sockets};
 use timer::{Timer, now};
+use trackers::Trackers;
 
 /// A deadline met this much too late means that the process was held up, and the master may have been heard meanwhile: what
 /// waits in the sockets comes first then.
@@ -93,6 +97,9 @@ struct Process {
     runner: Arc<Runner>,
     notifier: Notifier,
     ended: Ended,
+    trackers: Trackers,
+    /// What a successor needs is not what was saved last.
+    unsaved: bool,
     /// Links with a fault of ours that the log has told of: no socket, no way to send.
     ailing: HashSet<LinkId>,
     /// What the kernel has is known: links and addresses have been read once.
@@ -130,6 +137,8 @@ impl Process {
             notifier,
             runner: Arc::new(runner),
             ended: Ended::new(),
+            trackers: Trackers::start(&config, child.saved_state().is_empty()),
+            unsaved: false,
             ailing: HashSet::new(),
             settled: false,
             stopping: false,
@@ -152,9 +161,17 @@ impl Process {
                 event = self.monitor.next() => self.kernel(event)?,
                 Some((script, outcome)) = self.ended.hear.recv() => {
                     self.engine.handle(Event::ScriptEnded { script, outcome }, now());
+                    self.unsaved = true;
+                }
+                reading = self.trackers.next() => {
+                    self.engine.handle(reading, now());
+                    self.unsaved = true;
                 }
                 order = self.child.next_order() => self.order(order),
-                _ = beat.tick() => self.child.beat(),
+                _ = beat.tick() => {
+                    self.child.beat();
+                    self.save();
+                }
             }
             self.turn()?;
         }
@@ -167,8 +184,8 @@ impl Process {
     /// What follows every event: deadlines that have come, what the engine asks, the next round, the next alarm.
     fn turn(&mut self) -> io::Result<()> {
         let now = now();
-        if !self.settled {
-            // The engine judges nothing before it has been told of all links.
+        if !self.settled || !self.trackers.are_read() {
+            // The engine judges nothing before it has been told of all links and of what is tracked.
             return Ok(());
         }
         if let Some(deadline) = self.engine.next_deadline().filter(|deadline| *deadline <= now) {
@@ -205,6 +222,13 @@ impl Process {
             }
         }
         if transitions {
+            self.unsaved = true;
+            self.save();
+        }
+    }
+
+    fn save(&mut self) {
+        if std::mem::take(&mut self.unsaved) {
             self.child.save_state(&self.engine.snapshot());
         }
     }
@@ -258,6 +282,7 @@ impl Process {
         tokio::spawn(async move { old.stop_all().await });
         (self.config, self.scripts) = admit(text, &self.notifier);
         self.engine.reload(&self.config, now());
+        self.trackers = Trackers::start(&self.config, false);
         let orphans = self.mirror.claim(claims(&self.engine));
         self.rounds.remove(orphans);
         for link in self.mirror.links() {

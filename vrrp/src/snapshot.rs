@@ -163,16 +163,16 @@ impl Snapshot {
                         .insert(text::unescape(name)?, (health, result.parse().ok()?));
                 }
                 ["file", name, value] => {
-                    drop(snapshot.files.insert(text::unescape(name)?, value.parse().ok()?));
+                    let name = text::unescape(name)?;
+                    snapshot.files.insert(name, value.parse().ok()?);
                 }
                 ["process", name, health] => {
-                    drop(
-                        snapshot
-                            .processes
-                            .insert(text::unescape(name)?, read_health(health)?),
-                    );
+                    let name = text::unescape(name)?;
+                    snapshot.processes.insert(name, read_health(health)?);
                 }
-                ["bfd", name, "up"] => drop(snapshot.sessions.insert(text::unescape(name)?)),
+                ["bfd", name, "up"] => {
+                    snapshot.sessions.insert(text::unescape(name)?);
+                }
                 _ => return None,
             }
         }

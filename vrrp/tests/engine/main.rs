@@ -18,3 +18,4 @@ mod resuming;
 mod scripts;
 mod stories;
 mod table;
+mod trackers;
