@@ -7,7 +7,6 @@ mod announce;
 mod mirror;
 mod round;
 mod socket;
-mod timer;
 mod track_file;
 mod track_process;
 mod trackers;
@@ -25,17 +24,17 @@ use parser::config::global_defs::DynamicInterfaces;
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 use tracing::{debug, error, info, warn};
-use vrrp::{Action, Engine, Event, Instance, InstanceId, LinkId, News, ScriptId, ScriptOutcome};
+use vrrp::{Action, Engine, Event, Instance, InstanceId, LinkId, News, ScriptId, ScriptOutcome, Whose};
 
 use crate::child::{Child, Order};
 use crate::message::BEAT_INTERVAL;
-use crate::notify::{Limits, Notifier};
+use crate::notify::{Limits, Notifier, Party};
 use crate::scripts::{Inspector, Policy, Prepared, Runner};
+use crate::timer::{Timer, now};
 use announce::{Announcement, Announcer};
 use mirror::{Mirror, on_link};
 use round::{Rounds, Step, Written};
 use socket::{Received, Sockets};
-use timer::{Timer, now};
 use trackers::Trackers;
 
 /// A deadline met this much too late means that the process was held up, and the master may have been heard meanwhile: what
@@ -266,6 +265,11 @@ impl Process {
                 self.engine.handle(Event::Stop, now());
             }
             Order::Reload(text) => self.reload(&text),
+            Order::Bfd(report) => debug!(
+                "BFD session {} is {}",
+                report.session,
+                if report.up { "up" } else { "down" }
+            ),
             Order::Data | Order::Stats | Order::StatsClear | Order::Json => {
                 info!("Dump files are not supported yet");
             }
@@ -435,8 +439,15 @@ impl Process {
             match step {
                 Step::Announce(instance, repeat) => self.announce(instance, repeat),
                 Step::Notify(transition) => {
-                    if let Some(instance) = self.engine.instance(transition.instance) {
-                        self.notifier.tell(&transition, &instance.config);
+                    let party = match &transition.whose {
+                        Whose::Group(name) => Some(Party::Group(name.to_string())),
+                        Whose::Instance(id) => self
+                            .engine
+                            .instance(*id)
+                            .map(|instance| Party::Instance(instance.config.name.clone())),
+                    };
+                    if let Some(party) = party {
+                        self.notifier.tell(&transition, &party);
                     }
                 }
                 Step::Reconcile(_) => {}
@@ -497,7 +508,7 @@ fn admit(text: &str, notifier: &Notifier) -> (Config, Vec<Arc<Prepared>>) {
             .track_script
             .retain(|tracked| known.contains(tracked.name.as_str()));
     }
-    notifier.learn(&config.vrrp_instances, &mut inspector);
+    notifier.learn(&config.vrrp_instances, &config.vrrp_sync_groups, &mut inspector);
     inspector.say_violation();
     (config, prepared)
 }

@@ -1,6 +1,7 @@
 //! The engine's way out: everything that it can ask of the shell, as one closed enum of plain values.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use crate::event::{InstanceId, LinkId, ScriptId};
 use crate::news::News;
@@ -49,11 +50,20 @@ pub struct Datagram {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transition {
     /// Whose.
-    pub instance: InstanceId,
+    pub whose: Whose,
     /// What it became.
     pub to: Notified,
-    /// Effective priority at that moment, 1 to 255.
+    /// Effective priority at that moment, 1 to 255; 0 for a group.
     pub priority: u8,
+}
+
+/// Who changed state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// A `vrrp_instance`.
+    Instance(InstanceId),
+    /// The `vrrp_sync_group` of this name.
+    Group(Arc<str>),
 }
 
 /// The state words of keepalived's `notify` scripts and FIFOs.

@@ -1,30 +1,47 @@
 //! What an instance does when a deadline of its state has come.
 
+use crate::election;
 use crate::instance::Instance;
 use crate::news::Happening;
 use crate::outbox::Outbox;
 use crate::state::{State, next_in_series};
 use crate::time::Instant;
-use crate::world::World;
 
 impl Instance {
     /// Afterwards the state's deadline is later than `now`, or there is none.
-    pub(crate) fn advance(&mut self, world: &World, now: Instant, out: &mut Outbox) {
-        match &self.state {
-            State::Init { start_at } => {
-                if start_at.is_some_and(|at| at <= now) {
-                    self.start(world, now, out);
-                }
-            }
+    pub(crate) fn advance(&mut self, now: Instant, out: &mut Outbox) {
+        match &mut self.state {
             State::Backup { take_over_at, .. } => {
-                if *take_over_at <= now {
+                if take_over_at.take_if(|at| *at <= now).is_some() {
                     self.tell(Happening::AdvertTimeout, out);
-                    self.become_master(now, out);
+                    if self.group.is_none() {
+                        self.become_master(now, out);
+                    }
                 }
             }
-            State::Master(_) => self.advance_master(now, out),
-            State::Fault | State::Stopped | State::Removed => {}
+            State::Master(_) => {
+                if !self.expire(now, out) {
+                    self.advance_master(now, out);
+                }
+            }
+            State::Init { .. } | State::Fault { .. } | State::Stopped | State::Removed => {}
         }
+    }
+
+    /// `timer_expired_backup`: this process was held up for so long that a backup of that priority may have taken over
+    /// by now. Answers whether the instance gave up its mastery.
+    pub(crate) fn expire(&mut self, now: Instant, out: &mut Outbox) -> bool {
+        let (State::Master(mastery), Some(backup)) = (&self.state, self.config.timer_expired_backup) else {
+            return false;
+        };
+        let interval = self.config.advert_int;
+        let silent = now + interval - mastery.advertise_at;
+        if silent <= election::master_down(self.config.version, 3, backup.get(), interval) {
+            return false;
+        }
+        self.tell(Happening::TimerExpired(now - mastery.advertise_at), out);
+        self.become_backup(now + self.master_down(), now, out);
+        true
     }
 
     fn advance_master(&mut self, now: Instant, out: &mut Outbox) {

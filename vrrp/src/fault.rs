@@ -50,6 +50,10 @@ pub enum FaultReason {
         /// It is up, and that is the fault.
         reverse: bool,
     },
+    /// Another member of the sync group, by this name, may not run.
+    Member(Arc<str>),
+    /// Another member of the sync group has not begun. Keeps an instance from starting, never from going on.
+    AwaitingMember(Arc<str>),
     /// A script with weight 0 has not ended its first run. Keeps an instance from starting, never from going on.
     AwaitingScript(Arc<str>),
     /// Something is configured, by this name, without which an advert would be a lie.
@@ -60,7 +64,7 @@ impl FaultReason {
     /// Whether it only keeps an instance from starting.
     pub fn is_waiting(&self) -> bool {
         match self {
-            Self::AwaitingScript(_) => true,
+            Self::AwaitingScript(_) | Self::AwaitingMember(_) => true,
             Self::InterfaceMissing(_)
             | Self::InterfaceDown(_)
             | Self::NoSourceAddress(_)
@@ -69,6 +73,24 @@ impl FaultReason {
             | Self::File { .. }
             | Self::Process { .. }
             | Self::Bfd { .. }
+            | Self::Member(_)
+            | Self::NotSupported(_) => false,
+        }
+    }
+
+    /// Whether it is the fault of another member of the sync group; the log tells of it there.
+    pub fn is_of_another(&self) -> bool {
+        match self {
+            Self::Member(_) | Self::AwaitingMember(_) => true,
+            Self::InterfaceMissing(_)
+            | Self::InterfaceDown(_)
+            | Self::NoSourceAddress(_)
+            | Self::TrackedInterface { .. }
+            | Self::Script { .. }
+            | Self::File { .. }
+            | Self::Process { .. }
+            | Self::Bfd { .. }
+            | Self::AwaitingScript(_)
             | Self::NotSupported(_) => false,
         }
     }
@@ -96,6 +118,8 @@ impl fmt::Display for FaultReason {
             }
             Self::Bfd { name, reverse: false } => write!(f, "BFD session {name} down"),
             Self::Bfd { name, reverse: true } => write!(f, "BFD session {name} up, reversed"),
+            Self::Member(name) => write!(f, "{name} of the same sync group is in FAULT state"),
+            Self::AwaitingMember(name) => write!(f, "waiting for {name} of the same sync group"),
             Self::AwaitingScript(name) => write!(f, "waiting for the first result of script {name}"),
             Self::NotSupported(what) => write!(f, "{what} is not supported"),
         }

@@ -24,29 +24,42 @@ const ANSWERS_PER_INTERVAL: u32 = 10;
 const SILENT_INTERVALS: u32 = 2;
 
 impl Instance {
-    /// A packet for this virtual router came in.
-    pub(crate) fn hear(&mut self, packet: &Packet<'_>, now: Instant, out: &mut Outbox) {
+    /// A packet for this virtual router came in. Answers whether the neighbours were told anew, because a lower master
+    /// spoke: the other members of the sync group tell them too then.
+    pub(crate) fn hear(&mut self, packet: &Packet<'_>, now: Instant, out: &mut Outbox) -> bool {
         match self.state {
-            State::Init { .. } | State::Fault | State::Stopped | State::Removed => return,
+            State::Init { .. } | State::Fault { .. } | State::Stopped | State::Removed => return false,
             State::Backup { .. } | State::Master(_) => {}
         }
+        // A packet that waited while the process was held up is not to be answered as if nothing had happened.
+        self.expire(now, out);
         let known_master = self.master.map(|master| master.address);
         let verdict = match judge::judge(&self.config, known_master, packet) {
             Ok(verdict) => verdict,
-            Err(refusal) => return self.refuse(refusal, now, out),
+            Err(refusal) => {
+                self.refuse(refusal, now, out);
+                return false;
+            }
         };
         self.stats.advert_rcvd += 1;
         if verdict.heard.priority == 0 {
             self.stats.pri_zero_rcvd += 1;
         }
-        match self.state {
-            State::Backup { preempt_at, .. } => self.hear_as_backup(verdict.heard, preempt_at, now, out),
-            State::Master(_) => self.hear_as_master(verdict.heard, now, out),
-            State::Init { .. } | State::Fault | State::Stopped | State::Removed => {}
+        if self.config.owner_ignore_adverts && self.config.priority.is_owner() {
+            return false;
         }
+        let stood = match self.state {
+            State::Backup { preempt_at, .. } => {
+                self.hear_as_backup(verdict.heard, preempt_at, now, out);
+                false
+            }
+            State::Master(_) => self.hear_as_master(verdict.heard, now, out),
+            State::Init { .. } | State::Fault { .. } | State::Stopped | State::Removed => false,
+        };
         if let Some(remark) = verdict.remark {
             self.refuse(remark, now, out);
         }
+        stood
     }
 
     /// Counts a refusal or remark, and says it unless its kind has been said since state or master changed.
@@ -76,8 +89,12 @@ impl Instance {
             // RFC 9568 6.4.2: set the Active_Down_Timer to Skew_Time. Never later than it was: resignations that do
             // not end would put off the takeover for ever.
             let skew = election::skew(self.config.version, self.priority.get(), self.master_interval);
-            if let State::Backup { take_over_at, .. } = &mut self.state {
-                *take_over_at = (*take_over_at).min((now + skew).max(self.not_before));
+            if let State::Backup {
+                take_over_at: Some(at),
+                ..
+            } = &mut self.state
+            {
+                *at = (*at).min((now + skew).max(self.not_before));
             }
             return;
         }
@@ -94,7 +111,7 @@ impl Instance {
             self.follow(heard, now, out);
             let take_over_at = (now + self.master_down()).max(self.not_before);
             self.state = State::Backup {
-                take_over_at,
+                take_over_at: Some(take_over_at),
                 preempt_at,
             };
         } else {
@@ -136,12 +153,12 @@ impl Instance {
         self.tell_sparingly(what, now, out);
     }
 
-    fn hear_as_master(&mut self, heard: Heard, now: Instant, out: &mut Outbox) {
+    fn hear_as_master(&mut self, heard: Heard, now: Instant, out: &mut Outbox) -> bool {
         let Heard { from, priority, .. } = heard;
         let ours = self.priority.get();
         if priority == 0 {
             self.hear_resignation_as_master(from, now, out);
-            return;
+            return false;
         }
         let address = self.outlet.as_ref().map_or(from, |outlet| outlet.source);
         match (priority.cmp(&ours), from.cmp(&address)) {
@@ -160,9 +177,10 @@ impl Instance {
                     ours,
                     answered: !self.config.lower_prio_no_advert,
                 };
-                self.stand_against(heard, what, now, out);
+                return self.stand_against(heard, what, now, out);
             }
         }
+        false
     }
 
     fn yield_to(&mut self, heard: Heard, what: Happening, now: Instant, out: &mut Outbox) {
@@ -175,10 +193,10 @@ impl Instance {
     }
 
     /// Stays master, and lets the other and the neighbours know.
-    fn stand_against(&mut self, heard: Heard, what: Happening, now: Instant, out: &mut Outbox) {
+    fn stand_against(&mut self, heard: Heard, what: Happening, now: Instant, out: &mut Outbox) -> bool {
         self.note_rival(heard, now);
         if !self.may_answer(now) {
-            return;
+            return false;
         }
         self.tell_sparingly(what, now, out);
         if !self.config.lower_prio_no_advert {
@@ -186,6 +204,7 @@ impl Instance {
         }
         self.announce_over_lower(now, out);
         self.notify_again(Notified::MasterRxLowerPri, out);
+        true
     }
 
     /// RFC 9568 6.4.3: another resigned, so say at once who is master.
@@ -212,7 +231,7 @@ impl Instance {
             State::Master(_)
             | State::Init { .. }
             | State::Backup { .. }
-            | State::Fault
+            | State::Fault { .. }
             | State::Stopped
             | State::Removed => false,
         }
@@ -247,7 +266,10 @@ impl Instance {
     }
 
     /// The lower master may have told the neighbours that the addresses are its own.
-    fn announce_over_lower(&mut self, now: Instant, out: &mut Outbox) {
+    pub(crate) fn announce_over_lower(&mut self, now: Instant, out: &mut Outbox) {
+        if !self.state.is_master() {
+            return;
+        }
         let garp = &self.config.garp;
         let repeat = garp.lower_prio_repeat;
         out.announce(self.id, repeat);

@@ -4,12 +4,12 @@
 pub mod action;
 mod advance;
 pub mod announce;
-mod deadlines;
 mod delayed;
 mod election;
 pub mod engine;
 pub mod event;
 pub mod fault;
+pub mod group;
 mod hear;
 pub mod instance;
 mod judge;
@@ -25,17 +25,19 @@ pub mod script;
 mod snapshot;
 pub mod state;
 pub mod stats;
-mod text;
-pub mod time;
 pub mod track;
 mod transition;
 mod weigh;
 mod world;
 
-pub use action::{Action, Datagram, Notified, Transition};
+pub use clockwork::time;
+use clockwork::{deadlines, text};
+
+pub use action::{Action, Datagram, Notified, Transition, Whose};
 pub use engine::{Engine, Owned, Strays};
 pub use event::{Event, FileId, InstanceId, Link, LinkId, Packet, ProcessId, ScriptId, ScriptOutcome};
 pub use fault::FaultReason;
+pub use group::Group;
 pub use instance::{Followed, Instance};
 pub use news::{Happening, News};
 pub use refusal::Refusal;

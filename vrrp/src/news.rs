@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::action::Notified;
 use crate::event::ScriptOutcome;
 use crate::fault::FaultReason;
 use crate::refusal::Refusal;
@@ -13,7 +14,8 @@ use crate::refusal::Refusal;
 /// One line for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct News {
-    /// Name of the instance, the script, the processes or the interface; empty where the whole daemon is meant.
+    /// Name of the instance, the sync group, the script, the processes or the interface; empty where the whole daemon is
+    /// meant.
     pub subject: Arc<str>,
     /// What happened.
     pub what: Happening,
@@ -45,6 +47,10 @@ pub enum Happening {
     },
     /// Instance: a reason for FAULT went away.
     FaultCleared(FaultReason),
+    /// Group: what one member became, the others become too.
+    Syncing(Notified),
+    /// Instance: the process was held up for so long that a backup may be master by now (`timer_expired_backup`).
+    TimerExpired(Duration),
     /// Instance: the master fell silent.
     AdvertTimeout,
     /// Instance: wants its addresses on the links.
@@ -169,6 +175,14 @@ impl fmt::Display for News {
                 write!(f, "({name}) {verb} FAULT state ({reason})")
             }
             Happening::FaultCleared(reason) => write!(f, "({name}) no longer a fault: {reason}"),
+            Happening::Syncing(to) => {
+                write!(f, "VRRP_Group({name}) Syncing instances to {} state", to.word())
+            }
+            Happening::TimerExpired(late) => write!(
+                f,
+                "({name}) VRRP thread timer expired {:.6} seconds ago",
+                late.as_secs_f64()
+            ),
             Happening::AdvertTimeout => write!(f, "({name}) Receive advertisement timeout"),
             Happening::SettingAddresses => write!(f, "({name}) setting VIPs."),
             Happening::RemovingAddresses => write!(f, "({name}) removing VIPs."),
@@ -301,6 +315,8 @@ impl News {
             | Happening::ResumingMaster
             | Happening::EnteringFault { .. }
             | Happening::FaultAppeared { .. }
+            | Happening::Syncing(_)
+            | Happening::TimerExpired(_)
             | Happening::SentPriorityZero
             | Happening::BackupHeardResignation
             | Happening::MasterHeardResignation

@@ -7,13 +7,13 @@ use crate::action::{Action, Datagram, Transition};
 use crate::event::{InstanceId, ScriptId};
 use crate::news::News;
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Outbox {
     adverts: VecDeque<Datagram>,
     reconciles: VecDeque<InstanceId>,
     announces: VecDeque<(InstanceId, u32)>,
     news: VecDeque<News>,
-    transitions: VecDeque<Transition>,
+    pub(crate) transitions: VecDeque<Transition>,
     runs: VecDeque<ScriptId>,
 }
 

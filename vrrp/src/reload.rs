@@ -8,8 +8,10 @@ use parser::Config;
 use parser::config::{VirtualAddress, VrrpInstance};
 use parser::units::Version;
 
+use crate::action::Notified;
 use crate::engine::Engine;
 use crate::event::InstanceId;
+use crate::group::Group;
 use crate::instance::Instance;
 use crate::snapshot::{self, Identity};
 use crate::state::State;
@@ -53,10 +55,11 @@ impl Engine {
         }
         self.order = order;
         self.adapt(&kept, now);
+        self.join_groups(config);
+        self.release_singles(now);
         self.index(now);
-        for id in self.order.clone() {
-            self.refresh(id, now);
-        }
+        let all = self.order.clone();
+        self.refresh(&all, now);
     }
 
     /// The number of an instance that was never there.
@@ -93,6 +96,62 @@ impl Engine {
                 .contains_key(&(Kind::Script, script.config.name.clone()));
             script.run_at = script.run_at.or(Some(now)).filter(|_| is_tracked);
             self.script_deadlines.set(script.id.0, script.run_at);
+        }
+    }
+
+    /// Makes the sync groups of a configuration. One that was there before, by its name or by its members, keeps its
+    /// state; at the start of a successor process it has that of its members.
+    pub(crate) fn join_groups(&mut self, config: &Config) {
+        let old = std::mem::take(&mut self.groups);
+        let ids: BTreeMap<&str, InstanceId> = self
+            .order
+            .iter()
+            .map(|id| (self.instances[id.0 as usize].config.name.as_str(), *id))
+            .collect();
+        let mut groups = Vec::with_capacity(config.vrrp_sync_groups.len());
+        for group in &config.vrrp_sync_groups {
+            let members: Vec<InstanceId> = group
+                .members
+                .iter()
+                .filter_map(|name| ids.get(name.as_str()).copied())
+                .collect();
+            let known = old
+                .iter()
+                .find(|known| *known.name == *group.name)
+                .or_else(|| old.iter().find(|known| known.members == members));
+            let state = known.map_or_else(|| self.common_state(&members), |known| known.state);
+            groups.push(Group {
+                name: group.name.as_str().into(),
+                config: group.clone(),
+                members,
+                state,
+            });
+        }
+        for id in &self.order {
+            self.instances[id.0 as usize].group = None;
+        }
+        for (index, group) in groups.iter().enumerate() {
+            for id in &group.members {
+                self.instances[id.0 as usize].group = Some(index);
+            }
+        }
+        self.groups = groups;
+    }
+
+    /// What a predecessor process told of all these instances alike.
+    fn common_state(&self, members: &[InstanceId]) -> Option<Notified> {
+        let saved = |id: &InstanceId| Some(self.instances[id.0 as usize].resume.as_ref()?.notified);
+        let first = saved(members.first()?)?;
+        members.iter().all(|id| saved(id) == Some(first)).then_some(first)
+    }
+
+    /// An instance that waited for others of a group, and is in none now, waits no more.
+    fn release_singles(&mut self, now: Instant) {
+        for id in &self.order {
+            let instance = &mut self.instances[id.0 as usize];
+            if let (State::Backup { take_over_at, .. }, None) = (&mut instance.state, instance.group) {
+                take_over_at.get_or_insert(now);
+            }
         }
     }
 

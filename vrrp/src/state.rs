@@ -16,15 +16,19 @@ pub enum State {
     },
     /// Follows a master, or waits for one to show itself.
     Backup {
-        /// When the master counts as gone.
-        take_over_at: Instant,
+        /// When the master counts as gone. `None` once it does: the instance would be master, and waits for the other
+        /// members of its sync group.
+        take_over_at: Option<Instant>,
         /// Until when a lower master is endured (`preempt_delay`); `None` while there is none.
         preempt_at: Option<Instant>,
     },
     /// Owns the addresses and says so.
     Master(Mastery),
     /// Must not run; [`crate::Instance::faults`] says why.
-    Fault,
+    Fault {
+        /// When the reasons are looked at again although nothing was heard of them: nobody is stuck here.
+        look_again_at: Instant,
+    },
     /// The daemon stopped.
     Stopped,
     /// A reload took it out of the configuration.
@@ -79,9 +83,10 @@ impl State {
     pub fn deadline(&self) -> Option<Instant> {
         match self {
             Self::Init { start_at } => *start_at,
-            Self::Backup { take_over_at, .. } => Some(*take_over_at),
+            Self::Backup { take_over_at, .. } => *take_over_at,
             Self::Master(mastery) => Some(mastery.deadline()),
-            Self::Fault | Self::Stopped | Self::Removed => None,
+            Self::Fault { look_again_at } => Some(*look_again_at),
+            Self::Stopped | Self::Removed => None,
         }
     }
 
@@ -91,7 +96,7 @@ impl State {
             Self::Init { .. } => "INIT",
             Self::Backup { .. } => "BACKUP",
             Self::Master(_) => "MASTER",
-            Self::Fault => "FAULT",
+            Self::Fault { .. } => "FAULT",
             Self::Stopped => "STOP",
             Self::Removed => "DELETED",
         }
@@ -100,6 +105,18 @@ impl State {
     /// Whether the addresses are owned now.
     pub fn is_master(&self) -> bool {
         matches!(self, Self::Master(_))
+    }
+
+    /// Whether it would be master, were it alone: it is, or the master has been silent for long enough.
+    pub fn wants_master(&self) -> bool {
+        matches!(
+            self,
+            Self::Master(_)
+                | Self::Backup {
+                    take_over_at: None,
+                    ..
+                }
+        )
     }
 }
 

@@ -15,7 +15,7 @@ use crate::time::Instant;
 use crate::track::{Kind, TrackedFile, TrackedProcess, TrackedSession};
 use crate::weigh::Standing;
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct World {
     /// `running` is what counts, after the delays.
     links: BTreeMap<LinkId, Link>,

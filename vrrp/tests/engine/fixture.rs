@@ -79,6 +79,11 @@ pub(crate) fn config(instances: Vec<VrrpInstance>, scripts: Vec<VrrpScript>) -> 
     }
 }
 
+/// The configuration that a text means.
+pub(crate) fn parsed(text: &str) -> Config {
+    parser::parse_text(&parser::Machine, text).config
+}
+
 /// eth0 of the host with this number, up.
 pub(crate) fn eth0(host: u8) -> Link {
     Link {

@@ -274,6 +274,7 @@ impl Lan {
     fn check(&self) {
         for (name, host) in &self.hosts {
             let Some(engine) = &host.engine else { continue };
+            check_groups(name, engine);
             if let Some(next) = engine.next_deadline() {
                 assert!(next > self.now, "{name} would spin");
             }
@@ -295,7 +296,7 @@ impl Lan {
                     "{name} owns addresses as {}",
                     instance.state
                 );
-                if let State::Fault = instance.state {
+                if let State::Fault { .. } = instance.state {
                     assert!(!instance.faults.is_empty(), "{name} is in FAULT for no reason");
                 }
             }
@@ -356,6 +357,34 @@ impl Host {
         }
         self.actions.extend(fresh.into_iter().map(|action| (now, action)));
         sent
+    }
+}
+
+/// The members of a group stand together; one that a reload has added may listen first.
+fn check_groups(name: &str, engine: &Engine) {
+    for group in &engine.groups {
+        let words: Vec<&str> = group
+            .members
+            .iter()
+            .map(|id| engine.instance(*id).unwrap().state.word())
+            .collect();
+        let listens = |state: &State| matches!(state, State::Backup { .. });
+        let joins = words.contains(&"MASTER")
+            && group.members.iter().all(|id| {
+                let member = engine.instance(*id).unwrap();
+                member.state.is_master() || (listens(&member.state) && member.master.is_none())
+            });
+        assert!(
+            joins || words.iter().all(|word| *word == words[0]),
+            "{name}: {words:?} in {}",
+            group.name
+        );
+        let told = group.state.map(vrrp::Notified::word);
+        let state = if joins { "MASTER" } else { words[0] };
+        assert!(
+            told == Some(state) || (told.is_none() && state == "INIT"),
+            "{name}: {told:?} was told of {words:?}"
+        );
     }
 }
 

@@ -10,6 +10,7 @@ mod announcing;
 mod chaos;
 mod faults;
 mod fixture;
+mod grouped;
 mod lan;
 mod packets;
 mod recording;

@@ -79,7 +79,7 @@ fn what_is_gone_resigns_and_is_still_known_to_its_last_actions() {
     assert!(matches!(&actions[0], Action::Send(advert) if advert.instance == gone && advert.bytes[22] == 0));
     assert_eq!(actions[1], Action::Reconcile(gone));
     assert!(
-        matches!(&actions[4], Action::Notify(told) if told.instance == gone && told.to == Notified::Fault),
+        matches!(&actions[4], Action::Notify(told) if told.whose == vrrp::Whose::Instance(gone) && told.to == Notified::Fault),
         "{actions:?}"
     );
     assert_eq!(actions.len(), 5, "two lines of log");
@@ -121,7 +121,7 @@ fn another_interface_is_another_instance() {
     engine.reload(&config(vec![moved], vec![]), at(500));
     engine.handle_timeout(at(500));
     assert_eq!(words(&engine), [(1, "VI_1", "FAULT")]);
-    assert_eq!(engine.next_deadline(), None);
+    assert_eq!(engine.next_deadline(), Some(at(10_500)), "to look again");
     let resigned = drain(&mut engine)
         .into_iter()
         .any(|action| matches!(action, Action::Send(_)));
