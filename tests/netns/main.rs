@@ -22,4 +22,5 @@ mod restart;
 mod scene;
 mod script;
 mod takeover;
+mod trackers;
 mod trouble;
