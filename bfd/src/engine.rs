@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
 
+use clockwork::{Deadlines, Instant};
 use parser::Config;
 use parser::config::BfdInstance;
 
@@ -32,9 +32,8 @@ pub struct Engine {
     pub refusals: Refusals,
     by_number: BTreeMap<u32, usize>,
     by_neighbor: BTreeMap<(bool, IpAddr), Vec<usize>>,
-    /// An index over the deadlines of `sessions`, and what stands in it for each.
-    deadlines: BTreeSet<(Instant, usize)>,
-    indexed: Vec<Option<Instant>>,
+    /// Over the deadlines of `sessions`.
+    deadlines: Deadlines,
     shared: Shared,
     stopped: bool,
 }
@@ -75,8 +74,7 @@ impl Engine {
             refusals: Refusals::default(),
             by_number: BTreeMap::new(),
             by_neighbor: BTreeMap::new(),
-            deadlines: BTreeSet::new(),
-            indexed: Vec::new(),
+            deadlines: Deadlines::default(),
             shared: Shared {
                 actions: VecDeque::new(),
                 chance: Chance::new(seed),
@@ -115,9 +113,8 @@ impl Engine {
 
     /// [`Engine::next_deadline`] has come, or any time has passed. Afterwards the next deadline is later than `now`.
     pub fn handle_timeout(&mut self, now: Instant) {
-        while let Some(&(at, index)) = self.deadlines.first()
-            && at <= now
-        {
+        while let Some(number) = self.deadlines.due(now) {
+            let index = number as usize;
             self.sessions[index].advance(now, &mut self.shared);
             self.index_deadline(index);
         }
@@ -125,7 +122,7 @@ impl Engine {
 
     /// When [`Engine::handle_timeout`] must be called next.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.deadlines.first().map(|(at, _)| *at)
+        self.deadlines.first()
     }
 
     /// The next thing to do.
@@ -211,11 +208,10 @@ impl Engine {
                 index
             }
         };
-        // RFC 5881 5: less than 255 has passed a router.
-        let expected = self.sessions[index]
-            .config
-            .max_hops
-            .map_or(0, |hops| u8::MAX - hops);
+        // RFC 5881 5: less than 255 has passed a router. keepalived counts from the `ttl` that is configured, as if the
+        // neighbour's were the same, and so sessions that both sides send with 64 (its default for IPv6) come up.
+        let config = &self.sessions[index].config;
+        let expected = config.max_hops.map_or(0, |hops| config.ttl.saturating_sub(hops));
         if received.hop_limit < expected {
             let got = received.hop_limit;
             return Err(Refusal::HopLimit { got, expected });
@@ -228,8 +224,7 @@ impl Engine {
         for session in &mut self.sessions {
             session.leave(&mut self.shared);
         }
-        self.deadlines.clear();
-        self.indexed.fill(None);
+        self.deadlines = Deadlines::default();
         self.shared.changed = true;
     }
 
@@ -276,8 +271,7 @@ impl Engine {
             .sort_by_key(|session| places.get(&*session.name).copied());
         self.by_number.clear();
         self.by_neighbor.clear();
-        self.deadlines.clear();
-        self.indexed = vec![None; self.sessions.len()];
+        self.deadlines = Deadlines::default();
         for (index, session) in self.sessions.iter().enumerate() {
             self.by_number.insert(session.discriminator, index);
             let neighbor = (session.config.multihop, session.config.neighbor_ip);
@@ -289,12 +283,9 @@ impl Engine {
     }
 
     fn index_deadline(&mut self, index: usize) {
-        let deadline = self.sessions[index].deadline();
-        let indexed = &mut self.indexed[index];
-        if *indexed != deadline {
-            indexed.take().map(|old| self.deadlines.remove(&(old, index)));
-            *indexed = deadline;
-            self.deadlines.extend(deadline.map(|at| (at, index)));
+        // A configuration has fewer sessions than that.
+        if let Ok(number) = u32::try_from(index) {
+            self.deadlines.set(number, self.sessions[index].deadline());
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What a packet does to its session: RFC 5880 6.8.6, from where the session is found.
 
-use std::time::Instant;
+use clockwork::Instant;
 
 use crate::packet::{Diagnostic, Packet, State};
 use crate::refusal::Refusal;

@@ -3,8 +3,9 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use clockwork::Instant;
 use parser::config::BfdInstance;
 
 use crate::action::{Action, Path};
@@ -162,7 +163,7 @@ impl Session {
         if matches!(self.state, State::Init | State::Up) {
             let what = Happening::Expired {
                 after: self.detection_time().unwrap_or_default(),
-                overdue: due.map_or(Duration::ZERO, |due| now.saturating_duration_since(due)),
+                overdue: due.map_or(Duration::ZERO, |due| now - due),
             };
             shared.tell(&self.name, what);
             self.enter(State::Down, Diagnostic::EXPIRED, now, shared);

@@ -10,8 +10,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::str::{FromStr, SplitWhitespace};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use clockwork::Instant;
 use parser::config::BfdInstance;
 
 use crate::packet::{Diagnostic, State};

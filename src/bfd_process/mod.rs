@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bfd::{Action, Engine, Event, News};
 use parser::units::Family;
@@ -17,7 +17,7 @@ use tracing::{debug, error, info, warn};
 
 use crate::child::{Child, Order};
 use crate::message::{BEAT_INTERVAL, BfdReport};
-use crate::timer::{self, Timer};
+use crate::timer::{Timer, now};
 use socket::{Datagram, Sockets};
 
 /// A deadline met this much too late means that the process was held up, and the neighbour may have been heard meanwhile:
@@ -44,8 +44,6 @@ struct Process {
     engine: Engine,
     sockets: Sockets,
     timer: Timer,
-    /// The same instant by both clocks, which are one.
-    anchor: (Instant, vrrp::Instant),
     stopping: bool,
 }
 
@@ -54,10 +52,9 @@ impl Process {
         let config = parser::parse_text(&parser::Machine, &child.config_text()).config;
         let seed = RandomState::new().build_hasher().finish();
         let mut process = Self {
-            engine: Engine::new(&config, &child.saved_state(), seed, Instant::now()),
+            engine: Engine::new(&config, &child.saved_state(), seed, now()),
             sockets: Sockets::new(),
             timer: Timer::new()?,
-            anchor: (Instant::now(), timer::now()),
             stopping: false,
             child,
         };
@@ -90,7 +87,7 @@ impl Process {
 
     /// What follows every event: deadlines that have come, what the engine asks, the next alarm.
     fn turn(&mut self) -> io::Result<()> {
-        let now = Instant::now();
+        let now = now();
         if let Some(deadline) = self.engine.next_deadline().filter(|deadline| *deadline <= now) {
             if now - deadline > LATE {
                 let mut waiting = Vec::new();
@@ -100,10 +97,7 @@ impl Process {
             self.engine.handle_timeout(now);
         }
         self.carry_out();
-        let (here, there) = self.anchor;
-        let deadline = self.engine.next_deadline();
-        self.timer
-            .arm(deadline.map(|deadline| there + deadline.saturating_duration_since(here)))
+        self.timer.arm(self.engine.next_deadline())
     }
 
     fn carry_out(&mut self) {
@@ -126,7 +120,7 @@ impl Process {
         if let Err(error) = got {
             warn!("Unable to receive BFD packets: {error}");
         }
-        let now = Instant::now();
+        let now = now();
         for datagram in received.drain(..) {
             self.engine.handle(Event::Packet(datagram.received()), now);
         }
@@ -136,7 +130,7 @@ impl Process {
         match order {
             Order::Stop => {
                 self.stopping = true;
-                self.engine.handle(Event::Stop, Instant::now());
+                self.engine.handle(Event::Stop, now());
             }
             Order::Reload(text) => self.reload(&text),
             Order::Data => info!("Dump files are not supported yet"),
@@ -148,7 +142,7 @@ impl Process {
     fn reload(&mut self, text: &str) {
         info!("Reloading");
         let config = parser::parse_text(&parser::Machine, text).config;
-        self.engine.reload(&config, Instant::now());
+        self.engine.reload(&config, now());
         // The farewells of those that are gone leave by their own sockets.
         self.carry_out();
         let engine = &self.engine;

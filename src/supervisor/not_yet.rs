@@ -10,6 +10,7 @@ use parser::{Place, Report};
 
 /// Blocks and settings outside every block that do what they say.
 const OUTSIDE: &[&str] = &[
+    "bfd_instance",
     "global_defs",
     "vrrp_script",
     "vrrp_instance",

@@ -8,6 +8,7 @@
     reason = "the helpers of tests may, as the tests"
 )]
 
+mod bfd;
 mod demo;
 mod examples;
 mod forged;

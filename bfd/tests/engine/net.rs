@@ -1,9 +1,10 @@
 //! Two nodes and the way between them, on simulated time.
 
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bfd::{Action, Engine, Event, Packet, Received, Session, State};
+use clockwork::Instant;
 use parser::Config;
 
 /// How long a packet takes.
@@ -79,7 +80,7 @@ impl Net {
 
     /// Nodes 192.0.2.1 and 192.0.2.2 with these configurations.
     pub(crate) fn of(a: &str, b: &str) -> Net {
-        let start = Instant::now();
+        let start = Instant { nanos: 1_000_000_000 };
         let node = |address: &str, seed| Node {
             address: address.parse().unwrap(),
             engine: None,
@@ -160,20 +161,17 @@ impl Net {
         let end = self.now + time;
         while let Some((at, node)) = self.next().filter(|(at, _)| *at <= end) {
             self.now = self.now.max(at);
-            match node {
-                Some(node) => {
-                    let now = self.now;
-                    self.engine(node).handle_timeout(now);
-                    assert!(self.engine(node).next_deadline().is_none_or(|next| next > now));
-                    self.carry_out(node);
-                }
-                None => {
-                    let first = (0..self.flying.len())
-                        .min_by_key(|place| self.flying[*place].0)
-                        .unwrap();
-                    let (_, to, datagram) = self.flying.remove(first);
-                    self.deliver(to, &datagram);
-                }
+            if let Some(node) = node {
+                let now = self.now;
+                self.engine(node).handle_timeout(now);
+                assert!(self.engine(node).next_deadline().is_none_or(|next| next > now));
+                self.carry_out(node);
+            } else {
+                let first = (0..self.flying.len())
+                    .min_by_key(|place| self.flying[*place].0)
+                    .unwrap();
+                let (_, to, datagram) = self.flying.remove(first);
+                self.deliver(to, &datagram);
             }
         }
         self.now = end;

@@ -114,14 +114,18 @@ fn every_refusal_can_be_had_and_touches_nothing() {
 
 #[test]
 fn hops_are_allowed_as_configured() {
-    for (max_hops, hop_limit, believed) in [
-        (0, 254, false),
-        (5, 250, true),
-        (5, 249, false),
-        (255, 1, true),
-        (-1, 1, true),
+    for (max_hops, ttl, hop_limit, believed) in [
+        (0, 255, 254, false),
+        (5, 255, 250, true),
+        (5, 255, 249, false),
+        (255, 255, 1, true),
+        (-1, 255, 1, true),
+        (0, 64, 64, true),
+        (0, 64, 63, false),
+        (5, 64, 59, true),
+        (64, 64, 1, true),
     ] {
-        let mut net = Net::pair(&format!("max_hops {max_hops}"), "");
+        let mut net = Net::pair(&format!("max_hops {max_hops}\n ttl {ttl}"), &format!("ttl {ttl}"));
         net.settle();
         let mut packet = packet(&mut net);
         packet.state = State::Down;
@@ -131,7 +135,7 @@ fn hops_are_allowed_as_configured() {
         assert_eq!(
             net.session(A).state == State::Down,
             believed,
-            "max_hops {max_hops}, {hop_limit}"
+            "max_hops {max_hops}, ttl {ttl}, {hop_limit}"
         );
     }
 }
@@ -159,12 +163,12 @@ fn a_poll_is_answered_at_once_without_one_of_ours() {
     net.settle();
     let mut packet = packet(&mut net);
     packet.poll = true;
-    let (since, next) = (net.now, net.engine(A).next_deadline());
+    let (since, deadline) = (net.now, net.engine(A).next_deadline());
     net.deliver(A, &datagram(&packet.encode()));
     let answers = net.sent_since(A, since);
     assert_eq!(answers.len(), 1);
     assert!(answers[0].packet.final_ && !answers[0].packet.poll);
-    assert!(net.engine(A).next_deadline() >= next);
+    assert!(net.engine(A).next_deadline() >= deadline);
 }
 
 #[test]

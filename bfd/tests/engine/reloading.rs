@@ -9,10 +9,10 @@ fn an_unchanged_session_notices_nothing() {
     let mut net = Net::pair("", "");
     net.settle();
     let since = net.now;
-    let (number, next) = (net.session(A).discriminator, net.engine(A).next_deadline());
+    let (number, deadline) = (net.session(A).discriminator, net.engine(A).next_deadline());
     net.reload(A, &format!("\n\n{}", instance("b1", "192.0.2.2", "")));
     assert_eq!(net.session(A).discriminator, number);
-    assert_eq!(net.engine(A).next_deadline(), next);
+    assert_eq!(net.engine(A).next_deadline(), deadline);
     assert!(net.sent_since(A, since).is_empty());
     net.run_for(ms(1000));
     assert_eq!(net.reported(B, false, since), None);
@@ -41,7 +41,7 @@ fn a_slower_pace_waits_until_the_neighbour_knows() {
     assert_eq!(net.session(B).detection_time(), Some(ms(6000)));
     net.run_for(ms(20_000));
     assert_eq!(net.reported(B, false, since), None);
-    let late = net.sent_since(A, net.now - ms(10_000));
+    let late = net.sent_since(A, net.now.minus(ms(10_000)));
     assert!((5..=7).contains(&late.len()) && late.iter().all(|sent| !sent.packet.poll));
 }
 
