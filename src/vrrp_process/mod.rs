@@ -265,11 +265,14 @@ impl Process {
                 self.engine.handle(Event::Stop, now());
             }
             Order::Reload(text) => self.reload(&text),
-            Order::Bfd(report) => debug!(
-                "BFD session {} is {}",
-                report.session,
-                if report.up { "up" } else { "down" }
-            ),
+            Order::Bfd(report) => {
+                let session = Event::Bfd {
+                    session: &report.session,
+                    up: report.up,
+                };
+                self.engine.handle(session, now());
+                self.unsaved = true;
+            }
             Order::Data | Order::Stats | Order::StatsClear | Order::Json => {
                 info!("Dump files are not supported yet");
             }
@@ -344,15 +347,16 @@ impl Process {
     }
 
     fn demand_interfaces(&self) -> Result<(), VrrpProcessError> {
-        let missing = self
-            .config
-            .vrrp_instances
-            .iter()
-            .find(|instance| !instance.interface.is_empty() && !self.mirror.has(&instance.interface));
-        missing.map_or(Ok(()), |instance| {
+        let named = self.config.vrrp_instances.iter().flat_map(|instance| {
+            let tracked = instance.track_interface.iter().map(|tracked| &tracked.name);
+            let names = std::iter::once(&instance.interface).chain(tracked);
+            names.map(move |interface| (&instance.name, interface))
+        });
+        let mut missing = named.filter(|(_, name)| !name.is_empty() && !self.mirror.has(name));
+        missing.next().map_or(Ok(()), |(instance, interface)| {
             Err(VrrpProcessError::NoInterface {
-                instance: instance.name.clone(),
-                interface: instance.interface.clone(),
+                instance: instance.clone(),
+                interface: interface.clone(),
             })
         })
     }

@@ -3,10 +3,10 @@
 
 use std::time::SystemTime;
 
-use holdfast::lab::{Daemon, Host, Node};
+use holdfast::lab::{Daemon, Host, Node, wait_until};
 use nix::sys::signal::{Signal, kill};
 
-use crate::scene::{SOON, Scene, each, each_pairing, expect, holdfast, ready};
+use crate::scene::{SOON, Scene, each, beside_keepalived, each, each_pairing, holdfast, ready};
 
 /// A node of this priority with these trackers.
 fn node(blocks: &str, priority: u8, tracks: &str) -> String {
@@ -62,6 +62,52 @@ fn files_and_interfaces_weigh_what_they_weigh_with_keepalived() {
         expect_master(&scene, "b", 90);
         scene.a.remove("/run/stop").unwrap();
         expect_master(&scene, "a", 120);
+    });
+}
+
+#[test]
+fn a_session_that_breaks_takes_its_weight_with_it() {
+    each_pairing(|first, second| {
+        let scene = Scene::new();
+        let tracking = |neighbor: &str, priority| {
+            let session = format!(
+                "bfd_instance peer {{\n    neighbor_ip {neighbor}\n    min_rx 100\n    min_tx 100\n    weight 20\n}}\n"
+            );
+            node(&session, priority, "    track_bfd {\n        peer\n    }\n")
+        };
+        let _a = first.start(&scene.a, &tracking("192.0.2.12", 100)).unwrap();
+        let b = second.start(&scene.b, &tracking("192.0.2.11", 90)).unwrap();
+        expect_master(&scene, "a", 120);
+        b.process.kill_all();
+        expect_master(&scene, "a", 100);
+    });
+}
+
+#[test]
+fn interfaces_come_go_and_change_their_names() {
+    beside_keepalived(|daemon| {
+        let scene = Scene::new();
+        let text = node(
+            "global_defs {\n    dynamic_interfaces\n}\n",
+            100,
+            "    track_interface {\n        wan weight 20\n    }\n",
+        );
+        let _a = daemon.start(&scene.a, &text).unwrap();
+        expect_master(&scene, "a", 100);
+        ip(&scene.a, "link add wan type veth peer name far");
+        ip(&scene.a, "link set far up");
+        ip(&scene.a, "link set wan up");
+        expect_priority(&scene, "a", 120);
+        ip(&scene.a, "link set wan down");
+        ip(&scene.a, "link set wan name lan");
+        ip(&scene.a, "link set lan up");
+        expect_priority(&scene, "a", 100);
+        ip(&scene.a, "link set lan down");
+        ip(&scene.a, "link set lan name wan");
+        ip(&scene.a, "link set wan up");
+        expect_priority(&scene, "a", 120);
+        ip(&scene.a, "link del wan");
+        expect_priority(&scene, "a", 100);
     });
 }
 
@@ -146,7 +192,7 @@ fn expect_priority(scene: &Scene, host: &str, priority: u8) {
             .map(|(_, advert)| advert.priority)
     };
     // The other node may have to fall silent first.
-    let seen = holdfast::lab::wait_until(2 * SOON, || last() == Some(priority));
+    let seen = wait_until(2 * SOON, || last() == Some(priority));
     assert!(
         seen.is_some(),
         "{host} should advertise {priority}, and not {:?}",
