@@ -45,16 +45,14 @@ pub(super) struct Wanted {
 
 /// The files that instances track, and those to be made at the first start.
 pub(super) fn wanted(config: &Config, first_start: bool) -> Vec<Wanted> {
-    let is_tracked = |name: &str| {
-        let mut tracked = config
-            .vrrp_instances
-            .iter()
-            .flat_map(|instance| &instance.track_file);
-        tracked.any(|tracked| tracked.name == name)
-    };
+    let instances = config.vrrp_instances.iter();
+    let tracked: HashSet<&str> = instances
+        .flat_map(|instance| &instance.track_file)
+        .map(|tracked| tracked.name.as_str())
+        .collect();
     let files = (0..).zip(&config.track_files);
     files
-        .filter(|(_, file)| is_tracked(&file.name))
+        .filter(|(_, file)| tracked.contains(file.name.as_str()))
         .map(|(index, file)| Wanted {
             id: FileId(index),
             path: file.path.as_str().into(),
@@ -100,7 +98,7 @@ struct Watched {
     /// The directories on the way, each with the name in it: one for a plain file, more over symbolic links.
     places: Vec<(WatchDescriptor, OsString)>,
     /// The kernel tells of every change.
-    is_watched: bool,
+    is_live: bool,
     /// It is to be read.
     is_due: bool,
     told: Option<i64>,
@@ -122,7 +120,7 @@ impl Watcher {
     }
 
     fn looks_every(&self) -> Duration {
-        if self.files.iter().all(|file| file.is_watched) {
+        if self.files.iter().all(|file| file.is_live) {
             LOOK_AGAIN
         } else {
             POLL
@@ -189,7 +187,7 @@ impl Watched {
         Self {
             wanted,
             places: Vec::new(),
-            is_watched: false,
+            is_live: false,
             is_due: true,
             told: None,
             complaint: None,
@@ -205,8 +203,8 @@ impl Watched {
                 self.places.push((place, name.clone()));
             }
         }
-        self.is_watched = !way.is_empty() && self.places.len() == way.len();
-        self.is_due |= !self.is_watched || self.places != before;
+        self.is_live = !way.is_empty() && self.places.len() == way.len();
+        self.is_due |= !self.is_live || self.places != before;
     }
 
     /// Whether it may be another one after this.

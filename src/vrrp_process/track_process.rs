@@ -7,11 +7,11 @@
 mod connector;
 mod table;
 
+use std::collections::HashSet;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use parser::Config;
-use parser::config::TrackProcess;
 use parser::config::global_defs::ReceiveBuffer;
 use parser::config::vrrp_track_process::ProcessMatch;
 use tracing::{info, warn};
@@ -40,16 +40,14 @@ pub(super) struct Wanted {
 
 /// The processes that instances track.
 pub(super) fn wanted(config: &Config) -> Vec<Wanted> {
-    let is_tracked = |process: &TrackProcess| {
-        let mut tracked = config
-            .vrrp_instances
-            .iter()
-            .flat_map(|instance| &instance.track_process);
-        tracked.any(|tracked| tracked.name == process.name)
-    };
+    let instances = config.vrrp_instances.iter();
+    let tracked: HashSet<&str> = instances
+        .flat_map(|instance| &instance.track_process)
+        .map(|tracked| tracked.name.as_str())
+        .collect();
     let processes = (0..).zip(&config.track_processes);
     processes
-        .filter(|(_, process)| is_tracked(process))
+        .filter(|(_, process)| tracked.contains(process.name.as_str()))
         .map(|(index, process)| Wanted {
             id: ProcessId(index),
             process: process.process.clone(),

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use holdfast::lab::{Daemon, Host, Node, wait_until};
 use nix::sys::signal::{Signal, kill};
 
-use crate::scene::{SOON, Scene, each, beside_keepalived, each, each_pairing, holdfast, ready};
+use crate::scene::{SOON, Scene, beside_keepalived, each, each_pairing, holdfast, ready};
 
 /// A node of this priority with these trackers.
 fn node(blocks: &str, priority: u8, tracks: &str) -> String {
@@ -170,10 +170,8 @@ fn what_was_tracked_is_known_after_the_end_of_the_vrrp_process() {
 
 fn end_child(node: &Node) {
     let children = node.process.descendants();
-    let [child] = children[..] else {
-        panic!("one child expected: {children:?}")
-    };
-    kill(child, Signal::SIGKILL).unwrap();
+    assert_eq!(children.len(), 1, "{children:?}");
+    kill(children[0], Signal::SIGKILL).unwrap();
 }
 
 /// Waits until this host alone has the address and advertises this priority.

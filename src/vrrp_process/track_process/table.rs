@@ -119,13 +119,14 @@ fn is_like(found: &[u8], wanted: &[u8], matching: ProcessMatch) -> bool {
 
 /// The name of a process; `None` if there is none or it has ended but for its status.
 fn name_of(pid: i32) -> Option<Vec<u8>> {
-    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let line = fs::read(format!("/proc/{pid}/stat")).ok()?;
     // "pid (name) state ...", where the name may hold anything, parentheses too.
-    let start = stat.iter().position(|byte| *byte == b'(')? + 1;
-    let end = stat.iter().rposition(|byte| *byte == b')')?;
-    let state = stat.get(end + 2)?;
-    let has_ended = matches!(state, b'Z' | b'X');
-    (!has_ended).then(|| stat.get(start..end).map(<[u8]>::to_vec))?
+    let start = line.iter().position(|byte| *byte == b'(')? + 1;
+    let end = line.iter().rposition(|byte| *byte == b')')?;
+    match line.get(end + 2)? {
+        b'Z' | b'X' => None,
+        _ => line.get(start..end).map(<[u8]>::to_vec),
+    }
 }
 
 #[cfg(test)]
@@ -148,7 +149,7 @@ mod tests {
             let Kind::CommandLine(line, matching) = Kind::of(wanted) else {
                 panic!("by name")
             };
-            let found: String = found.iter().map(|word| format!("{word}\0")).collect();
+            let found = found.join("\0") + "\0";
             is_like(found.as_bytes(), &line, matching)
         };
         let exact = wanted(&["ntpd", "-u"], ProcessMatch::Exact);
