@@ -18,6 +18,7 @@ use crate::group::Group;
 use crate::instance::Instance;
 use crate::news::{Happening, News};
 use crate::outbox::Outbox;
+use crate::pace::Paces;
 use crate::quota::Quota;
 use crate::reload::sane;
 use crate::script::Script;
@@ -56,6 +57,8 @@ pub struct Engine {
     pub(crate) watchers: BTreeMap<String, Vec<InstanceId>>,
     /// Who tracks a script, a file, processes or a session, by its name.
     pub(crate) trackers: BTreeMap<(Kind, String), Vec<InstanceId>>,
+    /// How fast announcements leave.
+    pub(crate) paces: Paces,
     /// When `vrrp_startup_delay` is over, while it runs.
     delayed_until: Option<Instant>,
     stopped: bool,
@@ -135,6 +138,7 @@ impl Engine {
             routes: BTreeMap::new(),
             watchers: BTreeMap::new(),
             trackers: BTreeMap::new(),
+            paces: Paces::new(config),
             delayed_until: (!delay.is_zero()).then_some(now + delay),
             stopped: false,
         };
@@ -169,6 +173,7 @@ impl Engine {
             Event::Bfd { session, up } => self.on_bfd(session, up, now),
             Event::Stop => self.on_stop(now),
         }
+        self.pace(now);
     }
 
     /// [`Engine::next_deadline`] has come, or any time has passed. Afterwards the next deadline is later than `now`.
@@ -187,15 +192,20 @@ impl Engine {
         if self.world.next_turn().is_some_and(|turn| turn <= now) {
             self.turn_delayed(now);
         }
+        self.pace(now);
     }
 
     /// When [`Engine::handle_timeout`] must be called next.
     pub fn next_deadline(&self) -> Option<Instant> {
-        let turn = self.world.next_turn().filter(|_| !self.stopped);
-        [self.deadlines.first(), self.script_deadlines.first(), turn]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            self.deadlines.first(),
+            self.script_deadlines.first(),
+            self.paces.deadline(),
+            self.world.next_turn().filter(|_| !self.stopped),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// The next thing to do; ask until `None` after every event and timeout.
