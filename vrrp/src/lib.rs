@@ -3,6 +3,7 @@
 
 pub mod action;
 mod advance;
+mod ah;
 pub mod announce;
 mod deadlines;
 mod election;
@@ -11,6 +12,7 @@ pub mod event;
 pub mod fault;
 mod hear;
 pub mod instance;
+mod ipv4;
 mod judge;
 pub mod news;
 mod outbox;
@@ -21,16 +23,18 @@ pub mod record;
 pub mod refusal;
 mod reload;
 pub mod script;
+mod seal;
 mod snapshot;
 pub mod state;
 pub mod stats;
 mod text;
 pub mod time;
+mod trailer;
 mod transition;
 mod weigh;
 mod world;
 
-pub use action::{Action, Datagram, Notified, Transition};
+pub use action::{Action, Datagram, Endpoint, Notified, Transition};
 pub use engine::{Engine, Owned, Strays};
 pub use event::{Event, InstanceId, Link, LinkId, Packet, ScriptId, ScriptOutcome};
 pub use fault::FaultReason;

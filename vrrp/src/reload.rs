@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use parser::Config;
+use parser::config::vrrp_instance::OldUnicastChecksum;
 use parser::config::{VirtualAddress, VrrpInstance};
 use parser::units::Version;
 
@@ -19,7 +20,7 @@ use crate::time::Instant;
 impl Engine {
     /// A new configuration: what is unchanged keeps state, timers and addresses; what is gone resigns.
     ///
-    /// An instance is the same if virtual router, family and interface are the same, whatever its name; it keeps its
+    /// An instance is the same if virtual router, family, interface and group or unicast source are the same, whatever its name; it keeps its
     /// [`InstanceId`] then. A [`ScriptId`] is from now on an index into the new `config.vrrp_scripts`; runs in progress
     /// are forgotten, and the shell ends them.
     pub fn reload(&mut self, config: &Config, now: Instant) {
@@ -74,11 +75,15 @@ impl Engine {
     /// Who cares for which link and script, and when they are all due.
     pub(crate) fn index(&mut self, now: Instant) {
         self.watchers.clear();
+        self.roamers.clear();
         self.trackers = vec![Vec::new(); self.world.scripts.len()];
         for id in &self.order {
             let instance = &self.instances[id.0 as usize];
             for link in instance.links() {
                 self.watchers.entry(link.to_owned()).or_default().push(*id);
+            }
+            if instance.place().is_none() {
+                self.roamers.push(*id);
             }
             for tracked in &instance.config.track_script {
                 if let Some(script) = self.world.script_named(&tracked.name) {
@@ -177,6 +182,9 @@ impl Instance {
             self.name = config.name.as_str().into();
         }
         self.gave_way &= config.priority.is_owner();
+        if old.old_unicast_checksum != config.old_unicast_checksum {
+            self.sums_as_old = config.old_unicast_checksum == OldUnicastChecksum::Always;
+        }
         // Version 3 goes on with what its master taught it.
         if config.version == Version::V2 || self.master.is_none() {
             self.master_interval = config.advert_int;

@@ -2,34 +2,50 @@
 //! script. What is foreign or damaged is worth nothing, and is never half believed.
 //!
 //! ```text
-//! holdfast-vrrp 1 2
-//! instance 51 4 eth0 MASTER 17 120000000 1000000000
+//! holdfast-vrrp 2 2
+//! instance 51 4 eth0 224.0.0.18 MASTER 17 120000000 1000000000 0
 //! script chk_http Good 2
 //! ```
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use parser::config::VrrpInstance;
+use parser::config::vrrp_instance::Authentication;
 use parser::units::Family;
 
 use crate::action::Notified;
+use crate::ah;
 use crate::instance::Instance;
 use crate::script::{Health, Script};
+use crate::seal::Seal;
 use crate::text;
 use crate::time::Instant;
 
-const MAGIC: &str = "holdfast-vrrp 1";
+const MAGIC: &str = "holdfast-vrrp 2";
 
 /// What makes two instances the same over a reload or a restart; the name is no part of it.
-pub(crate) type Identity = (u8, Family, String);
+pub(crate) type Identity = (u8, Family, String, Audience);
+
+/// Whom an instance speaks to: the multicast group, or unicast from this configured source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Audience {
+    Group(IpAddr),
+    Peers(Option<IpAddr>),
+}
 
 pub(crate) fn identity(config: &VrrpInstance) -> Identity {
     (
         config.virtual_router_id.get(),
         config.family,
         config.interface.clone(),
+        if config.unicast {
+            Audience::Peers(config.unicast_src_ip)
+        } else {
+            Audience::Group(config.mcast_dst_ip)
+        },
     )
 }
 
@@ -41,7 +57,28 @@ pub(crate) struct Saved {
     pub(crate) ip_id: u16,
     pub(crate) since: Instant,
     pub(crate) master_interval: Duration,
+    /// The last sequence that was sent: of AH, or of a trailer.
+    pub(crate) sequence: u64,
 }
+
+impl Saved {
+    /// What the successor's adverts go on from. Trailers count in time; of AH the predecessor has used more numbers since.
+    pub(crate) fn seal(&self, config: &VrrpInstance, now: Instant) -> Seal {
+        let intervals = (now - self.since).as_nanos() / config.advert_int.as_nanos().max(1);
+        let used = u32::try_from(intervals)
+            .unwrap_or(u32::MAX)
+            .saturating_add(2)
+            .saturating_mul(MOST_IN_INTERVAL);
+        let ah = u32::try_from(self.sequence).unwrap_or(0).saturating_add(used);
+        match config.authentication {
+            Authentication::Ah(_) => Seal::after(ah.min(ah::LAST_SEQUENCE), 0),
+            Authentication::None | Authentication::Pass(_) => Seal::after(0, self.sequence),
+        }
+    }
+}
+
+/// A master's adverts in one interval, answers to others included, with something to spare.
+const MOST_IN_INTERVAL: u32 = 16;
 
 /// What a predecessor left.
 #[derive(Debug, Default)]
@@ -63,12 +100,14 @@ pub(crate) fn write<'a>(
             Some(Notified::Stop | Notified::MasterRxLowerPri) | None => continue,
         };
         count += 1;
-        let (vrid, family, interface) = identity(&instance.config);
+        let (vrid, family, interface, audience) = identity(&instance.config);
+        let sequence = instance.seal.sent.max(instance.seal.ah.into());
         let _ = writeln!(
             lines,
-            "instance {vrid} {} {} {} {} {} {}",
+            "instance {vrid} {} {} {} {} {} {} {} {sequence}",
             family_digit(family),
             text::escape(&interface),
+            audience_word(audience),
             state.word(),
             instance.ip_id,
             instance.since.nanos,
@@ -108,15 +147,14 @@ impl Snapshot {
         for line in body.lines() {
             let words: Vec<&str> = line.split(' ').collect();
             match *words {
-                ["instance", vrid, family, interface, state, ip_id, since, interval] => {
+                ["instance", vrid, family, interface, audience, ref saved @ ..] => {
                     let identity = (
                         vrid.parse().ok()?,
                         read_family(family)?,
                         text::unescape(interface)?,
+                        read_audience(audience)?,
                     );
-                    snapshot
-                        .instances
-                        .insert(identity, read_saved(state, ip_id, since, interval)?);
+                    snapshot.instances.insert(identity, read_saved(saved)?);
                 }
                 ["script", name, health, result] => {
                     let health = match health {
@@ -135,7 +173,10 @@ impl Snapshot {
     }
 }
 
-fn read_saved(state: &str, ip_id: &str, since: &str, interval: &str) -> Option<Saved> {
+fn read_saved(words: &[&str]) -> Option<Saved> {
+    let &[state, ip_id, since, interval, sequence] = words else {
+        return None;
+    };
     let master_interval = Duration::from_nanos(interval.parse().ok()?);
     // Longer than any that the wire can carry, or none at all.
     if master_interval.is_zero() || master_interval > Duration::from_secs(255) {
@@ -150,7 +191,24 @@ fn read_saved(state: &str, ip_id: &str, since: &str, interval: &str) -> Option<S
             nanos: since.parse().ok()?,
         },
         master_interval,
+        sequence: sequence.parse().ok()?,
     })
+}
+
+fn audience_word(audience: Audience) -> String {
+    match audience {
+        Audience::Group(group) => group.to_string(),
+        Audience::Peers(Some(source)) => format!("from:{source}"),
+        Audience::Peers(None) => "from:-".to_owned(),
+    }
+}
+
+fn read_audience(word: &str) -> Option<Audience> {
+    match word.strip_prefix("from:") {
+        None => word.parse().ok().map(Audience::Group),
+        Some("-") => Some(Audience::Peers(None)),
+        Some(source) => source.parse().ok().map(|source| Audience::Peers(Some(source))),
+    }
 }
 
 fn family_digit(family: Family) -> char {
@@ -172,19 +230,24 @@ fn read_family(digit: &str) -> Option<Family> {
 mod tests {
     use super::*;
 
-    const SOUND: &str =
-        "holdfast-vrrp 1 2\ninstance 51 4 eth0 MASTER 17 120000000 1000000000\nscript chk Good 2\n";
+    const SOUND: &str = "holdfast-vrrp 2 2\ninstance 51 4 eth0 224.0.0.18 MASTER 17 120000000 1000000000 0\nscript chk Good 2\n";
 
     #[test]
     fn a_sound_text_is_read() {
         let snapshot = Snapshot::read(SOUND);
         assert_eq!(
-            snapshot.instances[&(51, Family::Ipv4, "eth0".to_owned())],
+            snapshot.instances[&(
+                51,
+                Family::Ipv4,
+                "eth0".to_owned(),
+                Audience::Group(crate::packet::GROUP_V4.into())
+            )],
             Saved {
                 notified: Notified::Master,
                 ip_id: 17,
                 since: Instant { nanos: 120_000_000 },
                 master_interval: Duration::from_secs(1),
+                sequence: 0,
             }
         );
         assert_eq!(snapshot.scripts["chk"], (Health::Good, 2));
@@ -195,8 +258,8 @@ mod tests {
         let damaged = [
             String::new(),
             "x".to_owned(),
-            SOUND.replace("vrrp 1", "vrrp 2"),
-            SOUND.replace("1 2\n", "1 3\n"),
+            SOUND.replace("vrrp 2", "vrrp 1"),
+            SOUND.replace("2 2\n", "2 3\n"),
             SOUND.replace("MASTER", "master"),
             SOUND.replace(" 17 ", " 0 "),
             SOUND.replace(" 17 ", " 99999 "),
@@ -204,6 +267,7 @@ mod tests {
             SOUND.replace("1000000000", "256000000000"),
             SOUND.replace("Good", "good"),
             SOUND.replace("eth0", "eth%zz"),
+            SOUND.replace("224.0.0.18", "from:eth0"),
             SOUND.replace("script chk", "scripts chk"),
         ];
         for text in damaged {

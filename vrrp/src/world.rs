@@ -1,6 +1,7 @@
 //! What all instances share: the links of the machine as last told, and the tracked scripts.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use crate::event::{Link, LinkId};
 use crate::script::Script;
@@ -25,6 +26,14 @@ impl World {
 
     pub(crate) fn is_running(&self, name: &str) -> bool {
         self.link_named(name).is_some_and(|link| link.running)
+    }
+
+    /// Whether the link of this name, or any, has this address.
+    pub(crate) fn has_address(&self, address: IpAddr, on: Option<&str>) -> bool {
+        self.links
+            .values()
+            .filter(|link| on.is_none_or(|name| link.name == name))
+            .any(|link| link.addresses.contains(&address))
     }
 
     pub(crate) fn script_named(&self, name: &str) -> Option<&Script> {

@@ -16,5 +16,7 @@ mod recording;
 mod reloading;
 mod resuming;
 mod scripts;
+mod sealed;
 mod stories;
 mod table;
+mod unicast;
