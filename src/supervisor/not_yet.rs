@@ -23,6 +23,8 @@ const GLOBAL_DEFS: &[&str] = &[
     "random_seed",
     "router_id", // shows only in mails
     "script_user",
+    "v3_checksum_as_v2",
+    "vrrp_check_unicast_src",
     "vrrp_down_timer_adverts",
     "vrrp_garp_lower_prio_delay",
     "vrrp_garp_lower_prio_repeat",
@@ -35,6 +37,9 @@ const GLOBAL_DEFS: &[&str] = &[
     "vrrp_mcast_group4",
     "vrrp_mcast_group6",
     "vrrp_min_garp",
+    "vrrp_owner_ignore_adverts",
+    "vrrp_rx_bufs_multiplier",
+    "vrrp_rx_bufs_policy",
     "vrrp_skip_check_adv_addr",
     "vrrp_startup_delay",
     "vrrp_version",
@@ -44,7 +49,9 @@ const GLOBAL_DEFS: &[&str] = &[
 const VRRP_INSTANCE: &[&str] = &[
     "accept",
     "advert_int",
+    "auth_hmac",
     "authentication",
+    "check_unicast_src",
     "debug", // without effect in keepalived too
     "dont_track_primary",
     "down_timer_adverts",
@@ -56,6 +63,7 @@ const VRRP_INSTANCE: &[&str] = &[
     "garp_master_repeat",
     "higher_prio_send_advert",
     "interface",
+    "kernel_rx_buf_size",
     "lower_prio_no_advert",
     "mcast_dst_ip",
     "mcast_src_ip",
@@ -68,6 +76,8 @@ const VRRP_INSTANCE: &[&str] = &[
     "notify_master",
     "notify_master_rx_lower_pri",
     "notify_stop",
+    "old_unicast_checksum",
+    "owner_ignore_adverts",
     "preempt",
     "preempt_delay",
     "priority",
@@ -75,10 +85,17 @@ const VRRP_INSTANCE: &[&str] = &[
     "state",
     "track_interface",
     "track_script",
+    "track_src_ip",
+    "unicast_fault_no_peer",
+    "unicast_peer",
+    "unicast_src_ip",
+    "unicast_ttl",
+    "v3_checksum_as_v2",
     "version",
     "virtual_ipaddress",
     "virtual_ipaddress_excluded",
     "virtual_router_id",
+    "vrf",
 ];
 
 /// One sentence for each block or setting of a flattened configuration that has no effect yet.

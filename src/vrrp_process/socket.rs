@@ -237,8 +237,13 @@ fn send_some(socket: &OwnedFd, adverts: &[Datagram]) -> io::Result<usize> {
             .filter(|_| info.is_some())
             .map(ControlMessage::Ipv6HopLimit),
     );
-    let space = cmsg_space!(libc::in6_pktinfo, libc::c_int);
-    let mut headers = MultiHeaders::preallocate(adverts.len(), Some(space));
+    // The room is filled to the last byte: the kernel takes what is left empty for a broken message.
+    let space = match control.len() {
+        0 => None,
+        1 => Some(cmsg_space!(libc::in6_pktinfo)),
+        _ => Some(cmsg_space!(libc::in6_pktinfo, libc::c_int)),
+    };
+    let mut headers = MultiHeaders::preallocate(adverts.len(), space);
     let sent = sendmmsg(
         socket.as_raw_fd(),
         &mut headers,

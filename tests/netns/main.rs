@@ -23,3 +23,4 @@ mod scene;
 mod script;
 mod takeover;
 mod trouble;
+mod wire;
