@@ -69,16 +69,13 @@ pub(super) struct Sockets {
 
 struct Buffers {
     packets: Vec<[u8; PACKET]>,
-    headers: MultiHeaders<SockaddrStorage>,
 }
 
 impl Sockets {
     /// No socket yet.
     pub(super) fn new() -> Self {
-        let control = cmsg_space!(libc::in6_pktinfo, libc::c_int);
         let buffers = Buffers {
             packets: vec![[0; PACKET]; BURST],
-            headers: MultiHeaders::preallocate(BURST, Some(control)),
         };
         Self {
             open: BTreeMap::new(),
@@ -180,13 +177,11 @@ impl Buffers {
             .map(|packet| [IoSliceMut::new(packet)])
             .collect();
         let flags = MsgFlags::MSG_DONTWAIT;
-        let messages = recvmmsg(
-            socket.as_raw_fd(),
-            &mut self.headers,
-            slices.iter_mut(),
-            flags,
-            None,
-        )?;
+        // New ones each time: the kernel writes over their lengths, and an IPv4 packet leaves no room for what comes with
+        // the next IPv6 packet.
+        let control = cmsg_space!(libc::in6_pktinfo, libc::c_int);
+        let mut headers = MultiHeaders::preallocate(BURST, Some(control));
+        let messages = recvmmsg(socket.as_raw_fd(), &mut headers, slices.iter_mut(), flags, None)?;
         for message in messages {
             let Some(bytes) = message.iovs().next() else {
                 continue;

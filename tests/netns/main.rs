@@ -12,6 +12,7 @@ mod demo;
 mod examples;
 mod forged;
 mod frames;
+mod frr;
 mod interface;
 mod nginx;
 mod notify;

@@ -1,4 +1,4 @@
-//! `auth_type AH`: the IPsec authentication header (RFC 2402) between the IPv4 header and a version 2 advert, with
+//! `auth_type AH`: the `IPsec` authentication header (RFC 2402) between the IPv4 header and a version 2 advert, with
 //! HMAC-MD5-96 (RFC 2403), as keepalived sends it.
 //!
 //! ```text
@@ -55,7 +55,7 @@ pub(crate) fn before(advert: &[u8], source: Ipv4Addr) -> Vec<u8> {
 }
 
 /// Writes sequence and ICV into a whole datagram.
-pub(crate) fn seal(datagram: &mut [u8], key: &Key, sequence: u32) {
+pub(crate) fn seal(datagram: &mut [u8], key: Key, sequence: u32) {
     let Some((header, payload)) = datagram.split_at_mut_checked(ipv4::HEADER_LEN) else {
         return;
     };
@@ -68,33 +68,37 @@ pub(crate) fn seal(datagram: &mut [u8], key: &Key, sequence: u32) {
 
 /// Reads the header that a packet begins with.
 pub(crate) fn read(payload: &[u8]) -> Result<Received, NotAh> {
-    match *payload {
-        [packet::PROTOCOL, LENGTH_FIELD, 0, 0, a, b, c, d, e, f, g, h, ..] if payload.len() >= LEN => {
-            Ok(Received {
-                spi: Ipv4Addr::new(a, b, c, d),
-                sequence: u32::from_be_bytes([e, f, g, h]),
-            })
-        }
-        _ => Err(NotAh),
+    let header: &[u8; LEN] = payload.first_chunk().ok_or(NotAh)?;
+    if header[..4] != [packet::PROTOCOL, LENGTH_FIELD, 0, 0] {
+        return Err(NotAh);
     }
+    let word = |at: usize| header[at..].first_chunk().copied().unwrap_or_default();
+    Ok(Received {
+        spi: Ipv4Addr::from(word(4)),
+        sequence: u32::from_be_bytes(word(8)),
+    })
 }
 
 /// Whether the ICV of a packet is that of its bytes and this key; the time taken says nothing about the difference.
-pub(crate) fn is_sealed(header: &[u8], payload: &[u8], key: &Key) -> bool {
+pub(crate) fn is_sealed(header: &[u8], payload: &[u8], key: Key) -> bool {
     let Some(icv) = payload.get(ICV..LEN) else {
         return false;
     };
     mac(header, payload, key).is_some_and(|mac| mac.verify_truncated_left(icv).is_ok())
 }
 
-/// RFC 2402 3.3.3.1: what may change on the way counts as zero. keepalived takes the TTL for something that does not, and so
-/// must we: an advert that AH protects does not pass a router.
-fn mac(header: &[u8], payload: &[u8], key: &Key) -> Option<Hmac<Md5>> {
+/// RFC 2402 3.3.3.1: what may change on the way counts as zero. keepalived counts the TTL of multicast all the same, which does
+/// not pass a router.
+fn mac(header: &[u8], payload: &[u8], key: Key) -> Option<Hmac<Md5>> {
     let mut header: [u8; ipv4::HEADER_LEN] = header.try_into().ok()?;
     header[1] = 0; // type of service
     header[6..8].fill(0); // flags and fragment offset
     header[10..12].fill(0); // checksum
-    let mut mac = Hmac::<Md5>::new_from_slice(key).ok()?;
+    let [.., a, b, c, d] = header;
+    if !Ipv4Addr::new(a, b, c, d).is_multicast() {
+        header[8] = 0; // TTL
+    }
+    let mut mac = Hmac::<Md5>::new_from_slice(&key).ok()?;
     mac.update(&header);
     mac.update(payload.get(..ICV)?);
     mac.update(&[0; ICV_LEN]);
@@ -106,62 +110,73 @@ fn mac(header: &[u8], payload: &[u8], key: &Key) -> Option<Hmac<Md5>> {
 mod tests {
     use super::*;
 
-    /// The first advert of a keepalived 2.2.7 with `auth_pass secret`, captured on a link.
-    const CAPTURED: &str = "45c0 0040 0001 0000 ff33 d0ad 0a09 0001 e000 0012
+    /// First adverts of keepalived 2.2.7 with `auth_pass secret`, captured on a link: multicast, and unicast.
+    const CAPTURED: [&str; 2] = [
+        "45c0 0040 0001 0000 ff33 d0ad 0a09 0001 e000 0012
          7004 0000 0a09 0001 0000 0001 2e31 938c c2fb 1c97 228c 87ed
-         2101 6401 0201 6e8f 0a09 0064 0000 0000 0000 0000";
+         2101 6401 0201 6e8f 0a09 0064 0000 0000 0000 0000",
+        "45c0 0044 0001 0000 ff33 36ae c000 020b c000 020c
+         7004 0000 c000 020b 0000 0001 3ef7 4b4d 6cb8 874f b3f4 3778
+         214d 6402 0201 f48f c000 020a c000 0214 0000 0000 0000 0000",
+    ];
     const KEY: Key = *b"secret\0\0";
 
-    fn captured() -> Vec<u8> {
-        let digits: Vec<u8> = CAPTURED.bytes().filter(u8::is_ascii_hexdigit).collect();
+    fn captured(which: usize) -> Vec<u8> {
+        let digits: Vec<u8> = CAPTURED[which].bytes().filter(u8::is_ascii_hexdigit).collect();
         let pair = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
         digits.chunks(2).map(pair).collect()
     }
 
     #[test]
     fn a_captured_packet_is_believed_and_made_again() {
-        let packet = captured();
-        let (header, payload) = packet.split_at(ipv4::HEADER_LEN);
-        let source = Ipv4Addr::new(10, 9, 0, 1);
-        assert_eq!(
-            read(payload),
-            Ok(Received {
+        for which in [0, 1] {
+            let packet = captured(which);
+            let (header, payload) = packet.split_at(ipv4::HEADER_LEN);
+            let address = |at: usize| Ipv4Addr::from(*packet[at..].first_chunk::<4>().unwrap());
+            let (source, destination) = (address(12), address(16));
+            let known = Received {
                 spi: source,
-                sequence: 1
-            })
-        );
-        assert!(is_sealed(header, payload, &KEY));
-        let mut ours = ipv4::Header {
-            source,
-            destination: packet::GROUP_V4,
-            ttl: 255,
-            protocol: PROTOCOL,
+                sequence: 1,
+            };
+            assert_eq!(read(payload), Ok(known));
+            assert!(is_sealed(header, payload, KEY));
+            let mut ours = ipv4::Header {
+                source,
+                destination,
+                ttl: 255,
+                protocol: PROTOCOL,
+            }
+            .before(&before(&payload[LEN..], source));
+            seal(&mut ours, KEY, 1);
+            assert_eq!(ours, packet);
         }
-        .before(&before(&payload[LEN..], source));
-        seal(&mut ours, &KEY, 1);
-        assert_eq!(ours, packet);
     }
 
     #[test]
     fn every_byte_counts_but_those_that_change_on_the_way() {
-        for at in 0..captured().len() {
-            let mut packet = captured();
-            packet[at] ^= 0x04;
-            let (header, payload) = packet.split_at(ipv4::HEADER_LEN);
-            let changes = [1, 6, 7, 10, 11].contains(&at);
-            assert_eq!(is_sealed(header, payload, &KEY), changes, "byte {at}");
+        for (which, changing) in [(0, &[1, 6, 7, 10, 11][..]), (1, &[1, 6, 7, 8, 10, 11])] {
+            for at in 0..captured(which).len() {
+                let mut packet = captured(which);
+                packet[at] ^= 0x04;
+                let (header, payload) = packet.split_at(ipv4::HEADER_LEN);
+                assert_eq!(
+                    is_sealed(header, payload, KEY),
+                    changing.contains(&at),
+                    "byte {at}"
+                );
+            }
         }
-        let packet = captured();
+        let packet = captured(0);
         let (header, payload) = packet.split_at(ipv4::HEADER_LEN);
-        assert!(!is_sealed(header, payload, b"secreT\0\0"));
+        assert!(!is_sealed(header, payload, *b"secreT\0\0"));
     }
 
     #[test]
     fn what_is_cut_off_is_no_harm() {
-        let packet = captured();
+        let packet = captured(0);
         for end in 0..packet.len() - 1 {
             let (header, payload) = packet[..end].split_at(end.min(ipv4::HEADER_LEN));
-            assert!(!is_sealed(header, payload, &KEY), "{end}");
+            assert!(!is_sealed(header, payload, KEY), "{end}");
             assert_eq!(read(payload).is_ok(), payload.len() >= LEN);
         }
     }

@@ -144,7 +144,7 @@ impl Instance {
             let got = header.spi;
             return Err(Refusal::AhSpi { from, got });
         }
-        if !ah::is_sealed(packet.ip_header, packet.payload, key) {
+        if !ah::is_sealed(packet.ip_header, packet.payload, *key) {
             return Err(Refusal::AhDigest { from });
         }
         // Only now: a forged sequence number must not shut out the true ones.

@@ -156,7 +156,7 @@ impl Outlet {
                 return Vec::new();
             };
             for advert in &mut adverts {
-                ah::seal(&mut advert.bytes, key, sequence);
+                ah::seal(&mut advert.bytes, *key, sequence);
             }
         }
         if let Some(hmac) = signs(config) {

@@ -54,10 +54,10 @@ pub(crate) struct Subject<'a> {
 
 impl Head {
     pub(crate) fn read(trailer: &[u8; LEN]) -> Result<Self, NotTrailer> {
-        match *trailer {
-            [TYPE, key, 0, 0, a, b, c, d, e, f, g, h, ..] => Ok(Self {
-                key,
-                sequence: u64::from_be_bytes([a, b, c, d, e, f, g, h]),
+        match trailer {
+            [TYPE, key, 0, 0, rest @ ..] => Ok(Self {
+                key: *key,
+                sequence: u64::from_be_bytes(rest.first_chunk().copied().unwrap_or_default()),
             }),
             _ => Err(NotTrailer),
         }
@@ -153,17 +153,18 @@ mod tests {
         );
     }
 
+    fn subject(packet: &[u8]) -> Subject<'_> {
+        Subject {
+            version: Version::V2,
+            vrid: Vrid::new(51).unwrap(),
+            source: "10.77.0.1".parse().unwrap(),
+            packet,
+        }
+    }
+
     #[test]
     fn every_bit_counts_but_those_of_the_checksum() {
         let packet = bytes("2133650201010104 0a4d0064 0a4d0065 0000000000000000");
-        fn subject(packet: &[u8]) -> Subject<'_> {
-            Subject {
-                version: Version::V2,
-                vrid: Vrid::new(51).unwrap(),
-                source: "10.77.0.1".parse().unwrap(),
-                packet,
-            }
-        }
         let head = Head { key: 7, sequence: 1 };
         let trailer = head.sign(&subject(&packet), &secret()).unwrap();
         assert!(subject(&packet).is_signed(&trailer, &secret()));

@@ -377,7 +377,7 @@ fn an_ah_pair_elects_preempts_and_goes_on_from_one_another_s_numbers() {
     lan.run_for(Duration::from_secs(10));
     assert_eq!(lan.masters(), ["a"]);
     lan.cut("a", "b");
-    lan.run_for(Duration::from_secs(60));
+    lan.run_for(Duration::from_mins(1));
     assert_eq!(lan.masters(), ["a", "b"]);
     lan.heal();
     lan.run_for(Duration::from_secs(10));
@@ -390,7 +390,7 @@ fn a_successor_process_uses_no_number_of_ah_twice() {
     let mut lan = Lan::with([("a", of(200)), ("b", of(100))]);
     lan.run_for(Duration::from_secs(4));
     let saved = lan.host("a").engine.as_ref().unwrap().snapshot();
-    lan.run_for(Duration::from_secs(600));
+    lan.run_for(Duration::from_mins(10));
     lan.crash("a");
     lan.start_from("a", &saved);
     lan.run_for(Duration::from_secs(30));

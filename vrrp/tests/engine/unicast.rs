@@ -37,8 +37,8 @@ fn parse(lines: &str) -> VrrpInstance {
 }
 
 fn peers(of: &[u8]) -> String {
-    let lines: String = of.iter().map(|host| format!("10.0.0.{host}\n")).collect();
-    format!("unicast_peer {{\n{lines}}}")
+    let lines: Vec<String> = of.iter().map(|host| format!("10.0.0.{host}")).collect();
+    format!("unicast_peer {{\n{}\n}}", lines.join("\n"))
 }
 
 /// An advert of another host to 10.0.0.5.
@@ -182,7 +182,7 @@ fn multicast_is_not_for_a_unicast_instance() {
     let mut engine = started(&config(vec![of.clone()], vec![]));
     let group = packet::GROUP_V4.into();
     let refusals = hear(&mut engine, 9, &advert(&of, 9, group), |packet| {
-        packet.destination = group
+        packet.destination = group;
     });
     assert_eq!(
         refusals[0].to_string(),
@@ -346,14 +346,15 @@ fn of_two_instances_with_one_virtual_router_the_one_whose_peer_speaks_hears() {
     assert_eq!(heard(&engine), [1, 1, 0]);
     let group = packet::GROUP_V4.into();
     hear(&mut engine, 8, &advert(&first, 8, group), |packet| {
-        packet.destination = group
+        packet.destination = group;
     });
     assert_eq!(heard(&engine), [1, 1, 1]);
 }
 
 #[test]
 fn addresses_beyond_the_mtu_are_owned_but_not_missed() {
-    let many: String = (0..200).map(|last| format!("10.0.1.{last} dev eth0\n")).collect();
+    let many: Vec<String> = (0..200).map(|last| format!("10.0.1.{last} dev eth0")).collect();
+    let many = many.join("\n");
     let text = format!(
         "vrrp_instance VI_1 {{
              interface eth0
