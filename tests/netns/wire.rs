@@ -139,11 +139,13 @@ fn story(way: &Way, first: (&Daemon, &str), second: (&Daemon, &str)) {
     scene.a.crash();
     owner(&scene, "b", way);
     let last = sent(&scene, "a").pop().unwrap().at;
-    let first = sent(&scene, "b")
-        .into_iter()
-        .find(|frame| frame.at > last)
-        .unwrap();
-    let took = first.at.duration_since(last).unwrap();
+    let mut took = None;
+    eventually("adverts of b", way, || {
+        let first = sent(&scene, "b").into_iter().find(|frame| frame.at > last);
+        took = first.map(|frame| frame.at.duration_since(last).unwrap());
+        took.is_some()
+    });
+    let took = took.unwrap();
     assert!(took >= way.down, "{}: {took:?}", way.name);
     if *second.0 == holdfast() {
         assert!(
