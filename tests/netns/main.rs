@@ -8,11 +8,13 @@
     reason = "the helpers of tests may, as the tests"
 )]
 
+mod bfd;
 mod demo;
 mod examples;
 mod forged;
 mod frames;
 mod frr;
+mod groups;
 mod interface;
 mod nginx;
 mod notify;

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use crate::ah;
 
+pub use clockwork::ScriptOutcome;
+
 /// Kernel interface index; never 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LinkId(pub u32);
@@ -93,17 +95,4 @@ pub struct Link {
     pub addresses: Vec<IpAddr>,
     /// Largest IP datagram in bytes.
     pub mtu: u32,
-}
-
-/// How a run of a script ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ScriptOutcome {
-    /// Exit status, 0 to 255; 0 is success.
-    Exited(u8),
-    /// Killed by a signal that was not ours.
-    Signalled(i32),
-    /// Ran longer than `timeout` and was ended.
-    TimedOut,
-    /// Could not be started at all: errno.
-    NotStarted(i32),
 }

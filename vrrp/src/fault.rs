@@ -29,6 +29,10 @@ pub enum FaultReason {
         /// It succeeds, and that is the fault.
         reverse: bool,
     },
+    /// Another member of the sync group, by this name, may not run.
+    Member(Arc<str>),
+    /// Another member of the sync group has not begun. Keeps an instance from starting, never from going on.
+    AwaitingMember(Arc<str>),
     /// A script with weight 0 has not ended its first run. Keeps an instance from starting, never from going on.
     AwaitingScript(Arc<str>),
     /// `track_src_ip`: no interface, or not ours, has the configured source address.
@@ -43,12 +47,29 @@ impl FaultReason {
     /// Whether it only keeps an instance from starting.
     pub fn is_waiting(&self) -> bool {
         match self {
-            Self::AwaitingScript(_) => true,
+            Self::AwaitingScript(_) | Self::AwaitingMember(_) => true,
             Self::InterfaceMissing(_)
             | Self::InterfaceDown(_)
             | Self::NoSourceAddress(_)
             | Self::TrackedInterface { .. }
             | Self::Script { .. }
+            | Self::Member(_)
+            | Self::SourceMissing(_)
+            | Self::NoPeer
+            | Self::NoKey(_) => false,
+        }
+    }
+
+    /// Whether it is the fault of another member of the sync group; the log tells of it there.
+    pub fn is_of_another(&self) -> bool {
+        match self {
+            Self::Member(_) | Self::AwaitingMember(_) => true,
+            Self::InterfaceMissing(_)
+            | Self::InterfaceDown(_)
+            | Self::NoSourceAddress(_)
+            | Self::TrackedInterface { .. }
+            | Self::Script { .. }
+            | Self::AwaitingScript(_)
             | Self::SourceMissing(_)
             | Self::NoPeer
             | Self::NoKey(_) => false,
@@ -69,6 +90,8 @@ impl fmt::Display for FaultReason {
             }
             Self::Script { name, reverse: false } => write!(f, "script {name} failed"),
             Self::Script { name, reverse: true } => write!(f, "script {name} succeeded, reversed"),
+            Self::Member(name) => write!(f, "{name} of the same sync group is in FAULT state"),
+            Self::AwaitingMember(name) => write!(f, "waiting for {name} of the same sync group"),
             Self::AwaitingScript(name) => write!(f, "waiting for the first result of script {name}"),
             Self::SourceMissing(address) => write!(f, "source address {address} missing"),
             Self::NoPeer => f.write_str("unicast without a unicast_peer"),

@@ -86,9 +86,6 @@ impl Instance {
             return Err(Refusal::Checksum { from, version });
         }
         self.check_destination(packet)?;
-        if config.owner_ignore_adverts && self.priority.is_owner() {
-            return Err(Refusal::Owner { from });
-        }
         self.check_peer(packet)?;
         Ok(Verdict {
             remark: self

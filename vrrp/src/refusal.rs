@@ -115,12 +115,6 @@ pub enum Refusal {
         /// We listen to a unicast address.
         unicast: bool,
     },
-    /// `owner_ignore_adverts`, and we are the address owner.
-    #[error("ignoring adverts, as from {from}: this is the address owner")]
-    Owner {
-        /// Sender.
-        from: IpAddr,
-    },
     /// Unicast: the sender is not a `unicast_peer`.
     #[error("unicast advert from {from}, which is not a unicast_peer. Add it there if it is one")]
     NotAPeer {
@@ -297,7 +291,6 @@ impl Refusal {
             | Self::Type { .. }
             | Self::Checksum { .. }
             | Self::Destination { .. }
-            | Self::Owner { .. }
             | Self::NotAPeer { .. }
             | Self::PeerHopLimit { .. }
             | Self::AhPresence { .. }
@@ -312,6 +305,35 @@ impl Refusal {
             | Self::TrailerStale { .. }
             | Self::TrailerReplay { .. }
             | Self::OwnAddress { .. } => false,
+        }
+    }
+
+    /// The reason in a few words, the same for all packets that have it.
+    pub fn cause(&self) -> &'static str {
+        match self {
+            Self::HopLimit { .. } | Self::PeerHopLimit { .. } => "TTL or hop limit mismatch",
+            Self::Version { .. } => "version mismatch",
+            Self::TooShort { .. } | Self::TooLong { .. } => "wrong length",
+            Self::AuthTypeUnknown { .. } | Self::AuthTypeMismatch { .. } | Self::AhPresence { .. } => {
+                "authentication type mismatch"
+            }
+            Self::Password { .. }
+            | Self::AhMalformed { .. }
+            | Self::AhSpi { .. }
+            | Self::AhDigest { .. }
+            | Self::TrailerMissing { .. }
+            | Self::TrailerMalformed { .. }
+            | Self::TrailerKey { .. }
+            | Self::TrailerDigest { .. } => "authentication mismatch",
+            Self::AhReplay { .. } | Self::TrailerReplay { .. } => "replayed",
+            Self::TrailerStale { .. } | Self::ClockSkew { .. } => "clocks apart",
+            Self::NotAPeer { .. } => "not a unicast peer",
+            Self::Interval { .. } | Self::LearnedInterval { .. } => "advertisement interval mismatch",
+            Self::Type { .. } => "not an advertisement",
+            Self::Checksum { .. } => "wrong checksum",
+            Self::Destination { .. } => "wrong destination",
+            Self::OwnAddress { .. } => "our own address",
+            Self::AddressCount { .. } | Self::AddressMissing { .. } => "other virtual addresses",
         }
     }
 
@@ -335,7 +357,6 @@ impl Refusal {
             Self::TrailerStale { .. } => &mut stats.auth_ext_stale,
             Self::TrailerReplay { .. } => &mut stats.auth_ext_replay,
             Self::ClockSkew { .. } => &mut stats.clock_skew,
-            Self::Owner { .. } => &mut stats.ignored_as_owner,
             Self::NotAPeer { .. } => &mut stats.not_a_peer,
             Self::Interval { .. } | Self::LearnedInterval { .. } => &mut stats.advert_interval_err,
             Self::Type { .. } => &mut stats.invalid_type_rcvd,

@@ -3,13 +3,12 @@
 //!
 //! ```text
 //! holdfast-vrrp 2 2
-//! instance 51 4 eth0 224.0.0.18 MASTER 17 120000000 1000000000 0
+//! instance 51 4 eth0 multicast/224.0.0.18 MASTER 17 120000000 1000000000 0
 //! script chk_http Good 2
 //! ```
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use parser::config::VrrpInstance;
@@ -27,26 +26,34 @@ use crate::time::Instant;
 const MAGIC: &str = "holdfast-vrrp 2";
 
 /// What makes two instances the same over a reload or a restart; the name is no part of it.
-pub(crate) type Identity = (u8, Family, String, Audience);
-
-/// Whom an instance speaks to: the multicast group, or unicast from this configured source.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Audience {
-    Group(IpAddr),
-    Peers(Option<IpAddr>),
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Identity {
+    vrid: u8,
+    family: Family,
+    interface: String,
+    /// How its adverts travel, as one word: `multicast/GROUP` or `unicast/SOURCE`, and what it uses of VMACs.
+    way: String,
 }
 
 pub(crate) fn identity(config: &VrrpInstance) -> Identity {
-    (
-        config.virtual_router_id.get(),
-        config.family,
-        config.interface.clone(),
-        if config.unicast {
-            Audience::Peers(config.unicast_src_ip)
-        } else {
-            Audience::Group(config.mcast_dst_ip)
-        },
-    )
+    let mut way = if config.unicast {
+        let source = config.unicast_src_ip.map(|source| source.to_string());
+        format!("unicast/{}", source.unwrap_or_default())
+    } else {
+        format!("multicast/{}", config.mcast_dst_ip)
+    };
+    if config.use_vmac.is_some() {
+        way.push_str("/use_vmac");
+    }
+    if config.use_vmac_addr {
+        way.push_str("/use_vmac_addr");
+    }
+    Identity {
+        vrid: config.virtual_router_id.get(),
+        family: config.family,
+        interface: config.interface.clone(),
+        way,
+    }
 }
 
 /// What a predecessor left of one instance.
@@ -100,14 +107,15 @@ pub(crate) fn write<'a>(
             Some(Notified::Stop | Notified::MasterRxLowerPri) | None => continue,
         };
         count += 1;
-        let (vrid, family, interface, audience) = identity(&instance.config);
         let sequence = instance.seal.sent.max(instance.seal.ah.into());
+        let identity = identity(&instance.config);
         let _ = writeln!(
             lines,
-            "instance {vrid} {} {} {} {} {} {} {} {sequence}",
-            family_digit(family),
-            text::escape(&interface),
-            audience_word(audience),
+            "instance {} {} {} {} {} {} {} {} {sequence}",
+            identity.vrid,
+            family_digit(identity.family),
+            text::escape(&identity.interface),
+            text::escape(&identity.way),
             state.word(),
             instance.ip_id,
             instance.since.nanos,
@@ -147,13 +155,13 @@ impl Snapshot {
         for line in body.lines() {
             let words: Vec<&str> = line.split(' ').collect();
             match *words {
-                ["instance", vrid, family, interface, audience, ref saved @ ..] => {
-                    let identity = (
-                        vrid.parse().ok()?,
-                        read_family(family)?,
-                        text::unescape(interface)?,
-                        read_audience(audience)?,
-                    );
+                ["instance", vrid, family, interface, way, ref saved @ ..] => {
+                    let identity = Identity {
+                        vrid: vrid.parse().ok()?,
+                        family: read_family(family)?,
+                        interface: text::unescape(interface)?,
+                        way: text::unescape(way)?,
+                    };
                     snapshot.instances.insert(identity, read_saved(saved)?);
                 }
                 ["script", name, health, result] => {
@@ -195,22 +203,6 @@ fn read_saved(words: &[&str]) -> Option<Saved> {
     })
 }
 
-fn audience_word(audience: Audience) -> String {
-    match audience {
-        Audience::Group(group) => group.to_string(),
-        Audience::Peers(Some(source)) => format!("from:{source}"),
-        Audience::Peers(None) => "from:-".to_owned(),
-    }
-}
-
-fn read_audience(word: &str) -> Option<Audience> {
-    match word.strip_prefix("from:") {
-        None => word.parse().ok().map(Audience::Group),
-        Some("-") => Some(Audience::Peers(None)),
-        Some(source) => source.parse().ok().map(|source| Audience::Peers(Some(source))),
-    }
-}
-
 fn family_digit(family: Family) -> char {
     match family {
         Family::Ipv4 => '4',
@@ -230,18 +222,18 @@ fn read_family(digit: &str) -> Option<Family> {
 mod tests {
     use super::*;
 
-    const SOUND: &str = "holdfast-vrrp 2 2\ninstance 51 4 eth0 224.0.0.18 MASTER 17 120000000 1000000000 0\nscript chk Good 2\n";
+    const SOUND: &str = "holdfast-vrrp 2 2\ninstance 51 4 eth0 multicast/224.0.0.18 MASTER 17 120000000 1000000000 0\nscript chk Good 2\n";
 
     #[test]
     fn a_sound_text_is_read() {
         let snapshot = Snapshot::read(SOUND);
         assert_eq!(
-            snapshot.instances[&(
-                51,
-                Family::Ipv4,
-                "eth0".to_owned(),
-                Audience::Group(crate::packet::GROUP_V4.into())
-            )],
+            snapshot.instances[&Identity {
+                vrid: 51,
+                family: Family::Ipv4,
+                interface: "eth0".to_owned(),
+                way: "multicast/224.0.0.18".to_owned(),
+            }],
             Saved {
                 notified: Notified::Master,
                 ip_id: 17,
@@ -258,7 +250,7 @@ mod tests {
         let damaged = [
             String::new(),
             "x".to_owned(),
-            SOUND.replace("vrrp 2", "vrrp 1"),
+            SOUND.replace("vrrp 2", "vrrp 3"),
             SOUND.replace("2 2\n", "2 3\n"),
             SOUND.replace("MASTER", "master"),
             SOUND.replace(" 17 ", " 0 "),
@@ -267,7 +259,6 @@ mod tests {
             SOUND.replace("1000000000", "256000000000"),
             SOUND.replace("Good", "good"),
             SOUND.replace("eth0", "eth%zz"),
-            SOUND.replace("224.0.0.18", "from:eth0"),
             SOUND.replace("script chk", "scripts chk"),
         ];
         for text in damaged {

@@ -51,8 +51,6 @@ pub struct Stats {
     pub destination_err: u64,
     /// Unicast packets from others than the peers; keepalived does not count these.
     pub not_a_peer: u64,
-    /// Packets ignored by an address owner; keepalived does not count these.
-    pub ignored_as_owner: u64,
     /// Adverts believed from a clock that drifts; keepalived does not count these.
     pub clock_skew: u64,
     /// Adverts with our own address and priority while master; keepalived does not count these.

@@ -237,9 +237,8 @@ pub(crate) fn number(refusal: &Refusal) -> u8 {
         Refusal::TrailerStale { .. } => 24,
         Refusal::TrailerReplay { .. } => 25,
         Refusal::ClockSkew { .. } => 26,
-        Refusal::Owner { .. } => 27,
-        Refusal::NotAPeer { .. } => 28,
-        Refusal::PeerHopLimit { .. } => 29,
+        Refusal::NotAPeer { .. } => 27,
+        Refusal::PeerHopLimit { .. } => 28,
     }
 }
 

@@ -403,7 +403,7 @@ fn a_successor_process_uses_no_number_of_ah_twice() {
 fn when_the_numbers_of_ah_end_another_takes_over() {
     let of = |priority| config(vec![with_ah(priority, *b"secret\0\0")], vec![]);
     let saved = format!(
-        "holdfast-vrrp 2 1\ninstance 51 4 eth0 224.0.0.18 MASTER 17 {} 1000000000 {}\n",
+        "holdfast-vrrp 2 1\ninstance 51 4 eth0 multicast/224.0.0.18 MASTER 17 {} 1000000000 {}\n",
         Duration::from_hours(1).as_nanos(),
         u32::MAX - 60
     );

@@ -144,7 +144,7 @@ fn source_and_hop_limit_are_checked_whatever_else_is_set() {
             255,
             "invalid TTL/HL from unicast peer 10.0.0.9. Received 255 and expect 250 to 254",
         );
-        assert_eq!(kinds, [28, 29].into());
+        assert_eq!(kinds, [27, 28].into());
         assert_eq!(
             hear(&mut engine, 9, &advert(&of, 9, ip(5)), |packet| packet
                 .hop_limit =
@@ -159,21 +159,6 @@ fn source_and_hop_limit_are_checked_whatever_else_is_set() {
             "{flags}"
         );
     }
-}
-
-#[test]
-fn an_owner_may_ignore_everybody() {
-    let of = unicast(255, &format!("owner_ignore_adverts\n{}", peers(&[9])));
-    assert!(of.owner_ignore_adverts);
-    let mut engine = started(&config(vec![of.clone()], vec![]));
-    adverts(&mut engine);
-    let refusals = hear(&mut engine, 9, &advert(&of, 9, ip(5)), ttl_64);
-    assert_eq!(
-        refusals[0].to_string(),
-        "ignoring adverts, as from 10.0.0.9: this is the address owner"
-    );
-    assert_eq!(number(&refusals[0]), 27);
-    assert_eq!(stats(&engine)[0].ignored_as_owner, 1);
 }
 
 #[test]
