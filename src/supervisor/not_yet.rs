@@ -39,6 +39,8 @@ const GLOBAL_DEFS: &[&str] = &[
     "random_seed",
     "router_id", // shows only in mails
     "script_user",
+    "v3_checksum_as_v2",
+    "vrrp_check_unicast_src",
     "vrrp_delay_after_boot",
     "vrrp_down_timer_adverts",
     "vrrp_garp_extra_if",
@@ -56,6 +58,8 @@ const GLOBAL_DEFS: &[&str] = &[
     "vrrp_mcast_group6",
     "vrrp_min_garp",
     "vrrp_owner_ignore_adverts",
+    "vrrp_rx_bufs_multiplier",
+    "vrrp_rx_bufs_policy",
     "vrrp_skip_check_adv_addr",
     "vrrp_startup_delay",
     "vrrp_version",
@@ -65,7 +69,9 @@ const GLOBAL_DEFS: &[&str] = &[
 const VRRP_INSTANCE: &[&str] = &[
     "accept",
     "advert_int",
+    "auth_hmac",
     "authentication",
+    "check_unicast_src",
     "debug", // without effect in keepalived too
     "dont_track_primary",
     "down_timer_adverts",
@@ -79,6 +85,7 @@ const VRRP_INSTANCE: &[&str] = &[
     "higher_prio_send_advert",
     "interface",
     "linkbeat_use_polling",
+    "kernel_rx_buf_size",
     "lower_prio_no_advert",
     "mcast_dst_ip",
     "mcast_src_ip",
@@ -91,6 +98,7 @@ const VRRP_INSTANCE: &[&str] = &[
     "notify_master",
     "notify_master_rx_lower_pri",
     "notify_stop",
+    "old_unicast_checksum",
     "owner_ignore_adverts",
     "preempt",
     "preempt_delay",
@@ -103,10 +111,17 @@ const VRRP_INSTANCE: &[&str] = &[
     "track_interface",
     "track_process",
     "track_script",
+    "track_src_ip",
+    "unicast_fault_no_peer",
+    "unicast_peer",
+    "unicast_src_ip",
+    "unicast_ttl",
+    "v3_checksum_as_v2",
     "version",
     "virtual_ipaddress",
     "virtual_ipaddress_excluded",
     "virtual_router_id",
+    "vrf",
 ];
 
 /// The same for `vrrp_sync_group`.

@@ -4,6 +4,8 @@
 //! wait for, and what must come after them (announcements, notifies) follows when the round is done.
 
 mod announce;
+mod buffers;
+mod keys;
 mod mirror;
 mod round;
 mod socket;
@@ -24,13 +26,16 @@ use parser::config::global_defs::DynamicInterfaces;
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 use tracing::{debug, error, info, warn};
-use vrrp::{Action, Engine, Event, Instance, InstanceId, LinkId, News, ScriptId, ScriptOutcome, Whose};
+use vrrp::{
+    Action, Datagram, Endpoint, Engine, Event, Instance, InstanceId, Instant, LinkId, News, ScriptId,
+    ScriptOutcome, Whose,
+};
 
 use crate::child::{Child, Order};
 use crate::message::BEAT_INTERVAL;
 use crate::notify::{Limits, Notifier, Party};
 use crate::scripts::{Inspector, Policy, Prepared, Runner};
-use crate::timer::{Timer, now};
+use crate::timer::{Timer, now, utc};
 use announce::{Announcement, Announcer};
 use mirror::{Mirror, on_link};
 use round::{Rounds, Step, Written};
@@ -99,8 +104,10 @@ struct Process {
     trackers: Trackers,
     /// What a successor needs is not what was saved last.
     unsaved: bool,
-    /// Links with a fault of ours that the log has told of: no socket, no way to send.
-    ailing: HashSet<LinkId>,
+    /// What the log has said does not work: a socket that cannot be opened (no destination), a way that cannot be sent.
+    ailing: HashSet<(Endpoint, Option<IpAddr>)>,
+    /// The sockets may not be those that the engine's instances need.
+    sockets_stale: bool,
     /// What the kernel has is known: links and addresses have been read once.
     settled: bool,
     stopping: bool,
@@ -139,6 +146,7 @@ impl Process {
             trackers: Trackers::start(&config, child.saved_state().is_empty()),
             unsaved: false,
             ailing: HashSet::new(),
+            sockets_stale: false,
             settled: false,
             stopping: false,
             config,
@@ -170,6 +178,8 @@ impl Process {
                 _ = beat.tick() => {
                     self.child.beat();
                     self.save();
+                    // What could not be opened is tried again.
+                    self.sockets_stale |= !self.ailing.is_empty();
                 }
             }
             self.turn()?;
@@ -193,7 +203,11 @@ impl Process {
                 self.sockets.receive_waiting(&mut waiting);
                 self.packets(Ok(()), &mut waiting);
             }
+            self.tell_time(now);
             self.engine.handle_timeout(now);
+        }
+        if std::mem::take(&mut self.sockets_stale) {
+            self.keep_sockets();
         }
         self.carry_out();
         let (engine, mirror) = (&self.engine, &self.mirror);
@@ -203,12 +217,15 @@ impl Process {
 
     fn carry_out(&mut self) {
         let mut transitions = false;
+        let mut adverts = Vec::new();
         while let Some(action) = self.engine.next_action() {
+            if let Action::Send(advert) = action {
+                adverts.push(advert);
+                continue;
+            }
+            self.send(&mut adverts);
             match action {
-                Action::Send(advert) => {
-                    let sent = self.sockets.send(&advert);
-                    self.tell_health(advert.link, "send adverts", sent);
-                }
+                Action::Send(_) => {}
                 Action::Reconcile(_) if self.stopping && self.child.options.dont_release_vrrp => {}
                 Action::Reconcile(instance) => self.rounds.push(Step::Reconcile(instance)),
                 Action::Announce { instance, repeat } => {
@@ -230,6 +247,7 @@ impl Process {
                 Action::Tell(news) => tell(&news),
             }
         }
+        self.send(&mut adverts);
         if transitions {
             self.unsaved = true;
             self.save();
@@ -239,6 +257,21 @@ impl Process {
     fn save(&mut self) {
         if std::mem::take(&mut self.unsaved) {
             self.child.save_state(&self.engine.snapshot());
+        }
+    }
+
+    /// Sends what has been gathered: the engine gives all adverts of an event first.
+    fn send(&mut self, adverts: &mut Vec<Datagram>) {
+        let outcomes = self.sockets.send(adverts);
+        for (advert, sent) in adverts.drain(..).zip(outcomes) {
+            self.tell_health(advert.endpoint, Some(advert.destination), sent);
+        }
+    }
+
+    /// Lends the engine the time of day, where adverts are signed with it.
+    fn tell_time(&mut self, now: Instant) {
+        if self.engine.wants_clock() {
+            self.engine.handle(Event::Clock(utc()), now);
         }
     }
 
@@ -263,6 +296,7 @@ impl Process {
             warn!("Unable to receive VRRP packets: {error}");
         }
         let now = now();
+        self.tell_time(now);
         for packet in received.drain(..) {
             self.engine.handle(Event::Packet(packet.packet()), now);
         }
@@ -272,6 +306,7 @@ impl Process {
         match order {
             Order::Stop => {
                 self.stopping = true;
+                self.tell_time(now());
                 self.engine.handle(Event::Stop, now());
             }
             Order::Reload(text) => self.reload(&text),
@@ -300,6 +335,7 @@ impl Process {
         (self.config, self.scripts) = admit(text, &self.notifier);
         self.engine.reload(&self.config, now());
         self.trackers = Trackers::start(&self.config, false);
+        self.sockets_stale = true;
         let orphans = self.mirror.claim(claims(&self.engine));
         self.rounds.remove(orphans);
         for link in self.mirror.links() {
@@ -316,8 +352,7 @@ impl Process {
             }
             Ok(netlink::Event::LinkGone(index)) => {
                 self.mirror.link_gone(index);
-                self.sockets.close(LinkId(index));
-                self.ailing.remove(&LinkId(index));
+                self.sockets_stale = true;
                 self.engine.handle(Event::LinkGone(LinkId(index)), now());
             }
             Ok(netlink::Event::Address(address)) => {
@@ -389,35 +424,41 @@ impl Process {
         }
     }
 
-    /// Opens the sockets that the instances on a link need, then tells the engine of the link.
     fn link_changed(&mut self, link: LinkId) {
-        let Some(known) = self.mirror.describe(link) else {
-            return;
-        };
-        let groups: BTreeSet<IpAddr> = self
-            .engine
-            .instances()
-            .filter(|instance| instance.config.interface == known.name)
-            .map(|instance| instance.config.mcast_dst_ip)
-            .collect();
-        for group in groups {
-            let opened = self.sockets.open(link, group);
-            self.tell_health(link, "open a VRRP socket", opened);
+        if let Some(known) = self.mirror.describe(link) {
+            self.engine.handle(Event::Link(known), now());
+            self.sockets_stale = true;
         }
-        self.engine.handle(Event::Link(known), now());
     }
 
-    /// Says once that something does not work on a link, and once that it works again.
-    fn tell_health(&mut self, link: LinkId, what: &str, result: io::Result<()>) {
+    /// Opens the sockets that the instances need now, and closes the others.
+    fn keep_sockets(&mut self) {
+        let wanted = buffers::wanted(&self.config.global.vrrp_rx_bufs, self.engine.instances());
+        self.ailing.retain(|(endpoint, _)| wanted.contains_key(endpoint));
+        for (endpoint, opened) in self.sockets.keep(&wanted) {
+            self.tell_health(endpoint, None, opened);
+        }
+    }
+
+    /// Says once that a socket cannot be opened, or nothing be sent to a destination, and once that it works again.
+    fn tell_health(&mut self, endpoint: Endpoint, destination: Option<IpAddr>, result: io::Result<()>) {
+        let at = |process: &Self| match endpoint.link {
+            Some(link) => format!("{} on {}", endpoint.local, process.mirror.name_of(link.0)),
+            None => endpoint.local.to_string(),
+        };
+        let what = || match destination {
+            Some(destination) => format!("send adverts to {destination} from the socket of"),
+            None => "open a VRRP socket for".to_owned(),
+        };
         match result {
             Ok(()) => {
-                if self.ailing.remove(&link) {
-                    info!("Able to {what} on {} again", self.mirror.name_of(link.0));
+                if !self.ailing.is_empty() && self.ailing.remove(&(endpoint, destination)) {
+                    info!("Able to {} {} again", what(), at(self));
                 }
             }
             Err(error) => {
-                if self.ailing.insert(link) {
-                    warn!("Unable to {what} on {}: {error}", self.mirror.name_of(link.0));
+                if self.ailing.insert((endpoint, destination)) {
+                    warn!("Unable to {} {}: {error}", what(), at(self));
                 }
             }
         }
@@ -523,6 +564,9 @@ fn admit(text: &str, notifier: &Notifier) -> (Config, Vec<Arc<Prepared>>) {
         instance
             .track_script
             .retain(|tracked| known.contains(tracked.name.as_str()));
+    }
+    for instance in &mut config.vrrp_instances {
+        keys::load(instance);
     }
     notifier.learn(&config.vrrp_instances, &config.vrrp_sync_groups, &mut inspector);
     inspector.say_violation();

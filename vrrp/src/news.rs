@@ -148,6 +148,10 @@ pub enum Happening {
         /// After.
         to: u8,
     },
+    /// Instance: a peer sums its VRRPv3 unicast adverts as keepalived before 1.3.7 did; so do we from now on.
+    OldUnicastChecksum,
+    /// Instance: AH has no sequence number left.
+    AhExhausted,
     /// Script: another exit status than last time.
     ScriptReturning(u8),
     /// Script: counts as good now.
@@ -284,6 +288,15 @@ impl fmt::Display for News {
             Happening::PriorityChanged { from, to } => {
                 write!(f, "({name}) Changing effective priority from {from} to {to}")
             }
+            Happening::OldUnicastChecksum => {
+                write!(f, "({name}) Setting unicast VRRPv3 checksum to old version")
+            }
+            Happening::AhExhausted => {
+                write!(
+                    f,
+                    "({name}) AH sequence numbers have run out, another router should take over"
+                )
+            }
             Happening::ScriptReturning(status) => write!(f, "Script `{name}` now returning {status}"),
             Happening::ScriptSucceeded => write!(f, "VRRP_Script({name}) succeeded"),
             Happening::ScriptFailed(outcome) => write_failure(f, name, *outcome),
@@ -366,6 +379,8 @@ impl News {
             | Happening::Refused(_)
             | Happening::Swallowed(_)
             | Happening::PriorityChanged { .. }
+            | Happening::OldUnicastChecksum
+            | Happening::AhExhausted
             | Happening::ScriptReturning(_)
             | Happening::ScriptSucceeded
             | Happening::ScriptFailed(_)

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use parser::Config;
+use parser::config::vrrp_instance::OldUnicastChecksum;
 use parser::config::{VirtualAddress, VrrpInstance};
 use parser::units::Version;
 
@@ -82,6 +83,7 @@ impl Engine {
     pub(crate) fn index(&mut self, now: Instant) {
         self.watchers.clear();
         self.trackers.clear();
+        self.roamers.clear();
         for id in &self.order {
             let instance = &self.instances[id.0 as usize];
             for link in instance.links() {
@@ -90,6 +92,9 @@ impl Engine {
             for (kind, tracked) in instance.tracked() {
                 let key = (kind, tracked.name.clone());
                 self.trackers.entry(key).or_default().push(*id);
+            }
+            if instance.place().is_none() {
+                self.roamers.push(*id);
             }
             self.deadlines.set(id.0, instance.state.deadline());
         }
@@ -243,6 +248,9 @@ impl Instance {
             self.name = config.name.as_str().into();
         }
         self.gave_way &= config.priority.is_owner();
+        if old.old_unicast_checksum != config.old_unicast_checksum {
+            self.sums_as_old = config.old_unicast_checksum == OldUnicastChecksum::Always;
+        }
         // Version 3 goes on with what its master taught it.
         if config.version == Version::V2 || self.master.is_none() {
             self.master_interval = config.advert_int;
