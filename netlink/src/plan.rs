@@ -42,7 +42,7 @@ pub struct Objects {
 }
 
 /// One write.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Change {
     /// Add it, or give an address that is there these attributes (`NLM_F_REPLACE`).
     Add(Object),

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use parser::Config;
-use parser::config::{GlobalDefs, VirtualAddress};
+use parser::config::{GlobalDefs, Route, Rule, VirtualAddress, VrrpInstance};
 use parser::units::Family;
 
 use crate::action::Action;
@@ -154,6 +154,7 @@ impl Engine {
             Event::Link(link) => self.on_link(link, now),
             Event::LinkGone(id) => self.on_link_gone(id, now),
             Event::ScriptEnded { script, outcome } => self.on_script(script, outcome, now),
+            Event::Missing { instance, items } => self.on_missing(instance, items, now),
             Event::Stop => self.on_stop(now),
         }
     }
@@ -221,6 +222,21 @@ impl Engine {
                     Some(Owned { link, address })
                 })
             })
+    }
+
+    /// The routes that an instance should have in the kernel now; none unless it is master.
+    pub fn owned_routes(&self, instance: InstanceId) -> &[Route] {
+        self.master(instance).map_or(&[], |config| &config.virtual_routes)
+    }
+
+    /// The policy rules that an instance should have in the kernel now; none unless it is master.
+    pub fn owned_rules(&self, instance: InstanceId) -> &[Rule] {
+        self.master(instance).map_or(&[], |config| &config.virtual_rules)
+    }
+
+    fn master(&self, instance: InstanceId) -> Option<&VrrpInstance> {
+        let instance = self.instance(instance)?;
+        instance.state.is_master().then_some(&instance.config)
     }
 
     /// The state that a successor needs to go on (one line per instance; versioned text).
@@ -322,6 +338,14 @@ impl Engine {
                 self.refresh(tracker, now);
             }
         }
+    }
+
+    fn on_missing(&mut self, id: InstanceId, items: Vec<String>, now: Instant) {
+        let Some(instance) = self.instances.get_mut(id.0 as usize) else {
+            return;
+        };
+        instance.missing = items.into_iter().map(Arc::from).collect();
+        self.refresh(id, now);
     }
 
     fn on_stop(&mut self, now: Instant) {

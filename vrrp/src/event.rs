@@ -31,6 +31,14 @@ pub enum Event<'a> {
         /// How it ended.
         outcome: ScriptOutcome,
     },
+    /// Which static addresses, routes and rules of its track groups an instance has to do without, in words; none is
+    /// well. Telling it again unchanged is harmless.
+    Missing {
+        /// Whose track groups.
+        instance: InstanceId,
+        /// What is missing.
+        items: Vec<String>,
+    },
     /// The daemon stops: masters resign, addresses go.
     Stop,
 }

@@ -30,6 +30,8 @@ pub enum FaultReason {
     },
     /// A script with weight 0 has not ended its first run. Keeps an instance from starting, never from going on.
     AwaitingScript(Arc<str>),
+    /// A static address, route or rule of a track group is missing and cannot be put back.
+    StaticMissing(Arc<str>),
     /// Something is configured, by this name, without which an advert would be a lie.
     NotSupported(&'static str),
 }
@@ -44,6 +46,7 @@ impl FaultReason {
             | Self::NoSourceAddress(_)
             | Self::TrackedInterface { .. }
             | Self::Script { .. }
+            | Self::StaticMissing(_)
             | Self::NotSupported(_) => false,
         }
     }
@@ -63,6 +66,7 @@ impl fmt::Display for FaultReason {
             Self::Script { name, reverse: false } => write!(f, "script {name} failed"),
             Self::Script { name, reverse: true } => write!(f, "script {name} succeeded, reversed"),
             Self::AwaitingScript(name) => write!(f, "waiting for the first result of script {name}"),
+            Self::StaticMissing(what) => write!(f, "static {what} is missing"),
             Self::NotSupported(what) => write!(f, "{what} is not supported"),
         }
     }

@@ -55,6 +55,8 @@ pub struct Instance {
     pub link: Option<LinkId>,
     /// Counters.
     pub stats: Stats,
+    /// What its track groups have to do without.
+    pub missing: BTreeSet<Arc<str>>,
     /// When `vrrp_startup_delay` is over: never master earlier.
     pub(crate) not_before: Instant,
     pub(crate) outlet: Option<Outlet>,
@@ -101,6 +103,7 @@ impl Instance {
                 .map_or(config.advert_int, |saved| saved.master_interval),
             link: None,
             stats: Stats::default(),
+            missing: BTreeSet::new(),
             not_before,
             outlet: None,
             ip_id: saved.as_ref().map_or(1, |saved| saved.ip_id),
@@ -129,7 +132,14 @@ impl Instance {
 
     /// Whether it lives on, or owns an address on, the link of this name.
     pub(crate) fn uses_link(&self, name: &str) -> bool {
-        self.config.interface == name || self.addresses().any(|line| line.dev.as_deref() == Some(name))
+        let mut hops = self
+            .config
+            .virtual_routes
+            .iter()
+            .flat_map(|route| &route.next_hops);
+        self.config.interface == name
+            || self.addresses().any(|line| line.dev.as_deref() == Some(name))
+            || hops.any(|hop| hop.dev.as_deref() == Some(name))
     }
 
     /// The names of all links that matter to it.
@@ -140,9 +150,15 @@ impl Instance {
             .iter()
             .map(|tracked| tracked.name.as_str());
         let devs = self.addresses().filter_map(|line| line.dev.as_deref());
+        let hops = self
+            .config
+            .virtual_routes
+            .iter()
+            .flat_map(|route| &route.next_hops);
         std::iter::once(self.config.interface.as_str())
             .chain(tracked)
             .chain(devs)
+            .chain(hops.filter_map(|hop| hop.dev.as_deref()))
             .collect()
     }
 

@@ -13,7 +13,7 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
-use crate::event::{Event, Link, LinkId, Packet, ScriptId, ScriptOutcome};
+use crate::event::{Event, InstanceId, Link, LinkId, Packet, ScriptId, ScriptOutcome};
 use crate::text;
 use crate::time::Instant;
 
@@ -77,6 +77,12 @@ fn write_step(step: &Step<'_>, to: &mut String) -> fmt::Result {
                 ScriptOutcome::NotStarted(errno) => write!(to, "not-started {errno}"),
             }
         }
+        Step::Event(Event::Missing { instance, items }) => {
+            write!(to, "missing {}", instance.0)?;
+            items
+                .iter()
+                .try_for_each(|item| write!(to, " {}", text::escape(item)))
+        }
         Step::Event(Event::Stop) => to.write_str("stop"),
     }
 }
@@ -103,6 +109,13 @@ fn try_read<'a>(recorded: &str, buffer: &'a mut Vec<u8>) -> Option<(Instant, Ste
     let event = match *words {
         ["timeout"] => return Some((at, Step::Timeout)),
         ["stop"] => Event::Stop,
+        ["missing", instance, ref items @ ..] => Event::Missing {
+            instance: InstanceId(instance.parse().ok()?),
+            items: items
+                .iter()
+                .map(|item| text::unescape(item))
+                .collect::<Option<_>>()?,
+        },
         ["link-gone", id] => Event::LinkGone(LinkId(id.parse().ok()?)),
         ["packet", link, source, destination, hop_limit, payload] => {
             *buffer = read_hex(payload)?;

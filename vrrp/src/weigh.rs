@@ -75,6 +75,7 @@ impl Instance {
     pub(crate) fn find_faults(&self, world: &World) -> BTreeSet<FaultReason> {
         let mut faults = BTreeSet::new();
         self.find_link_faults(world, &mut faults);
+        faults.extend(self.missing.iter().cloned().map(FaultReason::StaticMissing));
         for tracked in self.tracked_links().filter(|tracked| tracked.weight == 0) {
             if world.is_running(&tracked.name) == tracked.reverse {
                 faults.insert(FaultReason::TrackedInterface {
