@@ -9,7 +9,16 @@ use parser::tree::{Block, Line, Tree};
 use parser::{Place, Report};
 
 /// Blocks and settings outside every block that do what they say.
-const OUTSIDE: &[&str] = &["global_defs", "vrrp_script", "vrrp_instance", "child_wait_time"];
+const OUTSIDE: &[&str] = &[
+    "child_wait_time",
+    "global_defs",
+    "static_ipaddress",
+    "static_routes",
+    "static_rules",
+    "track_group",
+    "vrrp_instance",
+    "vrrp_script",
+];
 
 /// The same for `global_defs`.
 const GLOBAL_DEFS: &[&str] = &[
@@ -71,6 +80,7 @@ const VRRP_INSTANCE: &[&str] = &[
     "preempt",
     "preempt_delay",
     "priority",
+    "promote_secondaries",
     "skip_check_adv_addr",
     "state",
     "track_interface",
@@ -79,6 +89,8 @@ const VRRP_INSTANCE: &[&str] = &[
     "virtual_ipaddress",
     "virtual_ipaddress_excluded",
     "virtual_router_id",
+    "virtual_routes",
+    "virtual_rules",
 ];
 
 /// One sentence for each block or setting of a flattened configuration that has no effect yet.

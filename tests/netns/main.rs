@@ -15,6 +15,7 @@ mod frames;
 mod interface;
 mod nginx;
 mod notify;
+mod owned;
 mod password;
 mod reload;
 mod repair;
