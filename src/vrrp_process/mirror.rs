@@ -103,7 +103,14 @@ impl Mirror {
     /// A write of ours that the kernel has acknowledged.
     pub(super) fn written(&mut self, change: &Change) {
         match change {
-            Change::Add(Object::Address(address)) => drop(self.ours.insert(address.key(), address.clone())),
+            // Where the kernel has told of it already, it knows better what it has.
+            Change::Add(Object::Address(address)) => {
+                let permanent = || Address {
+                    flags: address.flags | flags::PERMANENT,
+                    ..address.clone()
+                };
+                self.ours.entry(address.key()).or_insert_with(permanent);
+            }
             Change::Delete(Object::Address(address)) => drop(self.ours.remove(&address.key())),
             Change::Add(_) | Change::Delete(_) => {}
         }
