@@ -235,7 +235,7 @@ impl Rule {
         rule.action = action;
         rule.protocol = 0;
         rule.invert = u32::from_ne_bytes([f0, f1, f2, f3]) & INVERT != 0;
-        let (mut mark, mut mask) = (None, None);
+        let (mut value_of_mark, mut mask) = (None, None);
         for attribute in attributes(&payload[HEADER_LEN..]) {
             let value = attribute.value();
             match attribute.kind() {
@@ -245,13 +245,13 @@ impl Rule {
                 FRA_OIFNAME => rule.oif = text(value),
                 FRA_GOTO => rule.goto = number(value),
                 FRA_PRIORITY => rule.preference = number(value)?,
-                FRA_FWMARK => mark = number(value),
+                FRA_FWMARK => value_of_mark = number(value),
                 FRA_FWMASK => mask = number(value),
                 FRA_FLOW => rule.realms = number(value).unwrap_or(0),
                 FRA_TUN_ID => rule.tunnel_id = value.try_into().ok().map(u64::from_be_bytes),
                 // -1 is none.
                 FRA_SUPPRESS_IFGROUP => {
-                    rule.suppress_if_group = number(value).filter(|group| *group != u32::MAX)
+                    rule.suppress_if_group = number(value).filter(|group| *group != u32::MAX);
                 }
                 FRA_SUPPRESS_PREFIXLEN => {
                     rule.suppress_prefix_len = number(value).filter(|length| *length != u32::MAX);
@@ -266,8 +266,8 @@ impl Rule {
                 _ => {}
             }
         }
-        if mark.is_some() || mask.is_some() {
-            rule.fwmark = Some((mark.unwrap_or(0), mask.unwrap_or(0)));
+        if value_of_mark.is_some() || mask.is_some() {
+            rule.fwmark = Some((value_of_mark.unwrap_or(0), mask.unwrap_or(0)));
         }
         Some(rule)
     }

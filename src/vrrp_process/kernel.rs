@@ -59,8 +59,8 @@ impl Process {
     }
 
     /// A route or rule was taken away or replaced, not by us.
-    pub(super) fn removal(&mut self, removal: Result<Removal, netlink::Error>) {
-        let hit = match &removal {
+    pub(super) fn removal(&mut self, removal: &Result<Removal, netlink::Error>) {
+        let hit = match removal {
             // Of one way of several the kernel does not tell the weight; the plan will see what is missing.
             Ok(Removal::Route(gone)) => self.wanted_routes(|wish| wish.key() == gone.key()),
             Ok(Removal::Replaced(by)) => self.wanted_routes(|wish| {

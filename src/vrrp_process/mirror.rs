@@ -127,8 +127,8 @@ impl Mirror {
 
     /// The address of this line, if it is there and the line's owner is the one who claims it.
     pub(super) fn present(&self, (owner, dev, line): (Owner, &str, &VirtualAddress)) -> Option<&Address> {
-        let link = self.index_of(dev)?;
-        let address = self.ours.get(&objects::address(line, LinkId(link)).key())?;
+        let index = self.index_of(dev)?;
+        let address = self.ours.get(&objects::address(line, LinkId(index)).key())?;
         (self.owner(address) == Some(owner)).then_some(address)
     }
 

@@ -74,7 +74,7 @@ pub fn run(child: Child) -> ExitCode {
         .enable_all()
         .build()
         .map_err(VrrpProcessError::Start)
-        .and_then(|runtime| runtime.block_on(async { Process::start(child)?.serve().await }));
+        .and_then(|runtime| runtime.block_on(async { Box::pin(Process::start(child)?.serve()).await }));
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => {
@@ -179,7 +179,7 @@ impl Process {
                 got = self.sockets.receive(&mut received) => self.packets(got, &mut received),
                 written = self.rounds.done(now) => self.finish_round(written),
                 event = self.monitor.next() => self.kernel(event)?,
-                removal = next_removal(&mut self.removals, port) => self.removal(removal),
+                removal = next_removal(&mut self.removals, port) => self.removal(&removal),
                 Some((script, outcome)) = self.ended.hear.recv() => {
                     self.engine.handle(Event::ScriptEnded { script, outcome }, now());
                 }

@@ -49,19 +49,14 @@ impl Repairs {
     pub(super) fn lost(&mut self, owner: Owner, now: Instant) -> Loss {
         let repair = self.owners.entry(owner).or_default();
         repair.losses += 1;
-        let due = match repair.due {
-            Some(due) => due,
-            None => {
-                let calm = CALM.max(repair.wait * 2);
-                repair.wait = match repair.made_at {
-                    Some(made_at) if now - made_at < calm => {
-                        (repair.wait * 2).clamp(FIRST_WAIT, LONGEST_WAIT)
-                    }
-                    _ => Duration::ZERO,
-                };
-                now + repair.wait
-            }
-        };
+        let due = repair.due.unwrap_or_else(|| {
+            let calm = CALM.max(repair.wait * 2);
+            repair.wait = match repair.made_at {
+                Some(made_at) if now - made_at < calm => (repair.wait * 2).clamp(FIRST_WAIT, LONGEST_WAIT),
+                _ => Duration::ZERO,
+            };
+            now + repair.wait
+        });
         repair.due = Some(due);
         Loss {
             wait: due - now,

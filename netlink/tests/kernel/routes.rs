@@ -212,6 +212,17 @@ fn a_route_that_differs_is_replaced_and_others_of_its_metric_stay() {
     });
 }
 
+/// Addresses and routes of ours.
+async fn present(netlink: &mut Netlink) -> Objects {
+    let mut addresses = netlink.addresses().await.unwrap();
+    addresses.retain(crate::is_ours);
+    Objects {
+        addresses,
+        routes: netlink.routes(OURS).await.unwrap(),
+        rules: Vec::new(),
+    }
+}
+
 #[test]
 fn routes_come_and_go_with_the_addresses_that_they_need() {
     alone(async || {
@@ -228,15 +239,6 @@ fn routes_come_and_go_with_the_addresses_that_they_need() {
             }],
             rules: Vec::new(),
         };
-        async fn present(netlink: &mut Netlink) -> Objects {
-            let mut addresses = netlink.addresses().await.unwrap();
-            addresses.retain(crate::is_ours);
-            Objects {
-                addresses,
-                routes: netlink.routes(OURS).await.unwrap(),
-                rules: Vec::new(),
-            }
-        }
         for label in ["a:1", "a:2"] {
             // Another label is another address to the kernel: it goes for a moment, and the route with it.
             let changes = plan(&wanted(label), &present(&mut netlink).await, |_| true);
