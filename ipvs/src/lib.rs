@@ -1,21 +1,34 @@
-//! The kernel's IPVS table over generic netlink. Hands: nothing here knows the configuration.
+//! The kernel's IPVS table over generic netlink. Hands: nothing here knows the configuration or the checkers.
 //!
-//! So far only the vocabulary stands that the plan will be written in.
+//! * [`Ipvs`] asks the kernel: what services and destinations are there, make these changes, timeouts, sync daemons,
+//!   statistics.
+//! * [`plan`](plan()) finds the fewest changes between what is wanted and what is present; it is pure.
+//! * [`Service`], [`Destination`] and their kin are the table's vocabulary (`include/uapi/linux/ip_vs.h`).
+//!
+//! Messages are built and read with `neli`'s types and carried by [`netlink::socket::Socket`].
+//!
+//! Absent: events. IPVS has none; who wants to know what others change reads the table ([`Ipvs::table`]) and plans.
 
-use std::net::IpAddr;
+mod change;
+mod daemon;
+mod destination;
+mod handle;
+mod module;
+mod name;
+mod plan;
+mod service;
+mod statistics;
+mod timeouts;
+mod wire;
 
-/// How a virtual service is named in the kernel's table (`include/uapi/linux/ip_vs.h`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ServiceKey {
-    /// Address, port and protocol.
-    Address {
-        /// Virtual address.
-        address: IpAddr,
-        /// Port; 0 stands for every port of a persistent service.
-        port: u16,
-        /// IP protocol number: 6, 17 or 132.
-        protocol: u8,
-    },
-    /// Firewall mark; never 0.
-    Fwmark(u32),
-}
+pub use change::Change;
+pub use daemon::{Role, SyncDaemon};
+pub use destination::{Destination, DestinationKey, Forwarding, Tunnel, TunnelChecksum};
+pub use handle::{Error, Failure, Ipvs, OpenError, Version};
+pub use module::ModuleError;
+pub use name::{Name, NameError};
+pub use plan::{Entry, Wanted, plan};
+pub use service::{Family, Flags, Granularity, Persistence, Service, ServiceKey};
+pub use statistics::{Counters, DestinationStatistics, ServiceStatistics};
+pub use timeouts::Timeouts;
+pub use wire::{DecodeError, EncodeError};

@@ -136,12 +136,22 @@ impl Socket {
         })
     }
 
+    /// Asks a question that is not answered by a table. `decode` is as for [`Self::dump`].
+    pub async fn get<R: Request, T>(
+        &mut self,
+        request: &R,
+        decode: impl Fn(u16, &[u8]) -> Option<T>,
+    ) -> Result<Vec<T>, Error> {
+        self.discard_stale()?;
+        let sequence = self.begin(request, NLM_F_ACK)?;
+        let mut answers = Vec::new();
+        self.collect(sequence, request, &decode, &mut answers).await?;
+        Ok(answers)
+    }
+
     /// Asks for a dump and returns its sequence number; the answers come through [`Self::receive`].
     pub(crate) fn begin_dump<R: Request>(&mut self, request: &R) -> Result<u32, Error> {
-        self.outgoing.clear();
-        let sequence = self.push(request, NLM_F_DUMP);
-        self.send()?;
-        Ok(sequence)
+        self.begin(request, NLM_F_DUMP)
     }
 
     /// Waits for the next datagram of the kernel. Nothing is lost when this future is dropped.
@@ -205,6 +215,17 @@ impl Socket {
         entries: &mut Vec<T>,
     ) -> Result<bool, Error> {
         let sequence = self.begin_dump(request)?;
+        self.collect(sequence, request, decode, entries).await
+    }
+
+    /// Gathers the answers to one request up to the message that ends them; whether they are consistent.
+    async fn collect<R: Request, T>(
+        &mut self,
+        sequence: u32,
+        request: &R,
+        decode: &impl Fn(u16, &[u8]) -> Option<T>,
+        entries: &mut Vec<T>,
+    ) -> Result<bool, Error> {
         let port = self.port;
         let time_out = self.time_out;
         let mut consistent = true;
@@ -231,6 +252,14 @@ impl Socket {
             }
             tokio::task::yield_now().await;
         }
+    }
+
+    /// Sends one request and returns its sequence number.
+    fn begin<R: Request>(&mut self, request: &R, flags: u16) -> Result<u32, Error> {
+        self.outgoing.clear();
+        let sequence = self.push(request, flags);
+        self.send()?;
+        Ok(sequence)
     }
 
     /// Reads away the answers to what was given up (a dropped future, a time-out), which also lets the kernel end a

@@ -202,14 +202,19 @@ impl Usable {
         let Config {
             vrrp_instances,
             static_ipaddress,
+            virtual_servers,
+            bfd_instances,
             ..
         } = &self.config;
-        match role {
-            Role::Vrrp => {
-                options.run_vrrp
-                    && (options.all || !vrrp_instances.is_empty() || !static_ipaddress.is_empty())
-            }
-        }
+        let (may, has_work) = match role {
+            Role::Checkers => (options.run_checkers, !virtual_servers.is_empty()),
+            Role::Vrrp => (
+                options.run_vrrp,
+                !vrrp_instances.is_empty() || !static_ipaddress.is_empty(),
+            ),
+            Role::Bfd => (options.run_bfd, !bfd_instances.is_empty()),
+        };
+        may && (options.all || has_work)
     }
 }
 

@@ -9,14 +9,15 @@ use std::time::Duration;
 use netlink::{Change, Object, Removal, Removals};
 use parser::config::global_defs::DynamicInterfaces;
 use tracing::{debug, error, info, warn};
-use vrrp::{Event, InstanceId, LinkId};
+use vrrp::{Event, InstanceId, LinkId, Whose};
 
 use super::announce::Announcement;
 use super::repair::Loss;
 use super::round::{Owner, Step, Written};
-use super::timer::now;
 use super::wants::{self, Wants};
 use super::{Process, VrrpProcessError, name_of};
+use crate::notify::Party;
+use crate::timer::now;
 
 /// When links or addresses of the host change, the kernel may drop routes without a word. They are looked at so much
 /// later, once for a burst of changes.
@@ -141,7 +142,7 @@ impl Process {
         for owner in self.repairs.due(now) {
             self.rounds.push(Step::Reconcile(owner));
             if let Owner::Instance(id) = owner {
-                self.rounds.push(Step::Announce(id, 1));
+                self.rounds.push(Step::Announce(id, None, 1));
             }
         }
         if self.recheck_at.take_if(|at| *at <= now).is_some() {
@@ -321,10 +322,17 @@ impl Process {
         }
         for step in written.after {
             match step {
-                Step::Announce(instance, repeat) => self.announce(instance, repeat),
+                Step::Announce(instance, only, repeat) => self.announce(instance, only, repeat),
                 Step::Notify(transition) => {
-                    if let Some(instance) = self.engine.instance(transition.instance) {
-                        self.notifier.tell(&transition, &instance.config);
+                    let party = match &transition.whose {
+                        Whose::Group(name) => Some(Party::Group(name.to_string())),
+                        Whose::Instance(id) => self
+                            .engine
+                            .instance(*id)
+                            .map(|instance| Party::Instance(instance.config.name.clone())),
+                    };
+                    if let Some(party) = party {
+                        self.notifier.tell(&transition, &party);
                     }
                 }
                 Step::Reconcile(_) => {}
@@ -385,10 +393,12 @@ impl Process {
         }
     }
 
-    fn announce(&self, instance: InstanceId, repeat: u32) {
+    /// Announces what an instance owns, or one address of that `only`.
+    fn announce(&self, instance: InstanceId, only: Option<(LinkId, IpAddr)>, repeat: u32) {
         let announcements: Vec<Announcement> = self
             .engine
             .owned(instance)
+            .filter(|owned| only.is_none_or(|only| only == (owned.link, owned.address.address)))
             .filter_map(|owned| {
                 let hardware_address = self.mirror.ethernet_address(owned.link)?;
                 let address = owned.address.address;

@@ -11,7 +11,6 @@ mod promote;
 mod repair;
 mod round;
 mod socket;
-mod timer;
 mod wants;
 mod writer;
 
@@ -32,13 +31,13 @@ use crate::child::{Child, Order};
 use crate::message::BEAT_INTERVAL;
 use crate::notify::{Limits, Notifier};
 use crate::scripts::{Inspector, Policy, Prepared, Runner};
+use crate::timer::{Timer, now};
 use announce::Announcer;
 use mirror::Mirror;
 use promote::Promoted;
 use repair::Repairs;
 use round::{Owner, Rounds, Step};
 use socket::{Received, Sockets};
-use timer::{Timer, now};
 use wants::{Wants, address_lines};
 use writer::Writer;
 
@@ -236,7 +235,17 @@ impl Process {
                 }
                 Action::Reconcile(_) if self.stopping && self.child.options.dont_release_vrrp => {}
                 Action::Reconcile(instance) => self.rounds.push(Step::Reconcile(Owner::Instance(instance))),
-                Action::Announce { instance, repeat } => self.rounds.push(Step::Announce(instance, repeat)),
+                Action::Announce { instance, repeat } => {
+                    self.rounds.push(Step::Announce(instance, None, repeat));
+                }
+                Action::AnnounceAddress {
+                    instance,
+                    link,
+                    address,
+                    repeat,
+                } => self
+                    .rounds
+                    .push(Step::Announce(instance, Some((link, address)), repeat)),
                 Action::Notify(transition) => {
                     transitions = true;
                     self.rounds.push(Step::Notify(transition));
@@ -287,6 +296,11 @@ impl Process {
                 }
             }
             Order::Reload(text) => self.reload(&text),
+            Order::Bfd(report) => debug!(
+                "BFD session {} is {}",
+                report.session,
+                if report.up { "up" } else { "down" }
+            ),
             Order::Data | Order::Stats | Order::StatsClear | Order::Json => {
                 info!("Dump files are not supported yet");
             }
@@ -372,7 +386,7 @@ fn admit(text: &str, notifier: &Notifier) -> (Config, Vec<Arc<Prepared>>) {
             .track_script
             .retain(|tracked| known.contains(tracked.name.as_str()));
     }
-    notifier.learn(&config.vrrp_instances, &mut inspector);
+    notifier.learn(&config.vrrp_instances, &config.vrrp_sync_groups, &mut inspector);
     inspector.say_violation();
     (config, prepared)
 }

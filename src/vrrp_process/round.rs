@@ -4,11 +4,12 @@
 //! then wants, a change of mind in between costs nothing and leaves nothing behind.
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use netlink::address::Key;
 use netlink::{Change, Object, Objects};
-use vrrp::{InstanceId, Instant, Transition};
+use vrrp::{InstanceId, Instant, LinkId, Transition};
 
 use super::writer::{Job, Outcome, Writer};
 
@@ -33,8 +34,8 @@ pub(super) enum Owner {
 pub(super) enum Step {
     /// Make the kernel agree with what is wanted for this owner.
     Reconcile(Owner),
-    /// Announce the addresses of this instance so many times.
-    Announce(InstanceId, u32),
+    /// Announce the addresses of this instance, or this one only, so many times.
+    Announce(InstanceId, Option<(LinkId, IpAddr)>, u32),
     /// Tell the scripts.
     Notify(Transition),
 }

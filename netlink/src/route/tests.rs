@@ -67,9 +67,9 @@ fn metrics() -> impl Strategy<Value = Metrics> {
                 congestion_control,
                 ..Metrics::default()
             };
-            values
-                .into_iter()
-                .for_each(|(kind, value)| metrics.set(kind, value));
+            for (kind, value) in values {
+                metrics.set(kind, value);
+            }
             metrics
         })
 }

@@ -1,0 +1,43 @@
+//! The stories, and what they share.
+
+mod ipvs;
+
+use std::process::Command;
+
+use crate::Story;
+
+/// All stories, in the order in which they are played.
+pub(crate) fn all() -> Vec<Story> {
+    [ipvs::stories()].into_iter().flatten().collect()
+}
+
+/// Lists the stories of a file: `stories![one, another];`.
+macro_rules! stories {
+    ($($name:ident),* $(,)?) => {
+        pub(crate) fn stories() -> Vec<$crate::Story> {
+            let file = module_path!().rsplit_once("stories::").map_or("", |(_, file)| file);
+            let all: Vec<(&str, fn())> = vec![$((stringify!($name), $name)),*];
+            all.into_iter()
+                .map(|(name, play)| $crate::Story { name: format!("{file}::{name}").leak(), play })
+                .collect()
+        }
+    };
+}
+use stories;
+
+/// What the command prints; it must succeed. Words are separated by blanks.
+pub(crate) fn run(command: &str) -> String {
+    let mut words = command.split_ascii_whitespace();
+    let output = Command::new(words.next().unwrap()).args(words).output().unwrap();
+    assert!(output.status.success(), "{command}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Runs async work to its end.
+pub(crate) fn wait_for<T>(work: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(work)
+}
