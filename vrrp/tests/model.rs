@@ -49,7 +49,7 @@ struct World {
     taken_from_living: bool,
 }
 
-#[derive(Clone)]
+#[derive(Clone, Default)]
 struct Host {
     engine: Option<Arc<Engine>>,
     /// Addresses that the kernel has, as far as it was asked.
@@ -256,8 +256,8 @@ impl Routers {
                     let before = host.kernel.insert(id, owned).unwrap_or(0);
                     let heard = host.heard_at.get(&id);
                     // Three adverts of a second each are lost before anybody may take over.
-                    let hears = heard.is_some_and(|at| world.now - *at < Duration::from_secs(3));
-                    world.taken_from_living |= self.nopreempt && owned > before && hears;
+                    let is_near = heard.is_some_and(|at| world.now - *at < Duration::from_secs(3));
+                    world.taken_from_living |= self.nopreempt && owned > before && is_near;
                 }
                 _ => {}
             }
@@ -305,7 +305,8 @@ impl World {
                         (ahead(mastery.advertise_at), ahead(mastery.answer_at)).hash(to);
                         mastery.announce_again.map(|burst| ahead(burst.at)).hash(to);
                         for rival in &mastery.rivals {
-                            (rival.address, ahead(rival.over_at), rival.give_way_at.map(ahead)).hash(to);
+                            (rival.address, ahead(rival.over_at), ahead(rival.report_at)).hash(to);
+                            rival.give_way_at.map(ahead).hash(to);
                         }
                     }
                     State::Init { .. } | State::Fault { .. } | State::Stopped | State::Removed => {}
@@ -346,16 +347,6 @@ impl fmt::Debug for World {
             write!(f, "{words:?} ")?;
         }
         write!(f, "{} on the way", self.wire.len())
-    }
-}
-
-impl Default for Host {
-    fn default() -> Self {
-        Self {
-            engine: None,
-            kernel: BTreeMap::new(),
-            heard_at: BTreeMap::new(),
-        }
     }
 }
 

@@ -92,10 +92,10 @@ fn the_refresh_goes_on_for_ever() {
 fn paced(text: &str, instances: &[(&str, u8, &[u8])], time: Duration) -> Vec<(u128, u32, u8)> {
     let mut all = text.to_owned();
     for (index, (name, priority, addresses)) in instances.iter().enumerate() {
-        let lines: String = addresses
-            .iter()
-            .map(|last| format!("10.0.0.{last} dev {name}\n"))
-            .collect();
+        let lines = addresses.iter().fold(String::new(), |mut lines, last| {
+            let _ = writeln!(lines, "10.0.0.{last} dev {name}");
+            lines
+        });
         let _ = write!(
             all,
             "vrrp_instance VI_{index} {{
@@ -149,7 +149,7 @@ fn a_garp_group_parts_the_frames_of_all_its_interfaces() {
     let text = "garp_group {\ngarp_interval 0.5\ninterfaces {\neth0 eth1\n}\n}\n";
     assert_eq!(
         paced(text, &[("eth0", 255, &[101]), ("eth1", 255, &[102])], ms(5000)),
-        [(0, 0, 101), (500, 1, 102), (1000, 0, 101), (1500, 1, 102)]
+        [(0, 0, 101), (500, 0, 101), (1000, 1, 102), (1500, 1, 102)]
     );
     let apart = "global_defs {\nvrrp_garp_interval 0.5\n}\n";
     assert_eq!(
