@@ -11,18 +11,22 @@ use parser::{Place, Report};
 /// Blocks and settings outside every block that do what they say.
 const OUTSIDE: &[&str] = &[
     "bfd_instance",
+    "child_wait_time",
+    "garp_group",
     "global_defs",
     "interface_up_down_delays",
     "linkbeat_interfaces", // the kernel tells of the carrier: docs/differences.md
     "linkbeat_use_polling",
+    "static_ipaddress",
+    "static_routes",
+    "static_rules",
     "track_file",
+    "track_group",
+    "vrrp_instance",
     "vrrp_script",
+    "vrrp_sync_group",
     "vrrp_track_file",
     "vrrp_track_process",
-    "vrrp_instance",
-    "vrrp_sync_group",
-    "garp_group",
-    "child_wait_time",
 ];
 
 /// The same for `global_defs`.
@@ -103,6 +107,7 @@ const VRRP_INSTANCE: &[&str] = &[
     "preempt",
     "preempt_delay",
     "priority",
+    "promote_secondaries",
     "skip_check_adv_addr",
     "state",
     "timer_expired_backup",
@@ -122,6 +127,8 @@ const VRRP_INSTANCE: &[&str] = &[
     "virtual_ipaddress_excluded",
     "virtual_router_id",
     "vrf",
+    "virtual_routes",
+    "virtual_rules",
 ];
 
 /// The same for `vrrp_sync_group`.

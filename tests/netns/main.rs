@@ -18,6 +18,7 @@ mod groups;
 mod interface;
 mod nginx;
 mod notify;
+mod owned;
 mod password;
 mod reload;
 mod repair;

@@ -118,15 +118,37 @@ impl Instance {
         } else {
             self.tell(Happening::EnteringMaster, out);
         }
-        if self.addresses().next().is_some() {
-            self.tell(Happening::SettingAddresses, out);
+        let config = &self.config;
+        for (is_there, what) in [
+            (!config.virtual_ipaddress.is_empty(), Happening::SettingAddresses),
+            (
+                !config.virtual_ipaddress_excluded.is_empty(),
+                Happening::SettingExcluded,
+            ),
+            (!config.virtual_routes.is_empty(), Happening::SettingRoutes),
+            (!config.virtual_rules.is_empty(), Happening::SettingRules),
+        ] {
+            if is_there {
+                self.tell(what, out);
+            }
         }
         self.notify(Notified::Master, out);
     }
 
     fn tell_removing(&self, left_master: bool, out: &mut Outbox) {
-        if left_master && self.addresses().next().is_some() {
-            self.tell(Happening::RemovingAddresses, out);
+        let config = &self.config;
+        for (is_there, what) in [
+            (!config.virtual_rules.is_empty(), Happening::RemovingRules),
+            (!config.virtual_routes.is_empty(), Happening::RemovingRoutes),
+            (!config.virtual_ipaddress.is_empty(), Happening::RemovingAddresses),
+            (
+                !config.virtual_ipaddress_excluded.is_empty(),
+                Happening::RemovingExcluded,
+            ),
+        ] {
+            if left_master && is_there {
+                self.tell(what, out);
+            }
         }
     }
 

@@ -83,6 +83,7 @@ impl Instance {
     pub(crate) fn find_faults(&self, world: &World) -> BTreeSet<FaultReason> {
         let mut faults = BTreeSet::new();
         self.find_link_faults(world, &mut faults);
+        faults.extend(self.missing.iter().cloned().map(FaultReason::StaticMissing));
         for (kind, tracked) in self.tracked() {
             let standing = world.standing(kind, &tracked.name);
             if worth(tracked, standing) == Worth::Fault {
