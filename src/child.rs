@@ -21,7 +21,7 @@ use nix::sys::socket::{SockType, getsockopt, sockopt};
 
 use crate::child::state::SavedState;
 use crate::cli::{self, Options};
-use crate::message::{FromChild, Link, Received, ToChild};
+use crate::message::{BfdReport, FromChild, Link, Received, ToChild};
 use crate::signal::{Heed, Signal, Signals};
 use crate::sys;
 
@@ -30,25 +30,43 @@ const VARIABLE: &str = "HOLDFAST_CHILD";
 /// What a child does.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Role {
+    /// Runs the checkers and writes the IPVS table.
+    Checkers,
     /// Runs the VRRP instances.
     Vrrp,
+    /// Runs the BFD sessions.
+    Bfd,
 }
 
 impl Role {
-    /// Every role, in the order of starting.
-    pub const ALL: [Role; 1] = [Role::Vrrp];
+    /// Every role, in the order of starting and stopping.
+    pub const ALL: [Role; 3] = [Role::Checkers, Role::Vrrp, Role::Bfd];
 
     /// The name under which syslog shows the process.
     pub fn syslog_ident(self) -> &'static str {
         match self {
+            Role::Checkers => "Keepalived_healthcheckers",
             Role::Vrrp => "Keepalived_vrrp",
+            Role::Bfd => "Keepalived_bfd",
+        }
+    }
+
+    /// Whether an order means anything to it. [`ToChild::Bfd`] goes to those who follow sessions, the dumps to those who
+    /// have something to write.
+    pub fn takes(self, order: &ToChild) -> bool {
+        match order {
+            ToChild::Reload | ToChild::Stop | ToChild::Data => true,
+            ToChild::Stats | ToChild::StatsClear | ToChild::Json => self == Role::Vrrp,
+            ToChild::Bfd(_) => matches!(self, Role::Checkers | Role::Vrrp),
         }
     }
 
     /// The word in `HOLDFAST_CHILD`.
     fn word(self) -> &'static str {
         match self {
+            Role::Checkers => "checkers",
             Role::Vrrp => "vrrp",
+            Role::Bfd => "bfd",
         }
     }
 }
@@ -57,7 +75,9 @@ impl Role {
 impl fmt::Display for Role {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Role::Checkers => "Healthcheck",
             Role::Vrrp => "VRRP",
+            Role::Bfd => "BFD",
         })
     }
 }
@@ -77,6 +97,10 @@ pub enum Order {
     StatsClear,
     /// Write the JSON dump.
     Json,
+    /// The last known state of a BFD session; it may have been told before, and of a session that the configuration does
+    /// not have. Until the first word a session counts as down. While no BFD process runs nothing is told: what was told
+    /// last holds.
+    Bfd(BfdReport),
 }
 
 /// Why a process that was started as a child cannot be one.
@@ -193,27 +217,32 @@ impl Child {
 
     /// Says that the work has begun: the configuration is in force.
     pub fn ready(&self) {
-        self.say(FromChild::Ready);
+        self.say(&FromChild::Ready);
     }
 
     /// Says that the loop turns; to be called from the loop itself, every [`crate::message::BEAT_INTERVAL`].
     pub fn beat(&self) {
-        self.say(FromChild::Beat);
+        self.say(&FromChild::Beat);
     }
 
     /// Says that the configuration of the last [`Order::Reload`] is in force.
     pub fn reloaded(&self) {
-        self.say(FromChild::Reloaded);
+        self.say(&FromChild::Reloaded);
+    }
+
+    /// Says that a BFD session came up or went down; the others are told.
+    pub fn tell_bfd(&self, report: BfdReport) {
+        self.say(&FromChild::Bfd(report));
     }
 
     /// Says that everything is let go of; the process must end next.
     pub fn stopped(&self) {
-        self.say(FromChild::Stopped);
+        self.say(&FromChild::Stopped);
     }
 
     /// What cannot be said is dropped: either the supervisor is gone, which [`Child::next_order`] tells, or it has read
     /// nothing for minutes.
-    fn say(&self, message: FromChild) {
+    fn say(&self, message: &FromChild) {
         let _ = self.link.send(message, None);
     }
 }
@@ -271,6 +300,7 @@ fn order_of(received: io::Result<Received<ToChild>>) -> Option<Order> {
         ToChild::Stats => Some(Order::Stats),
         ToChild::StatsClear => Some(Order::StatsClear),
         ToChild::Json => Some(Order::Json),
+        ToChild::Bfd(report) => Some(Order::Bfd(report)),
     }
 }
 

@@ -17,6 +17,7 @@ pub use options::{ConfigTest, Facility, Format, Options};
 pub use version::{COMPATIBLE_VERSION, running_on, version_text};
 
 use crate::signal::Signal;
+use crate::sub_command;
 
 /// What the program is asked to do.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -29,10 +30,8 @@ pub enum Command {
     Help(String),
     /// `--signum`: this number, on stdout.
     SignalNumber(i32),
-    /// `holdfast config`, with the arguments after it.
-    Config(Vec<OsString>),
-    /// `holdfast demo`, with the arguments after it.
-    Demo(Vec<OsString>),
+    /// The sub-command of this name ([`sub_command::ALL`]), with the arguments after it.
+    Sub(&'static str, Vec<OsString>),
 }
 
 /// Why a command line is refused; the exit status is 1.
@@ -57,11 +56,9 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, R
     let mut arguments = arguments.into_iter();
     let program = arguments.next().unwrap_or_else(|| OsString::from("holdfast"));
     let mut arguments: Vec<OsString> = arguments.collect();
-    let sub_command = arguments.first().and_then(|first| first.to_str());
-    match sub_command {
-        Some("config") => return Ok(Command::Config(arguments.split_off(1))),
-        Some("demo") => return Ok(Command::Demo(arguments.split_off(1))),
-        _ => {}
+    let first = arguments.first().and_then(|first| first.to_str());
+    if let Some(known) = first.and_then(sub_command::named) {
+        return Ok(Command::Sub(known.name, arguments.split_off(1)));
     }
 
     let grammar = grammar();
@@ -89,8 +86,8 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, R
     Ok(Command::Run(Box::new(written.resolve())))
 }
 
-/// The grammar: that of [`options::Written`], with what holds for every option.
-fn grammar() -> clap::Command {
+/// The grammar of the daemon's options: that of [`options::Written`], with what holds for every option.
+pub fn grammar() -> clap::Command {
     options::Written::command()
         .args_override_self(true)
         .infer_long_args(true)

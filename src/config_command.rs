@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use parser::Secrets;
 
 use crate::cli::Format;
@@ -55,6 +55,11 @@ impl File {
     fn read(&self) -> Configuration {
         Configuration::of_file(self.name.clone(), self.config_id.clone())
     }
+}
+
+/// What may follow the name of the sub-command.
+pub fn grammar() -> clap::Command {
+    Arguments::command()
 }
 
 /// Runs `holdfast config` with the arguments after it.

@@ -1,20 +1,25 @@
 //! The shell: the only place with sockets, clock, processes and signals. It reads a configuration, lends the engines
 //! bytes and time, and carries out what they ask through the hands.
 
+pub mod bfd_process;
 pub mod child;
 pub mod cli;
 pub mod config_command;
 pub mod config_test;
 pub mod demo;
+pub mod idle_process;
 pub mod lab;
 pub mod log;
+pub mod mail;
 pub mod message;
 pub mod notify;
 pub mod reactor;
 pub mod scripts;
 pub mod signal;
+pub mod sub_command;
 pub mod supervisor;
 pub mod sys;
+mod timer;
 pub mod vrrp_process;
 
 use std::io::{self, Write};
@@ -26,7 +31,9 @@ use cli::{Command, Options};
 /// What `main` does: sorts the ways to run the program and answers with its exit status.
 pub fn run() -> ExitCode {
     run_with(|child| match child.role {
+        Role::Checkers => idle_process::run(child),
         Role::Vrrp => vrrp_process::run(child),
+        Role::Bfd => bfd_process::run(child),
     })
 }
 
@@ -54,8 +61,9 @@ fn run_command() -> ExitCode {
         Ok(Command::Version) => print(io::stderr(), &cli::version_text(), ExitCode::SUCCESS),
         Ok(Command::Help(text)) => print(io::stderr(), &text, ExitCode::SUCCESS),
         Ok(Command::SignalNumber(number)) => print(io::stdout(), &format!("{number}\n"), ExitCode::SUCCESS),
-        Ok(Command::Config(arguments)) => config_command::run(arguments),
-        Ok(Command::Demo(arguments)) => demo::run(arguments),
+        Ok(Command::Sub(name, arguments)) => {
+            sub_command::named(name).map_or(ExitCode::FAILURE, |known| (known.run)(arguments))
+        }
         Err(refusal) => print(io::stderr(), &format!("{refusal}\n"), ExitCode::FAILURE),
     }
 }

@@ -23,7 +23,7 @@ use stderr::Stderr;
 use syslog::Syslog;
 
 /// The crates whose events are log lines; of others only warnings are.
-const OURS: [&str; 6] = ["holdfast", "parser", "vrrp", "checkers", "ipvs", "netlink"];
+const OURS: [&str; 7] = ["holdfast", "parser", "vrrp", "bfd", "checkers", "ipvs", "netlink"];
 
 /// Sends the events of this process, and the last words of a panic, to where `options` ask. `ident` names the process in syslog: `Keepalived`,
 /// `Keepalived_vrrp`. Called once; later calls change nothing.

@@ -1,4 +1,5 @@
-//! Telling the outside world of transitions: the notify scripts of an instance, one after the other, in order.
+//! Telling the outside world of transitions: the notify scripts of an instance or sync group, one after the other, in
+//! order.
 //!
 //! Nothing here decides that something is worth telling; the engine does, with a [`Transition`].
 
@@ -6,7 +7,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use parser::config::{Script, VrrpInstance};
+use parser::config::{Script, VrrpInstance, VrrpSyncGroup};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, error, warn};
@@ -35,12 +36,12 @@ impl Default for Limits {
     }
 }
 
-/// Transitions of one instance that wait for their scripts; if there were more, the oldest are dropped, but never the
+/// Transitions of one instance or sync group that wait for their scripts; if there were more, the oldest are dropped, but never the
 /// last state.
 pub const WAITING_AT_MOST: usize = 16;
 
-/// Runs the notify scripts of all instances: those of one instance in order and one at a time, those of different
-/// instances beside each other.
+/// Runs the notify scripts of all instances and sync groups: those of one in order and one at a time, those of different
+/// ones beside each other.
 pub struct Notifier {
     shared: Arc<Shared>,
 }
@@ -61,15 +62,20 @@ impl Notifier {
 
     /// Takes the notify scripts of a configuration, at start and at every reload. What is queued already still runs
     /// as it was; instances that are gone keep their scripts until the next reload, since their end is still to be told.
-    pub fn learn(&self, instances: &[VrrpInstance], inspector: &mut Inspector) {
+    pub fn learn(&self, instances: &[VrrpInstance], groups: &[VrrpSyncGroup], inspector: &mut Inspector) {
         let mut lanes = self.shared.lanes();
         lanes.retain(|_, lane| lane.busy || !lane.gone);
         for lane in lanes.values_mut() {
             lane.gone = true;
         }
         for instance in instances {
-            let lane = lanes.entry(instance.name.clone()).or_default();
-            lane.scripts = Scripts::of(instance, inspector);
+            let lane = lanes.entry(Party::Instance(instance.name.clone())).or_default();
+            lane.scripts = Scripts::of_instance(instance, inspector);
+            lane.gone = false;
+        }
+        for group in groups {
+            let lane = lanes.entry(Party::Group(group.name.clone())).or_default();
+            lane.scripts = Scripts::of_group(group, inspector);
             lane.gone = false;
         }
     }
@@ -78,8 +84,8 @@ impl Notifier {
     ///
     /// Whoever else is to be told is told here, after the scripts, in keepalived's order: FIFO lines, D-Bus, SNMP,
     /// mail.
-    pub fn tell(&self, transition: &Transition, instance: &VrrpInstance) {
-        self.queue_scripts(transition, instance);
+    pub fn tell(&self, transition: &Transition, party: &Party) {
+        self.queue_scripts(transition, party);
     }
 
     /// Waits for the last scripts when the daemon stops: each has [`Limits::stopping`], then its process group is
@@ -105,12 +111,12 @@ impl Notifier {
         }
     }
 
-    fn queue_scripts(&self, transition: &Transition, instance: &VrrpInstance) {
+    fn queue_scripts(&self, transition: &Transition, party: &Party) {
         let mut lanes = self.shared.lanes();
-        let Some(lane) = lanes.get_mut(&instance.name) else {
+        let Some(lane) = lanes.get_mut(party) else {
             return;
         };
-        let runs = lane.scripts.runs(transition, &instance.name);
+        let runs = lane.scripts.runs(transition, party);
         if runs.is_empty() {
             return;
         }
@@ -119,12 +125,12 @@ impl Notifier {
                 to: transition.to,
                 runs,
             },
-            &instance.name,
+            party,
         );
         if !lane.busy {
             lane.busy = true;
             self.shared.busy.send_modify(|count| *count += 1);
-            tokio::spawn(Arc::clone(&self.shared).work_off(instance.name.clone()));
+            tokio::spawn(Arc::clone(&self.shared).work_off(party.clone()));
         }
     }
 }
@@ -132,8 +138,7 @@ impl Notifier {
 struct Shared {
     runner: Runner,
     limits: Limits,
-    /// By the instance's name.
-    lanes: Mutex<HashMap<String, Lane>>,
+    lanes: Mutex<HashMap<Party, Lane>>,
     /// Lanes that have a task.
     busy: watch::Sender<usize>,
     stopping: watch::Sender<bool>,
@@ -141,23 +146,23 @@ struct Shared {
 
 impl Shared {
     /// Never held over an await.
-    fn lanes(&self) -> MutexGuard<'_, HashMap<String, Lane>> {
+    fn lanes(&self) -> MutexGuard<'_, HashMap<Party, Lane>> {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The task of one instance: runs what is queued until nothing is.
-    async fn work_off(self: Arc<Self>, name: String) {
-        while let Some((job, waiting)) = self.next_job(&name) {
+    /// The task of one lane: runs what is queued until nothing is.
+    async fn work_off(self: Arc<Self>, party: Party) {
+        while let Some((job, waiting)) = self.next_job(&party) {
             for run in &job.runs {
-                self.carry_out(run, &name, waiting.clone()).await;
+                self.carry_out(run, &party, waiting.clone()).await;
             }
         }
         self.busy.send_modify(|count| *count -= 1);
     }
 
-    fn next_job(&self, name: &str) -> Option<(Job, watch::Receiver<usize>)> {
+    fn next_job(&self, party: &Party) -> Option<(Job, watch::Receiver<usize>)> {
         let mut lanes = self.lanes();
-        let lane = lanes.get_mut(name)?;
+        let lane = lanes.get_mut(party)?;
         let Some(job) = lane.jobs.pop_front() else {
             lane.busy = false;
             return None;
@@ -166,11 +171,11 @@ impl Shared {
         Some((job, lane.waiting.subscribe()))
     }
 
-    async fn carry_out(&self, run: &Run, name: &str, waiting: watch::Receiver<usize>) {
+    async fn carry_out(&self, run: &Run, party: &Party, waiting: watch::Receiver<usize>) {
         let args: Vec<&str> = run.args.iter().map(String::as_str).collect();
-        let overdue = self.overdue(run, name, waiting);
+        let overdue = self.overdue(run, party, waiting);
         let ended = self.runner.supervise(&run.script, &args, true, overdue).await;
-        let script = format!("({name}) {} script {}", run.keyword, run.script);
+        let script = format!("{party} {} script {}", run.keyword, run.script);
         let said = Said(&ended.stderr);
         match ended.outcome {
             ScriptOutcome::Exited(0) => {}
@@ -182,12 +187,12 @@ impl Shared {
         }
     }
 
-    async fn overdue(&self, run: &Run, name: &str, mut waiting: watch::Receiver<usize>) -> Overdue {
+    async fn overdue(&self, run: &Run, party: &Party, mut waiting: watch::Receiver<usize>) -> Overdue {
         let waited_for = async {
             sleep(self.limits.waited_for).await;
             if waiting.borrow().eq(&0) {
                 let (keyword, script, limit) = (run.keyword, &run.script, self.limits.waited_for.as_secs());
-                warn!("({name}) {keyword} script {script} still runs after {limit} s");
+                warn!("{party} {keyword} script {script} still runs after {limit} s");
             }
             let _ = waiting.wait_for(|&count| count > 0).await;
         };
@@ -203,7 +208,42 @@ impl Shared {
     }
 }
 
-/// One instance's scripts and what is queued of them.
+/// Whose scripts: instances and sync groups may bear the same name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Party {
+    /// The `vrrp_instance` of this name.
+    Instance(String),
+    /// The `vrrp_sync_group` of this name.
+    Group(String),
+}
+
+impl Party {
+    fn name(&self) -> &str {
+        match self {
+            Self::Instance(name) | Self::Group(name) => name,
+        }
+    }
+
+    /// The first word that keepalived appends to `notify`.
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Instance(_) => "INSTANCE",
+            Self::Group(_) => "GROUP",
+        }
+    }
+}
+
+impl std::fmt::Display for Party {
+    /// How log lines begin.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Instance(name) => write!(f, "({name})"),
+            Self::Group(name) => write!(f, "VRRP_Group({name})"),
+        }
+    }
+}
+
+/// The scripts of one instance or sync group, and what is queued of them.
 #[derive(Default)]
 struct Lane {
     scripts: Scripts,
@@ -212,19 +252,19 @@ struct Lane {
     waiting: watch::Sender<usize>,
     /// There is a task that works it off.
     busy: bool,
-    /// Its instance is not configured any more.
+    /// Its owner is not configured any more.
     gone: bool,
 }
 
 impl Lane {
-    fn queue(&mut self, job: Job, name: &str) {
+    fn queue(&mut self, job: Job, party: &Party) {
         self.jobs.push_back(job);
         if self.jobs.len() > WAITING_AT_MOST {
             let last_state = self.last_state();
             let oldest = usize::from(last_state == Some(0));
             if let Some(dropped) = self.jobs.remove(oldest) {
                 let (word, most) = (dropped.to.word(), WAITING_AT_MOST);
-                warn!("({name}) more than {most} transitions wait for a notify script, {word} is not told");
+                warn!("{party} more than {most} transitions wait for a notify script, {word} is not told");
             }
         }
         self.waiting.send_replace(self.jobs.len());
@@ -259,7 +299,7 @@ struct Run {
     args: Vec<String>,
 }
 
-/// The notify scripts of an instance, those that may run.
+/// The notify scripts of an instance or sync group, those that may run.
 #[derive(Default)]
 struct Scripts {
     master: Option<Arc<Prepared>>,
@@ -271,7 +311,7 @@ struct Scripts {
 }
 
 impl Scripts {
-    fn of(instance: &VrrpInstance, inspector: &mut Inspector) -> Self {
+    fn of_instance(instance: &VrrpInstance, inspector: &mut Inspector) -> Self {
         let notify = &instance.notify;
         let mut admit = |keyword: &str, script: &Option<Script>| {
             let what = format!("({}) {keyword} script", instance.name);
@@ -287,8 +327,24 @@ impl Scripts {
         }
     }
 
+    fn of_group(group: &VrrpSyncGroup, inspector: &mut Inspector) -> Self {
+        let notify = &group.notify;
+        let mut admit = |keyword: &str, script: &Option<Script>| {
+            let what = format!("VRRP_Group({}) {keyword} script", group.name);
+            script.as_ref().and_then(|script| inspector.admit(&what, script))
+        };
+        Self {
+            master: admit("notify_master", &notify.master),
+            backup: admit("notify_backup", &notify.backup),
+            fault: admit("notify_fault", &notify.fault),
+            stop: admit("notify_stop", &notify.stop),
+            master_rx_lower_pri: None,
+            any: admit("notify", &notify.any),
+        }
+    }
+
     /// The specific script, then the generic one with keepalived's four words.
-    fn runs(&self, transition: &Transition, name: &str) -> Vec<Run> {
+    fn runs(&self, transition: &Transition, party: &Party) -> Vec<Run> {
         let (keyword, specific) = match transition.to {
             Notified::Master => ("notify_master", &self.master),
             Notified::Backup => ("notify_backup", &self.backup),
@@ -302,8 +358,8 @@ impl Scripts {
             args: Vec::new(),
         });
         let words = [
-            "INSTANCE",
-            name,
+            party.word(),
+            party.name(),
             transition.to.word(),
             &transition.priority.to_string(),
         ];

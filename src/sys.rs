@@ -142,6 +142,23 @@ impl LocalTime {
         })
     }
 
+    /// `Sun, 22 Nov 2026 14:45:19 +0100`: RFC 5322 3.3.
+    pub fn mail(&self) -> impl fmt::Display {
+        let LocalTime { fields, .. } = *self;
+        fmt::from_fn(move |f| {
+            let (day, month, clock) = (weekday(&fields), month(&fields), clock(&fields));
+            let year = 1900 + i64::from(fields.tm_year);
+            let sign = if fields.tm_gmtoff < 0 { '-' } else { '+' };
+            let minutes = fields.tm_gmtoff.unsigned_abs() / 60;
+            let (hours, minutes) = (minutes / 60, minutes % 60);
+            write!(
+                f,
+                "{day}, {:02} {month} {year} {clock} {sign}{hours:02}{minutes:02}",
+                fields.tm_mday
+            )
+        })
+    }
+
     /// `Sun Nov 22 14:45:19.123456789 2026`: as the lines of keepalived's log file begin.
     pub fn file(&self) -> impl fmt::Display {
         let LocalTime { fields, nanoseconds } = *self;

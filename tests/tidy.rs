@@ -27,7 +27,17 @@ fn rust_files(folders: &[&str]) -> Vec<(PathBuf, String)> {
     files
 }
 
-const ALL: &[&str] = &["src", "parser", "vrrp", "checkers", "ipvs", "netlink", "tests"];
+const ALL: &[&str] = &[
+    "src",
+    "parser",
+    "clockwork",
+    "vrrp",
+    "bfd",
+    "checkers",
+    "ipvs",
+    "netlink",
+    "tests",
+];
 
 /// The part of a file before its tests.
 fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
@@ -55,7 +65,7 @@ fn forbid(folders: &[&str], forbidden: &[&str], excused: &[&str], why: &str) {
 }
 
 #[test]
-fn the_vrrp_engine_touches_no_clock_socket_file_thread_or_chance() {
+fn the_engines_touch_no_clock_socket_file_thread_or_chance() {
     let world = [
         "std::time::Instant",
         "SystemTime",
@@ -75,7 +85,32 @@ fn the_vrrp_engine_touches_no_clock_socket_file_thread_or_chance() {
         "HashSet<",
     ];
     forbid(
-        &["vrrp/src"],
+        &["clockwork/src", "vrrp/src", "checkers/src"],
+        &world,
+        &[],
+        "engines are lent everything they need",
+    );
+}
+
+#[test]
+fn the_bfd_engine_touches_no_clock_socket_file_thread_or_chance() {
+    let world = [
+        "SystemTime",
+        "::now()",
+        "std::fs",
+        "std::io",
+        "std::process",
+        "std::thread",
+        "std::env",
+        "UdpSocket",
+        "tokio",
+        "rand::",
+        "tracing",
+        "HashMap<", // iterates in another order each time: chance
+        "HashSet<",
+    ];
+    forbid(
+        &["bfd/src"],
         &world,
         &[],
         "the engine is lent everything it needs",
@@ -106,7 +141,7 @@ fn the_parser_reads_the_machine_only_through_its_host() {
 fn the_hands_do_not_know_the_configuration() {
     forbid(
         &["netlink/src", "ipvs/src"],
-        &["parser::", "vrrp::", "checkers::"],
+        &["parser::", "vrrp::", "bfd::", "checkers::"],
         &[],
         "arrows only point downwards",
     );
@@ -115,7 +150,13 @@ fn the_hands_do_not_know_the_configuration() {
 #[test]
 fn the_engines_do_not_know_the_hands() {
     forbid(
-        &["vrrp/src", "checkers/src", "parser/src"],
+        &[
+            "clockwork/src",
+            "vrrp/src",
+            "bfd/src",
+            "checkers/src",
+            "parser/src",
+        ],
         &["netlink::", "ipvs::"],
         &[],
         "arrows only point downwards",
@@ -129,6 +170,7 @@ fn unsafe_stands_only_in_the_files_set_aside_for_system_calls() {
             "src",
             "parser/src",
             "vrrp/src",
+            "bfd/src",
             "checkers/src",
             "ipvs/src",
             "netlink/src",

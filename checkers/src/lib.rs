@@ -1,38 +1,34 @@
-//! The checker engine: probes as conversations, retries, quorum, weights. Pure: nothing here opens a socket or reads a
-//! clock.
-//!
-//! So far only its door stands. No configuration names a virtual server yet, so the engine has nothing to watch.
+//! The checker engine: probes as conversations, retries, quorum, weights, the wanted IPVS table. Pure: nothing here opens
+//! a socket, reads a clock, a file or a random number. Events and instants come in, actions go out; chance is lent as a
+//! seed.
 
-use std::time::Instant;
+pub mod action;
+mod chance;
+mod checker;
+mod converse;
+pub mod engine;
+pub mod event;
+mod label;
+mod marks;
+mod matcher;
+pub mod news;
+pub mod notice;
+mod outbox;
+mod patterns;
+mod probe;
+mod reload;
+pub mod reply;
+mod service;
+mod snapshot;
+pub mod table;
+mod wanted;
+mod weigh;
 
-use parser::Config;
-
-/// Everything that can happen to the engine.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// The daemon stops.
-    Stop,
-}
-
-/// Every probe and virtual server of the process.
-#[derive(Debug, Default)]
-pub struct Engine {}
-
-impl Engine {
-    /// The checkers of a configuration.
-    pub fn new(_config: &Config, _now: Instant) -> Self {
-        Self {}
-    }
-
-    /// Something happened.
-    pub fn handle(&mut self, event: &Event, _now: Instant) {
-        match event {
-            Event::Stop => {}
-        }
-    }
-
-    /// When the engine must be called next; `None` while there is nothing to watch.
-    pub fn next_deadline(&self) -> Option<Instant> {
-        None
-    }
-}
+pub use action::{Action, Opening, Transport};
+pub use clockwork::{Instant, ScriptOutcome};
+pub use engine::Engine;
+pub use event::{CheckerId, ConversationId, Event, Failure, ServerId, ServiceId};
+pub use news::{Check, Happening, News, Quorum};
+pub use notice::{Mail, Notice};
+pub use probe::Reason;
+pub use table::{Destination, Key, Marking, Settings, Table};

@@ -295,7 +295,7 @@ fn version_help_and_sub_commands() {
     }
     assert_eq!(
         parse_words("holdfast demo --slow -h"),
-        Ok(Command::Demo(vec!["--slow".into(), "-h".into()]))
+        Ok(Command::Sub("demo", vec!["--slow".into(), "-h".into()]))
     );
     // Only as first argument.
     assert_eq!(options("holdfast -n demo").unexpected, ["demo"]);

@@ -15,7 +15,7 @@ use std::net::Ipv4Addr;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use nix::sys::signal::Signal;
 
 use crate::lab::{Daemon, LabError};
@@ -39,6 +39,11 @@ struct Arguments {
     /// Run this machine's keepalived on the second node
     #[arg(long)]
     opposite_keepalived: bool,
+}
+
+/// What may follow the name of the sub-command.
+pub fn grammar() -> clap::Command {
+    Arguments::command()
 }
 
 /// Runs the demonstration. `arguments` are those after `demo`.

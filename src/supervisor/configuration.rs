@@ -105,7 +105,7 @@ impl Configuration {
     /// What the reading found, and what the linter finds, alone or beside the other node's configuration.
     pub(crate) fn lint(&self, other: Option<&Configuration>) -> (Report, &Sources) {
         let Reading { sources, report, .. } = &self.reading;
-        let mut all = report.clone();
+        let mut all = parser::named(report.clone());
         let found = parser::lint(&self.reading, other.map(|other| &other.reading));
         all.mistakes.extend(found.mistakes);
         all.sort(sources);
@@ -202,14 +202,19 @@ impl Usable {
         let Config {
             vrrp_instances,
             static_ipaddress,
+            virtual_servers,
+            bfd_instances,
             ..
         } = &self.config;
-        match role {
-            Role::Vrrp => {
-                options.run_vrrp
-                    && (options.all || !vrrp_instances.is_empty() || !static_ipaddress.is_empty())
-            }
-        }
+        let (may, has_work) = match role {
+            Role::Checkers => (options.run_checkers, !virtual_servers.is_empty()),
+            Role::Vrrp => (
+                options.run_vrrp,
+                !vrrp_instances.is_empty() || !static_ipaddress.is_empty(),
+            ),
+            Role::Bfd => (options.run_bfd, !bfd_instances.is_empty()),
+        };
+        may && (options.all || has_work)
     }
 }
 

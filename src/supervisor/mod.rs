@@ -9,6 +9,7 @@ mod end;
 mod not_yet;
 mod pid_file;
 mod running;
+mod sessions;
 mod slot;
 mod systemd;
 pub mod watch;
@@ -27,6 +28,7 @@ use crate::signal::{Heed, Signals};
 use configuration::{Configuration, Unusable};
 use pid_file::{PidFile, PidFileError};
 use running::{Phase, Running};
+use sessions::Sessions;
 use slot::Slot;
 use systemd::Systemd;
 
@@ -115,6 +117,7 @@ fn start(mut options: Options) -> Result<Running, Failure> {
         slots,
         systemd,
         configuration,
+        sessions: Sessions::default(),
         phase,
         _pid_file: pid_file,
     };
@@ -146,7 +149,13 @@ fn prepare_process(options: &mut Options) -> std::io::Result<()> {
     // What a dead child leaves behind comes to us, to be reaped.
     prctl::set_child_subreaper(true)?;
     set_process_name()?;
-    for path in [&mut options.use_file, &mut options.pid, &mut options.vrrp_pid] {
+    for path in [
+        &mut options.use_file,
+        &mut options.pid,
+        &mut options.checkers_pid,
+        &mut options.vrrp_pid,
+        &mut options.bfd_pid,
+    ] {
         *path = absolute(&*path)?;
     }
     Ok(())

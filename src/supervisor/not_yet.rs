@@ -9,7 +9,15 @@ use parser::tree::{Block, Line, Tree};
 use parser::{Place, Report};
 
 /// Blocks and settings outside every block that do what they say.
-const OUTSIDE: &[&str] = &["global_defs", "vrrp_script", "vrrp_instance", "child_wait_time"];
+const OUTSIDE: &[&str] = &[
+    "bfd_instance",
+    "global_defs",
+    "vrrp_script",
+    "vrrp_instance",
+    "vrrp_sync_group",
+    "garp_group",
+    "child_wait_time",
+];
 
 /// The same for `global_defs`.
 const GLOBAL_DEFS: &[&str] = &[
@@ -23,18 +31,23 @@ const GLOBAL_DEFS: &[&str] = &[
     "random_seed",
     "router_id", // shows only in mails
     "script_user",
+    "vrrp_delay_after_boot",
     "vrrp_down_timer_adverts",
+    "vrrp_garp_extra_if",
+    "vrrp_garp_interval",
     "vrrp_garp_lower_prio_delay",
     "vrrp_garp_lower_prio_repeat",
     "vrrp_garp_master_delay",
     "vrrp_garp_master_refresh",
     "vrrp_garp_master_refresh_repeat",
     "vrrp_garp_master_repeat",
+    "vrrp_gna_interval",
     "vrrp_higher_prio_send_advert",
     "vrrp_lower_prio_no_advert",
     "vrrp_mcast_group4",
     "vrrp_mcast_group6",
     "vrrp_min_garp",
+    "vrrp_owner_ignore_adverts",
     "vrrp_skip_check_adv_addr",
     "vrrp_startup_delay",
     "vrrp_version",
@@ -48,6 +61,7 @@ const VRRP_INSTANCE: &[&str] = &[
     "debug", // without effect in keepalived too
     "dont_track_primary",
     "down_timer_adverts",
+    "garp_extra_if",
     "garp_lower_prio_delay",
     "garp_lower_prio_repeat",
     "garp_master_delay",
@@ -68,17 +82,33 @@ const VRRP_INSTANCE: &[&str] = &[
     "notify_master",
     "notify_master_rx_lower_pri",
     "notify_stop",
+    "owner_ignore_adverts",
     "preempt",
     "preempt_delay",
     "priority",
     "skip_check_adv_addr",
     "state",
+    "timer_expired_backup",
     "track_interface",
     "track_script",
     "version",
     "virtual_ipaddress",
     "virtual_ipaddress_excluded",
     "virtual_router_id",
+];
+
+/// The same for `vrrp_sync_group`.
+const VRRP_SYNC_GROUP: &[&str] = &[
+    "global_tracking",
+    "group",
+    "notify",
+    "notify_backup",
+    "notify_fault",
+    "notify_master",
+    "notify_stop",
+    "sync_group_tracking_weight",
+    "track_interface",
+    "track_script",
 ];
 
 /// One sentence for each block or setting of a flattened configuration that has no effect yet.
@@ -99,6 +129,7 @@ pub(super) fn not_yet(flattened: &str) -> Vec<String> {
         let (works, inside) = match line.keyword() {
             "global_defs" => (GLOBAL_DEFS, " in global_defs"),
             "vrrp_instance" => (VRRP_INSTANCE, " in vrrp_instance"),
+            "vrrp_sync_group" => (VRRP_SYNC_GROUP, " in vrrp_sync_group"),
             _ => continue,
         };
         let block: Block<'_> = line.block();

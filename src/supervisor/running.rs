@@ -6,12 +6,14 @@ use std::time::{Duration, Instant};
 use futures_util::future::select_all;
 use nix::sys::signal::Signal as ProcessSignal;
 
+use crate::child::Role;
 use crate::cli::Options;
-use crate::message::{FromChild, ToChild};
+use crate::message::{BfdReport, FromChild, ToChild};
 use crate::signal::{Signal, Signals};
 use crate::supervisor::configuration::{Configuration, Usable};
 use crate::supervisor::end;
 use crate::supervisor::pid_file::PidFile;
+use crate::supervisor::sessions::Sessions;
 use crate::supervisor::slot::Slot;
 use crate::supervisor::systemd::Systemd;
 use crate::supervisor::watch::{Due, End, Fate};
@@ -31,6 +33,7 @@ pub(super) struct Running {
     pub(super) slots: Vec<Slot>,
     pub(super) systemd: Systemd,
     pub(super) configuration: Usable,
+    pub(super) sessions: Sessions,
     pub(super) phase: Phase,
     /// Held for as long as the daemon runs.
     pub(super) _pid_file: PidFile,
@@ -108,17 +111,17 @@ impl Running {
             .slots
             .iter()
             .flat_map(|slot| [slot.watch.deadline(), confirmation_deadline(slot)]);
-        of_slots.chain([kill_at]).flatten().min()
+        of_slots.chain([kill_at, self.systemd.feed_at()]).flatten().min()
     }
 
     fn signalled(&mut self, signal: Signal) {
         match signal {
             Signal::Stop => self.stop(0),
             Signal::Reload => self.reload(),
-            Signal::Data => self.order(ToChild::Data),
-            Signal::Stats => self.order(ToChild::Stats),
-            Signal::StatsClear => self.order(ToChild::StatsClear),
-            Signal::Json => self.order(ToChild::Json),
+            Signal::Data => self.order(&ToChild::Data),
+            Signal::Stats => self.order(&ToChild::Stats),
+            Signal::StatsClear => self.order(&ToChild::StatsClear),
+            Signal::Json => self.order(&ToChild::Json),
             Signal::ChildEnded => self.reap(),
             Signal::CpuTime => tracing::info!("SIGXCPU received: rlimit_rttime may need raising"),
         }
@@ -128,7 +131,32 @@ impl Running {
         let slot = &mut self.slots[index];
         slot.watch.heard(Instant::now());
         slot.awaited.take_if(|awaited| awaited.message == message);
+        if std::mem::take(&mut slot.behind) {
+            self.tell_sessions(index);
+        }
+        if let FromChild::Bfd(report) = message {
+            self.bfd_said(&report);
+        }
         self.settle();
+    }
+
+    /// What the BFD process says reaches those who follow sessions. Those that a stop takes down are no news: everything
+    /// is being let go of.
+    fn bfd_said(&mut self, report: &BfdReport) {
+        self.sessions.heard(report);
+        if let Phase::Stopping { .. } = self.phase {
+            return;
+        }
+        for slot in &mut self.slots {
+            slot.tell_bfd(report.clone());
+        }
+    }
+
+    /// Tells one process all that is known of the BFD sessions.
+    fn tell_sessions(&mut self, index: usize) {
+        for report in self.sessions.reports() {
+            self.slots[index].tell_bfd(report);
+        }
     }
 
     fn deadline(&mut self, now: Instant) {
@@ -164,6 +192,8 @@ impl Running {
                 );
             }
         }
+        let well = self.slots.iter().all(|slot| slot.watch.is_well(now));
+        self.systemd.feed(well, now);
         self.settle();
     }
 
@@ -221,15 +251,19 @@ impl Running {
 
     fn hand_over(&mut self, configuration: Usable) {
         self.configuration = configuration;
+        self.sessions.retain(&self.configuration.config.bfd_instances);
         self.phase = Phase::Changing {
             what: "Reload",
             reload_wanted: false,
         };
-        for slot in &mut self.slots {
+        for index in 0..self.slots.len() {
+            let slot = &mut self.slots[index];
             if slot.pid.is_none() {
                 slot.watch.rest(); // it may have died of the old configuration: no reason to wait longer
             } else if let Err(error) = slot.reload(&self.configuration.text) {
                 tracing::error!("{} process cannot be given its configuration: {error}", slot.role);
+            } else {
+                self.tell_sessions(index); // it may follow sessions now that meant nothing to it before
             }
         }
         let without_process = |index: &usize| self.slots[*index].pid.is_none();
@@ -239,7 +273,7 @@ impl Running {
         self.settle();
     }
 
-    fn order(&self, order: ToChild) {
+    fn order(&self, order: &ToChild) {
         for slot in &self.slots {
             slot.order(order);
         }
@@ -263,6 +297,8 @@ impl Running {
             tracing::error!("Unable to start {} child process: {error}", slot.role);
             let fate = slot.watch.ended(End::NotStarted, Instant::now());
             self.meet(fate, index);
+        } else {
+            self.tell_sessions(index);
         }
     }
 
@@ -293,6 +329,9 @@ impl Running {
             Fate::Respawn(_) => tracing::error!("{} child process({pid}) died: Respawning", slot.role),
             Fate::Exit => tracing::error!("{} child process({pid}) died: Exiting", slot.role),
             Fate::Terminate(_) => {}
+        }
+        if slot.role == Role::Bfd {
+            tracing::warn!("BFD sessions count as they were until they are reported again");
         }
         self.meet(fate, index);
         self.settle();

@@ -15,7 +15,7 @@ use nix::unistd::Pid;
 use crate::child::state::SavedState;
 use crate::child::{self, Role, text};
 use crate::cli::Options;
-use crate::message::{FromChild, Link, Received, ToChild};
+use crate::message::{BfdReport, FromChild, Link, Received, ToChild};
 use crate::supervisor::pid_file::{PidFile, PidFileError};
 use crate::supervisor::systemd;
 use crate::supervisor::watch::Watch;
@@ -29,6 +29,8 @@ pub(super) struct Slot {
     pub(super) awaited: Option<Awaited>,
     /// Whether the supervisor killed the process.
     pub(super) killed: bool,
+    /// It has not been told everything about BFD sessions: it read nothing for too long.
+    pub(super) behind: bool,
     link: Option<Link>,
     state: OwnedFd,
     pid_file: Option<PidFile>,
@@ -50,6 +52,7 @@ impl Slot {
             pid: None,
             awaited: None,
             killed: false,
+            behind: false,
             link: None,
             state,
             pid_file: None,
@@ -84,7 +87,9 @@ impl Slot {
         command
             .arg0(arguments.next().unwrap_or_else(|| OsString::from("holdfast")))
             .args(arguments);
-        command.env_remove(systemd::SOCKET_VARIABLE);
+        for variable in systemd::VARIABLES {
+            command.env_remove(variable);
+        }
         child::prepare(
             &mut command,
             self.role,
@@ -101,6 +106,7 @@ impl Slot {
             since: now,
         });
         self.killed = false;
+        self.behind = false;
         if let Some(Err(error)) = self.pid_file.as_mut().map(|file| file.write(process.id())) {
             tracing::warn!("{error}");
         }
@@ -110,7 +116,7 @@ impl Slot {
     /// Hands a new configuration over to the running process.
     pub(super) fn reload(&mut self, configuration: &str) -> io::Result<()> {
         let sealed = text::seal(configuration)?;
-        self.send(ToChild::Reload, Some(&sealed))?;
+        self.send(&ToChild::Reload, Some(&sealed))?;
         self.awaited = Some(Awaited {
             message: FromChild::Reloaded,
             since: Instant::now(),
@@ -118,16 +124,26 @@ impl Slot {
         Ok(())
     }
 
-    /// Passes an order on, if there is a process. One that does not read its orders is a matter for the watch.
-    pub(super) fn order(&self, order: ToChild) {
+    /// Passes an order on, if there is a process that takes it. One that does not read its orders is a matter for the
+    /// watch.
+    pub(super) fn order(&self, order: &ToChild) {
         if self.pid.is_some()
+            && self.role.takes(order)
             && let Err(error) = self.send(order, None)
         {
             tracing::warn!("{} process cannot be told to {order:?}: {error}", self.role);
         }
     }
 
-    fn send(&self, order: ToChild, beside: Option<&OwnedFd>) -> io::Result<()> {
+    /// Tells of a BFD session, if there is a process that follows sessions.
+    pub(super) fn tell_bfd(&mut self, report: BfdReport) {
+        let report = ToChild::Bfd(report);
+        if self.pid.is_some() && self.role.takes(&report) && self.send(&report, None).is_err() {
+            self.behind = true;
+        }
+    }
+
+    fn send(&self, order: &ToChild, beside: Option<&OwnedFd>) -> io::Result<()> {
         let link = self.link.as_ref().ok_or(Errno::ENOTCONN)?;
         link.send(order, beside.map(AsFd::as_fd))
     }
@@ -147,7 +163,7 @@ impl Slot {
     /// Tells the process to stop, in a way that it cannot fail to hear, and wants none after it.
     pub(super) fn stop(&mut self) {
         self.watch.rest();
-        if self.send(ToChild::Stop, None).is_err() {
+        if self.send(&ToChild::Stop, None).is_err() {
             self.kill(Signal::SIGTERM);
         }
     }
@@ -174,6 +190,8 @@ impl Slot {
 
 fn pid_path(role: Role, options: &Options) -> &Path {
     match role {
+        Role::Checkers => &options.checkers_pid,
         Role::Vrrp => &options.vrrp_pid,
+        Role::Bfd => &options.bfd_pid,
     }
 }

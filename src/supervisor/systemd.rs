@@ -4,15 +4,37 @@ use std::io;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::time::{Duration, Instant};
 
 use nix::time::{ClockId, clock_gettime};
 
-/// The environment variable with the socket's address; a child process must not have it.
-pub(super) const SOCKET_VARIABLE: &str = "NOTIFY_SOCKET";
+const SOCKET_VARIABLE: &str = "NOTIFY_SOCKET";
+const WATCHDOG_VARIABLE: &str = "WATCHDOG_USEC";
+
+/// The environment variables of `sd_notify(3)` and `sd_watchdog_enabled(3)`; a child process must not have them.
+pub(super) const VARIABLES: [&str; 3] = [SOCKET_VARIABLE, WATCHDOG_VARIABLE, "WATCHDOG_PID"];
 
 /// The way to systemd, or to nowhere.
 pub(super) struct Systemd {
     socket: Option<UnixDatagram>,
+    watchdog: Option<Watchdog>,
+}
+
+/// `WatchdogSec=` of the unit: systemd restarts what has not been heard for that long.
+struct Watchdog {
+    interval: Duration,
+    feed_at: Instant,
+}
+
+impl Watchdog {
+    /// Three signs of life in the time that systemd grants, which `sd_watchdog_enabled(3)` gives in microseconds.
+    fn granted(microseconds: &str) -> Option<Self> {
+        let granted = Duration::from_micros(microseconds.parse().ok().filter(|granted| *granted > 0)?);
+        Some(Self {
+            interval: granted / 3,
+            feed_at: Instant::now(),
+        })
+    }
 }
 
 impl Systemd {
@@ -26,7 +48,26 @@ impl Systemd {
                 None
             }
         });
-        Systemd { socket }
+        let watchdog = std::env::var(WATCHDOG_VARIABLE)
+            .ok()
+            .and_then(|granted| Watchdog::granted(&granted));
+        Systemd { socket, watchdog }
+    }
+
+    /// When [`Systemd::feed`] is due next.
+    pub(super) fn feed_at(&self) -> Option<Instant> {
+        self.watchdog.as_ref().map(|watchdog| watchdog.feed_at)
+    }
+
+    /// Shows systemd's watchdog a sign of life if one is due and all is `well`.
+    pub(super) fn feed(&mut self, well: bool, now: Instant) {
+        let Some(watchdog) = self.watchdog.as_mut().filter(|watchdog| watchdog.feed_at <= now) else {
+            return;
+        };
+        watchdog.feed_at = now + watchdog.interval;
+        if well {
+            self.send("WATCHDOG=1");
+        }
     }
 
     /// The configuration is in force; also after a reload.
@@ -95,8 +136,9 @@ mod tests {
                 format!("@{name}"),
             ),
         ] {
-            let holdfast = Systemd {
+            let mut holdfast = Systemd {
                 socket: Some(connect(name.as_bytes()).unwrap()),
+                watchdog: Watchdog::granted("3000000"),
             };
             holdfast.ready();
             assert_eq!(told(&systemd), format!("READY=1\nMAINPID={}", std::process::id()));
@@ -108,6 +150,15 @@ mod tests {
             assert_eq!(told(&systemd), "STOPPING=1");
             holdfast.failed(1);
             assert_eq!(told(&systemd), "ERRNO=1");
+
+            let now = Instant::now();
+            holdfast.feed(true, now);
+            assert_eq!(told(&systemd), "WATCHDOG=1");
+            assert_eq!(holdfast.feed_at(), Some(now + Duration::from_secs(1)));
+            holdfast.feed(true, now); // not due
+            holdfast.feed(false, now + Duration::from_secs(1)); // a process is stuck
+            holdfast.stopping();
+            assert_eq!(told(&systemd), "STOPPING=1");
         }
     }
 }

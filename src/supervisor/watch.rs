@@ -166,6 +166,15 @@ impl Watch {
         }
     }
 
+    /// Whether nothing is amiss: the process shows signs of life, or there is none to show any.
+    pub fn is_well(&self, now: Instant) -> bool {
+        match self.phase {
+            Phase::Idle | Phase::Waiting { .. } => true,
+            Phase::Running { silent_at, .. } => now < silent_at,
+            Phase::Killed { .. } => false,
+        }
+    }
+
     /// When to ask [`Watch::due`] next.
     pub fn deadline(&self) -> Option<Instant> {
         match self.phase {
@@ -243,6 +252,13 @@ mod tests {
                 }
             }
             (self.now - start, None)
+        }
+
+        /// Well at every moment until something is due, and whether it still is then.
+        fn stays_well(&mut self) -> bool {
+            assert!(self.watch.is_well(self.now));
+            self.next();
+            self.watch.is_well(self.now)
         }
 
         fn dies(&mut self) -> Fate {
@@ -343,6 +359,16 @@ mod tests {
         story.now += Duration::from_hours(1);
         assert_eq!(story.watch.due(story.now), None);
         assert_eq!(story.next().0, SILENCE);
+    }
+
+    #[test]
+    fn all_is_well_but_for_a_silent_process() {
+        let mut story = Story::begin();
+        assert!(!story.stays_well(), "silent for too long and killed");
+        story.dies();
+        assert!(story.watch.is_well(story.now), "it is to be started again");
+        story.watch.rest();
+        assert!(story.watch.is_well(story.now));
     }
 
     #[test]

@@ -7,7 +7,6 @@ mod announce;
 mod mirror;
 mod round;
 mod socket;
-mod timer;
 
 use std::collections::{BTreeSet, HashSet};
 use std::io;
@@ -22,17 +21,17 @@ use parser::config::global_defs::DynamicInterfaces;
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 use tracing::{debug, error, info, warn};
-use vrrp::{Action, Engine, Event, Instance, InstanceId, LinkId, News, ScriptId, ScriptOutcome};
+use vrrp::{Action, Engine, Event, Instance, InstanceId, LinkId, News, ScriptId, ScriptOutcome, Whose};
 
 use crate::child::{Child, Order};
 use crate::message::BEAT_INTERVAL;
-use crate::notify::{Limits, Notifier};
+use crate::notify::{Limits, Notifier, Party};
 use crate::scripts::{Inspector, Policy, Prepared, Runner};
+use crate::timer::{Timer, now};
 use announce::{Announcement, Announcer};
 use mirror::{Mirror, on_link};
 use round::{Rounds, Step, Written};
 use socket::{Received, Sockets};
-use timer::{Timer, now};
 
 /// A deadline met this much too late means that the process was held up, and the master may have been heard meanwhile: what
 /// waits in the sockets comes first then.
@@ -195,7 +194,17 @@ impl Process {
                 }
                 Action::Reconcile(_) if self.stopping && self.child.options.dont_release_vrrp => {}
                 Action::Reconcile(instance) => self.rounds.push(Step::Reconcile(instance)),
-                Action::Announce { instance, repeat } => self.rounds.push(Step::Announce(instance, repeat)),
+                Action::Announce { instance, repeat } => {
+                    self.rounds.push(Step::Announce(instance, None, repeat));
+                }
+                Action::AnnounceAddress {
+                    instance,
+                    link,
+                    address,
+                    repeat,
+                } => self
+                    .rounds
+                    .push(Step::Announce(instance, Some((link, address)), repeat)),
                 Action::Notify(transition) => {
                     transitions = true;
                     self.rounds.push(Step::Notify(transition));
@@ -242,6 +251,11 @@ impl Process {
                 self.engine.handle(Event::Stop, now());
             }
             Order::Reload(text) => self.reload(&text),
+            Order::Bfd(report) => debug!(
+                "BFD session {} is {}",
+                report.session,
+                if report.up { "up" } else { "down" }
+            ),
             Order::Data | Order::Stats | Order::StatsClear | Order::Json => {
                 info!("Dump files are not supported yet");
             }
@@ -342,7 +356,7 @@ impl Process {
                 self.mirror.name_of(gone.link)
             );
             self.rounds.push(Step::Reconcile(instance));
-            self.rounds.push(Step::Announce(instance, 1));
+            self.rounds.push(Step::Announce(instance, None, 1));
         }
     }
 
@@ -408,10 +422,17 @@ impl Process {
         }
         for step in written.after {
             match step {
-                Step::Announce(instance, repeat) => self.announce(instance, repeat),
+                Step::Announce(instance, only, repeat) => self.announce(instance, only, repeat),
                 Step::Notify(transition) => {
-                    if let Some(instance) = self.engine.instance(transition.instance) {
-                        self.notifier.tell(&transition, &instance.config);
+                    let party = match &transition.whose {
+                        Whose::Group(name) => Some(Party::Group(name.to_string())),
+                        Whose::Instance(id) => self
+                            .engine
+                            .instance(*id)
+                            .map(|instance| Party::Instance(instance.config.name.clone())),
+                    };
+                    if let Some(party) = party {
+                        self.notifier.tell(&transition, &party);
                     }
                 }
                 Step::Reconcile(_) => {}
@@ -419,10 +440,12 @@ impl Process {
         }
     }
 
-    fn announce(&self, instance: InstanceId, repeat: u32) {
+    /// Announces what an instance owns, or one address of that `only`.
+    fn announce(&self, instance: InstanceId, only: Option<(LinkId, IpAddr)>, repeat: u32) {
         let announcements: Vec<Announcement> = self
             .engine
             .owned(instance)
+            .filter(|owned| only.is_none_or(|only| only == (owned.link, owned.address.address)))
             .filter_map(|owned| {
                 let hardware_address = self.mirror.ethernet_address(owned.link)?;
                 let address = owned.address.address;
@@ -472,7 +495,7 @@ fn admit(text: &str, notifier: &Notifier) -> (Config, Vec<Arc<Prepared>>) {
             .track_script
             .retain(|tracked| known.contains(tracked.name.as_str()));
     }
-    notifier.learn(&config.vrrp_instances, &mut inspector);
+    notifier.learn(&config.vrrp_instances, &config.vrrp_sync_groups, &mut inspector);
     inspector.say_violation();
     (config, prepared)
 }

@@ -8,10 +8,12 @@
     reason = "the helpers of tests may, as the tests"
 )]
 
+mod bfd;
 mod demo;
 mod examples;
 mod forged;
 mod frames;
+mod groups;
 mod interface;
 mod nginx;
 mod notify;

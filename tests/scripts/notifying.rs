@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use holdfast::notify::{Limits, Notifier, WAITING_AT_MOST};
+use holdfast::notify::{Limits, Notifier, Party, WAITING_AT_MOST};
 use holdfast::scripts::{Inspector, Runner};
 use parser::config::Script;
 use parser::config::vrrp_instance::{Notify, VrrpInstance};
-use vrrp::{InstanceId, Notified, Transition};
+use vrrp::{InstanceId, Notified, Transition, Whose};
 
 use crate::stage::{Log, Stage, as_ourselves, block_on, eventually, is_gone, words};
 
@@ -23,18 +23,18 @@ fn instance(name: &str, notify: Notify) -> VrrpInstance {
 /// A notifier that knows these instances.
 fn notifier(instances: &[VrrpInstance], limits: Limits) -> Notifier {
     let notifier = Notifier::new(&Runner::new().unwrap(), limits);
-    notifier.learn(instances, &mut Inspector::new(as_ourselves()));
+    notifier.learn(instances, &[], &mut Inspector::new(as_ourselves()));
     notifier
 }
 
 fn tell(notifier: &Notifier, instance: &VrrpInstance, to: Notified, priority: u8) {
     notifier.tell(
         &Transition {
-            instance: InstanceId(0),
+            whose: Whose::Instance(InstanceId(0)),
             to,
             priority,
         },
-        instance,
+        &Party::Instance(instance.name.clone()),
     );
 }
 
@@ -87,6 +87,36 @@ fn each_transition_runs_its_script_and_then_the_generic_one_with_four_words_more
             "generic INSTANCE VI 1 STOP 1",
         ]
     );
+}
+
+#[test]
+fn a_group_has_scripts_of_its_own_even_under_the_name_of_an_instance() {
+    let stage = Stage::new();
+    let any = |name| Notify {
+        any: Some(teller(&stage, name)),
+        ..Notify::default()
+    };
+    let member = instance("A", any("member"));
+    let text = "vrrp_sync_group A {\ngroup {\nA\n}\n}\n\
+                vrrp_instance A {\ninterface eth0\nvirtual_router_id 1\nvirtual_ipaddress {\n192.0.2.1\n}\n}\n";
+    let mut group = parser::parse_text(&parser::Machine, text)
+        .config
+        .vrrp_sync_groups
+        .remove(0);
+    group.notify.master = Some(teller(&stage, "group_master"));
+    group.notify.any = Some(teller(&stage, "group"));
+    block_on(async {
+        let notifier = Notifier::new(&Runner::new().unwrap(), Limits::default());
+        notifier.learn(&[member], &[group], &mut Inspector::new(as_ourselves()));
+        let transition = Transition {
+            whose: Whose::Group("A".into()),
+            to: Notified::Master,
+            priority: 0,
+        };
+        notifier.tell(&transition, &Party::Group("A".to_owned()));
+        notifier.finish().await;
+    });
+    assert_eq!(stage.lines("told"), ["group_master", "group GROUP A MASTER 0"]);
 }
 
 #[test]
@@ -402,15 +432,19 @@ fn a_reload_changes_the_scripts_and_keeps_what_is_queued() {
         let notifier = notifier(std::slice::from_ref(&old), Limits::default());
         tell(&notifier, &old, Notified::Backup, 100);
         stage.pid_in("pid").await;
-        notifier.learn(std::slice::from_ref(&new), &mut Inspector::new(as_ourselves()));
+        notifier.learn(
+            std::slice::from_ref(&new),
+            &[],
+            &mut Inspector::new(as_ourselves()),
+        );
         tell(&notifier, &new, Notified::Master, 100);
         stage.touch("go");
         eventually(|| stage.lines("told").len() == 2).await;
         // The end of an instance that a reload takes away is told, and nothing after the next reload.
-        notifier.learn(&[], &mut Inspector::new(as_ourselves()));
+        notifier.learn(&[], &[], &mut Inspector::new(as_ourselves()));
         tell(&notifier, &new, Notified::Fault, 100);
         eventually(|| stage.lines("told").len() == 3).await;
-        notifier.learn(&[], &mut Inspector::new(as_ourselves()));
+        notifier.learn(&[], &[], &mut Inspector::new(as_ourselves()));
         tell(&notifier, &new, Notified::Backup, 100);
         notifier.finish().await;
     });

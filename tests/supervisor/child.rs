@@ -2,19 +2,55 @@
 
 use std::process::{Command, ExitCode};
 
-use holdfast::child::{Child, Order};
-use holdfast::message::BEAT_INTERVAL;
+use holdfast::child::{Child, Order, Role};
+use holdfast::message::{BEAT_INTERVAL, BfdReport};
 
 macro_rules! tell {
     ($($words:tt)*) => { tracing::info!(target: "holdfast", $($words)*) };
 }
 
-pub(crate) fn work(mut child: Child) -> ExitCode {
+pub(crate) fn work(child: Child) -> ExitCode {
+    match child.role {
+        Role::Vrrp | Role::Checkers => behave(child),
+        Role::Bfd => report(child),
+    }
+}
+
+/// The BFD process of the stories: its one session is up from the start; `SIGUSR1` takes it down.
+fn report(mut child: Child) -> ExitCode {
+    let tell = |child: &Child, up| {
+        child.tell_bfd(BfdReport {
+            session: "b1".to_owned(),
+            up,
+        });
+    };
+    tell(&child, true);
+    child.ready();
+    runtime().block_on(async {
+        let mut beats = tokio::time::interval(BEAT_INTERVAL);
+        loop {
+            tokio::select! {
+                _ = beats.tick() => child.beat(),
+                order = child.next_order() => match order {
+                    Order::Data => tell(&child, false),
+                    Order::Reload(_) => child.reloaded(),
+                    Order::Stop => break tell!("BFD child stops"),
+                    order => tell!("BFD child is ordered {order:?}"),
+                },
+            }
+        }
+    });
+    tell(&child, false); // as a session that goes with its process
+    child.stopped();
+    ExitCode::SUCCESS
+}
+
+fn behave(mut child: Child) -> ExitCode {
     let behaviour = instance(&child.config_text());
     let found = child.saved_state();
     child.save_state(&format!("left by {}", std::process::id()));
     tell!("child {behaviour} finds '{found}'");
-    if let Some(variable) = ["HOLDFAST_CHILD", "NOTIFY_SOCKET"]
+    if let Some(variable) = ["HOLDFAST_CHILD", "NOTIFY_SOCKET", "WATCHDOG_USEC"]
         .into_iter()
         .find(|name| std::env::var_os(name).is_some())
     {
@@ -27,13 +63,16 @@ pub(crate) fn work(mut child: Child) -> ExitCode {
         return ExitCode::from(status.parse::<u8>().unwrap_or(99));
     }
     assert_ne!(behaviour, "PANIC", "the child's last words");
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(obey(&mut child, &behaviour));
+    runtime().block_on(obey(&mut child, &behaviour));
     child.stopped();
     ExitCode::SUCCESS
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
 }
 
 async fn obey(child: &mut Child, behaviour: &str) {
@@ -53,6 +92,7 @@ async fn obey(child: &mut Child, behaviour: &str) {
                         child.reloaded();
                     }
                 }
+                Order::Bfd(report) => tell!("{} child hears {} {}", child.role, report.session, report.up),
                 Order::Data if thoughtful => child.reloaded(),
                 order => tell!("child is ordered {order:?}"),
             },

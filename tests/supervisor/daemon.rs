@@ -55,7 +55,11 @@ impl Files {
             .arg("-p")
             .arg(self.path("keepalived.pid"))
             .arg("-r")
-            .arg(self.path("vrrp.pid"));
+            .arg(self.path("vrrp.pid"))
+            .arg("-c")
+            .arg(self.path("checkers.pid"))
+            .arg("-b")
+            .arg(self.path("bfd.pid"));
         command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -144,13 +148,18 @@ impl Daemon {
         send(Pid::from_raw(self.process.id().cast_signed()), number);
     }
 
-    /// The running child; a new one may speak before its number is written.
+    /// The running VRRP child.
     pub(crate) fn child(&self) -> Pid {
-        let path = self.files.path("vrrp.pid");
+        self.child_of("vrrp.pid")
+    }
+
+    /// The running child with this pid file; a new one may speak before its number is written.
+    pub(crate) fn child_of(&self, pid_file: &str) -> Pid {
+        let path = self.files.path(pid_file);
         wait_until("the child's pid", || {
             fs::read_to_string(&path).is_ok_and(|text| text.ends_with('\n'))
         });
-        self.files.pid("vrrp.pid")
+        self.files.pid(pid_file)
     }
 
     /// Waits for the end of the daemon, hears the rest of its lines, and answers with its exit status.

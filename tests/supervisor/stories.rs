@@ -66,7 +66,30 @@ pub(crate) const ALL: &[(&str, fn())] = &[
     ("systemd_is_told", systemd_is_told),
     ("sigint_stops_unless_ignored", sigint_stops_unless_ignored),
     ("orphans_of_a_child_are_reaped", orphans_of_a_child_are_reaped),
+    (
+        "three_children_live_side_by_side",
+        three_children_live_side_by_side,
+    ),
+    (
+        "bfd_states_reach_those_who_follow_them",
+        bfd_states_reach_those_who_follow_them,
+    ),
 ];
+
+/// Something to do for every child.
+fn everything() -> String {
+    instance("WELL")
+        + "virtual_server 192.0.2.1 80 {\n protocol TCP\n real_server 192.0.2.2 80 {\n }\n}\n\
+           bfd_instance b1 {\n neighbor_ip 192.0.2.3\n}\n"
+}
+
+fn with_everything() -> Daemon {
+    let files = Files::of_instance("WELL");
+    files.write(&everything());
+    let mut daemon = Daemon::start(files, "-nlD");
+    daemon.says("Startup complete");
+    daemon
+}
 
 const SIGHUP: i32 = 1;
 const SIGINT: i32 = 2;
@@ -433,18 +456,27 @@ fn systemd_is_told() {
     let files = Files::of_instance("WELL");
     let systemd = UnixDatagram::bind(files.path("notify")).unwrap();
     systemd.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    let told = || {
+    let anything = || {
         let mut bytes = [0; 256];
         let length = systemd.recv(&mut bytes).unwrap();
         String::from_utf8(bytes[..length].to_vec()).unwrap()
     };
+    let told = || loop {
+        let told = anything();
+        if told != "WATCHDOG=1" {
+            return told;
+        }
+    };
     let mut command = files.command("-nl");
     command.env("NOTIFY_SOCKET", files.path("notify"));
+    command.env("WATCHDOG_USEC", "600000");
     let mut daemon = Daemon::run(files, command);
     let ready = format!("READY=1\nMAINPID={}", daemon.process.id());
     assert_eq!(told(), ready);
     daemon.says("Startup complete");
     assert_eq!(daemon.said("in its environment"), 0);
+    assert_eq!(anything(), "WATCHDOG=1");
+    assert_eq!(anything(), "WATCHDOG=1");
     daemon.signal(SIGHUP);
     assert!(told().starts_with("RELOADING=1\nMONOTONIC_USEC="));
     assert_eq!(told(), ready);
@@ -482,4 +514,75 @@ fn orphans_of_a_child_are_reaped() {
     wait_until("the orphan is reaped", || {
         !std::path::Path::new(&format!("/proc/{grandchild}")).exists()
     });
+}
+
+fn three_children_live_side_by_side() {
+    let mut daemon = with_everything();
+    let order = [
+        "Starting Healthcheck",
+        "Starting VRRP",
+        "Starting BFD",
+        "Startup complete",
+    ];
+    for pair in order.windows(2) {
+        assert!(daemon.place(pair[0]) < daemon.place(pair[1]), "{pair:?}");
+    }
+    for file in ["checkers.pid", "vrrp.pid", "bfd.pid"] {
+        assert!(is_running(daemon.child_of(file)), "{file}");
+    }
+    let bfd = daemon.child_of("bfd.pid");
+    send(bfd, SIGKILL);
+    daemon.says(&format!("BFD child process({bfd}) died: Respawning"));
+    daemon.says("Starting BFD child process, pid=");
+    assert_eq!(daemon.said("died"), 1);
+    daemon.signal(SIGTERM);
+    assert_eq!(daemon.ends(), 0);
+    for file in ["checkers.pid", "vrrp.pid", "bfd.pid"] {
+        assert!(!daemon.files.path(file).exists(), "{file}");
+    }
+    for (options, role) in [("-nl -P", "Healthcheck"), ("-nl -C", "VRRP"), ("-nl -B", "BFD")] {
+        let files = Files::of_instance("WELL");
+        files.write(&everything());
+        let mut daemon = Daemon::start(files, options);
+        daemon.says("Startup complete");
+        assert_eq!(daemon.said(&format!("Starting {role}")), 0, "{options}");
+        assert_eq!(daemon.said("child process, pid="), 2, "{options}");
+    }
+}
+
+fn bfd_states_reach_those_who_follow_them() {
+    let mut daemon = with_everything();
+    let both_hear = |daemon: &mut Daemon, words: &str| {
+        for role in ["VRRP", "Healthcheck"] {
+            wait_until(words, || {
+                if daemon.said(&format!("{role} child hears {words}")) == 0 {
+                    daemon.says("child hears");
+                }
+                daemon.said(&format!("{role} child hears {words}")) > 0
+            });
+        }
+        daemon.heard.clear();
+    };
+    both_hear(&mut daemon, "b1 true");
+    daemon.signal(SIGUSR1);
+    both_hear(&mut daemon, "b1 false");
+    // A process that begins anew is told at once, without the BFD process.
+    send(daemon.child(), SIGKILL);
+    daemon.says("VRRP child hears b1 false");
+    // While no BFD process runs nothing is news.
+    daemon.heard.clear();
+    send(daemon.child_of("bfd.pid"), SIGKILL);
+    daemon.says("BFD sessions count as they were");
+    assert_eq!(daemon.said("child hears"), 0);
+    both_hear(&mut daemon, "b1 true");
+    // Nor when everything ends; and a session that is no longer configured is forgotten.
+    daemon.files.write(&instance("WELL"));
+    daemon.signal(SIGHUP);
+    daemon.says("Reload complete");
+    daemon.heard.clear();
+    send(daemon.child(), SIGKILL);
+    daemon.says("child WELL finds");
+    daemon.signal(SIGTERM);
+    assert_eq!(daemon.ends(), 0);
+    assert_eq!(daemon.said("child hears"), 0);
 }

@@ -1,6 +1,7 @@
 //! The engine's way out: everything that it can ask of the shell, as one closed enum of plain values.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use crate::event::{InstanceId, LinkId, ScriptId};
 use crate::news::News;
@@ -19,6 +20,18 @@ pub enum Action {
         /// Whose addresses.
         instance: InstanceId,
         /// How many frames for each address, interleaved over the addresses.
+        repeat: u32,
+    },
+    /// The same for one of its addresses, where announcements are paced (`garp_group`, `vrrp_garp_interval`) or meant for
+    /// one link only (`garp_extra_if`).
+    AnnounceAddress {
+        /// Whose address.
+        instance: InstanceId,
+        /// Where.
+        link: LinkId,
+        /// Which.
+        address: IpAddr,
+        /// How many frames.
         repeat: u32,
     },
     /// Run the notify scripts and write the FIFO lines of this transition.
@@ -49,11 +62,20 @@ pub struct Datagram {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transition {
     /// Whose.
-    pub instance: InstanceId,
+    pub whose: Whose,
     /// What it became.
     pub to: Notified,
-    /// Effective priority at that moment, 1 to 255.
+    /// Effective priority at that moment, 1 to 255; 0 for a group.
     pub priority: u8,
+}
+
+/// Who changed state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// A `vrrp_instance`.
+    Instance(InstanceId),
+    /// The `vrrp_sync_group` of this name.
+    Group(Arc<str>),
 }
 
 /// The state words of keepalived's `notify` scripts and FIFOs.

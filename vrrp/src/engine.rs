@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use parser::Config;
 use parser::config::{GlobalDefs, VirtualAddress};
@@ -13,15 +14,18 @@ use parser::units::Family;
 use crate::action::Action;
 use crate::deadlines::Deadlines;
 use crate::event::{Event, InstanceId, Link, LinkId, Packet, ScriptId, ScriptOutcome};
+use crate::group::Group;
 use crate::instance::Instance;
 use crate::news::{Happening, News};
 use crate::outbox::Outbox;
+use crate::pace::Paces;
 use crate::quota::Quota;
 use crate::reload::{sane, scripts_of};
 use crate::script::Script;
 use crate::snapshot::{self, Snapshot};
-use crate::state::State;
+use crate::state::{State, next_in_series};
 use crate::time::Instant;
+use crate::transition::LOOK_AGAIN;
 use crate::world::World;
 
 /// Every virtual router of the process.
@@ -29,12 +33,15 @@ use crate::world::World;
 /// The caller's part: tell all links right after [`Engine::new`], before the first [`Engine::handle_timeout`]; hand
 /// over the packets that wait before a timeout, so that a stall of the process is not taken for a silent master; ask
 /// [`Engine::next_action`] until `None` after every event, timeout and reload.
+#[derive(Clone, Debug)]
 pub struct Engine {
     pub(crate) global: GlobalDefs,
     /// Indexed by [`InstanceId`]; removed instances keep their place until a later reload needs it.
     pub(crate) instances: Vec<Instance>,
     /// Those of the configuration, in its order.
     pub(crate) order: Vec<InstanceId>,
+    /// The sync groups of the configuration, in its order.
+    pub groups: Vec<Group>,
     pub(crate) world: World,
     pub(crate) out: Outbox,
     /// Packets that no instance wants.
@@ -49,6 +56,8 @@ pub struct Engine {
     pub(crate) watchers: BTreeMap<String, Vec<InstanceId>>,
     /// Who tracks a script, indexed by [`ScriptId`].
     pub(crate) trackers: Vec<Vec<InstanceId>>,
+    /// How fast announcements leave.
+    pub(crate) paces: Paces,
     /// When `vrrp_startup_delay` is over, while it runs.
     delayed_until: Option<Instant>,
     stopped: bool,
@@ -61,6 +70,13 @@ pub struct Owned<'a> {
     pub link: LinkId,
     /// The address line.
     pub address: &'a VirtualAddress,
+}
+
+/// How long instances wait before they start. The clock of [`Instant`] began at boot.
+fn startup_delay(global: &GlobalDefs, now: Instant) -> Duration {
+    let booted_for = now - Instant::default();
+    let after_boot = global.vrrp_delay_after_boot.saturating_sub(booted_for);
+    global.vrrp_startup_delay.max(after_boot)
 }
 
 /// What a change of a link means to a master that stays master.
@@ -107,11 +123,12 @@ impl Engine {
     /// nothing. An [`InstanceId`] is, until the first reload, the place in `config.vrrp_instances`.
     pub fn new(config: &Config, saved: &str, now: Instant) -> Self {
         let mut snapshot = Snapshot::read(saved);
-        let delay = config.global.vrrp_startup_delay;
+        let delay = startup_delay(&config.global, now);
         let mut engine = Self {
             global: config.global.clone(),
             instances: Vec::with_capacity(config.vrrp_instances.len()),
             order: Vec::with_capacity(config.vrrp_instances.len()),
+            groups: Vec::new(),
             world: World::default(),
             out: Outbox::default(),
             strays: Strays::default(),
@@ -120,6 +137,7 @@ impl Engine {
             routes: BTreeMap::new(),
             watchers: BTreeMap::new(),
             trackers: Vec::new(),
+            paces: Paces::new(config),
             delayed_until: (!delay.is_zero()).then_some(now + delay),
             stopped: false,
         };
@@ -137,6 +155,7 @@ impl Engine {
             engine.place(Instance::new(id, sane(instance), saved, not_before, now));
             engine.order.push(id);
         }
+        engine.join_groups(config);
         engine.index(now);
         if !delay.is_zero() {
             engine.tell_all(Happening::DelayingStartup(delay));
@@ -156,6 +175,7 @@ impl Engine {
             Event::ScriptEnded { script, outcome } => self.on_script(script, outcome, now),
             Event::Stop => self.on_stop(now),
         }
+        self.pace(now);
     }
 
     /// [`Engine::next_deadline`] has come, or any time has passed. Afterwards the next deadline is later than `now`.
@@ -164,23 +184,26 @@ impl Engine {
             self.tell_all(Happening::DelayedStartCompleted);
         }
         while let Some(index) = self.deadlines.due(now) {
-            let instance = &mut self.instances[index as usize];
-            instance.advance(&self.world, now, &mut self.out);
-            self.deadlines.set(index, instance.state.deadline());
+            self.on_deadline(InstanceId(index), now);
         }
         while let Some(index) = self.script_deadlines.due(now) {
             let script = &mut self.world.scripts[index as usize];
             script.advance(now, &mut self.out);
             self.script_deadlines.set(index, script.run_at);
         }
+        self.pace(now);
     }
 
     /// When [`Engine::handle_timeout`] must be called next.
     pub fn next_deadline(&self) -> Option<Instant> {
-        [self.deadlines.first(), self.script_deadlines.first()]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            self.deadlines.first(),
+            self.script_deadlines.first(),
+            self.paces.deadline(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// The next thing to do; ask until `None` after every event and timeout.
@@ -239,8 +262,51 @@ impl Engine {
             return;
         };
         let instance = &mut self.instances[id.0 as usize];
-        instance.hear(packet, now, &mut self.out);
-        self.deadlines.set(id.0, instance.state.deadline());
+        let before = instance.stance();
+        let stood = instance.hear(packet, now, &mut self.out);
+        self.follow_up(id, before, now);
+        if stood {
+            for fellow in self.fellows(id) {
+                let fellow = &mut self.instances[fellow.0 as usize];
+                fellow.announce_over_lower(now, &mut self.out);
+                self.deadlines.set(fellow.id.0, fellow.state.deadline());
+            }
+        }
+    }
+
+    fn on_deadline(&mut self, id: InstanceId, now: Instant) {
+        let instance = &mut self.instances[id.0 as usize];
+        match &mut instance.state {
+            State::Init { .. } => self.begin(id, now),
+            State::Fault { look_again_at } => {
+                *look_again_at = next_in_series(*look_again_at, LOOK_AGAIN, now);
+                self.refresh(&[id], now);
+            }
+            State::Backup { .. } | State::Master(_) => {
+                let before = instance.stance();
+                instance.advance(now, &mut self.out);
+                self.follow_up(id, before, now);
+            }
+            State::Stopped | State::Removed => self.deadlines.set(id.0, None),
+        }
+    }
+
+    /// All links have been told: an instance begins, and with it the other members of its sync group.
+    fn begin(&mut self, id: InstanceId, now: Instant) {
+        let mut ids = self.fellows(id);
+        ids.insert(0, id);
+        ids.retain(|id| !self.instances[id.0 as usize].begun);
+        for id in &ids {
+            self.instances[id.0 as usize].begun = true;
+        }
+        self.refresh(&ids, now);
+        for id in &ids {
+            let instance = &mut self.instances[id.0 as usize];
+            if let State::Init { start_at } = &mut instance.state {
+                *start_at = None;
+            }
+            self.deadlines.set(id.0, instance.state.deadline());
+        }
     }
 
     fn on_stray(&mut self, link: LinkId, vrid: u8, now: Instant) {
@@ -280,13 +346,17 @@ impl Engine {
     fn on_links(&mut self, names: &BTreeSet<String>, change: LinkChange, now: Instant) {
         let watchers = names.iter().filter_map(|name| self.watchers.get(name));
         let watchers: BTreeSet<InstanceId> = watchers.flatten().copied().collect();
-        for id in watchers {
+        let watchers: Vec<InstanceId> = watchers.into_iter().collect();
+        let mut masters = watchers.clone();
+        masters.retain(|id| {
             let instance = &self.instances[id.0 as usize];
-            let stays = instance.state.is_master() && names.iter().any(|name| instance.uses_link(name));
-            self.refresh(id, now);
+            instance.state.is_master() && names.iter().any(|name| instance.uses_link(name))
+        });
+        self.refresh(&watchers, now);
+        for id in masters {
             let instance = &self.instances[id.0 as usize];
             // What the kernel dropped with a link is wanted back, and the neighbours may have forgotten.
-            if stays && instance.state.is_master() {
+            if instance.state.is_master() {
                 match change {
                     LinkChange::Slight => {}
                     LinkChange::Moved => self.out.reconcile(id),
@@ -318,9 +388,8 @@ impl Engine {
             return;
         };
         if script.end(outcome, &mut self.out) {
-            for tracker in self.trackers[id.0 as usize].clone() {
-                self.refresh(tracker, now);
-            }
+            let trackers = self.trackers[id.0 as usize].clone();
+            self.refresh(&trackers, now);
         }
     }
 
@@ -332,22 +401,24 @@ impl Engine {
             instance.change(State::Stopped, now, &mut self.out);
             self.deadlines.set(id.0, None);
         }
+        self.stop_groups();
         for script in &mut self.world.scripts {
             script.run_at = None;
             self.script_deadlines.set(script.id.0, None);
         }
     }
 
-    /// Looks again at everything that an instance depends on.
-    pub(crate) fn refresh(&mut self, id: InstanceId, now: Instant) {
-        self.unroute(id);
-        let instance = &mut self.instances[id.0 as usize];
-        instance.attach(&self.world);
-        if let Some(route) = instance.route() {
-            self.routes.entry(route).or_insert(id);
+    /// Looks again at everything that these instances depend on.
+    pub(crate) fn refresh(&mut self, ids: &[InstanceId], now: Instant) {
+        for id in ids {
+            self.unroute(*id);
+            let instance = &mut self.instances[id.0 as usize];
+            instance.look(&self.world, now, &mut self.out);
+            if let Some(route) = instance.route() {
+                self.routes.entry(route).or_insert(*id);
+            }
         }
-        instance.evaluate(&self.world, now, &mut self.out);
-        self.deadlines.set(id.0, instance.state.deadline());
+        self.conclude(ids, now);
     }
 
     pub(crate) fn unroute(&mut self, id: InstanceId) {

@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+pub use clockwork::ScriptOutcome;
+
 /// Kernel interface index; never 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LinkId(pub u32);
@@ -67,17 +69,4 @@ pub struct Link {
     pub ipv6_link_local: Option<Ipv6Addr>,
     /// Largest IP datagram in bytes.
     pub mtu: u32,
-}
-
-/// How a run of a script ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ScriptOutcome {
-    /// Exit status, 0 to 255; 0 is success.
-    Exited(u8),
-    /// Killed by a signal that was not ours.
-    Signalled(i32),
-    /// Ran longer than `timeout` and was ended.
-    TimedOut,
-    /// Could not be started at all: errno.
-    NotStarted(i32),
 }

@@ -28,6 +28,10 @@ pub enum FaultReason {
         /// It succeeds, and that is the fault.
         reverse: bool,
     },
+    /// Another member of the sync group, by this name, may not run.
+    Member(Arc<str>),
+    /// Another member of the sync group has not begun. Keeps an instance from starting, never from going on.
+    AwaitingMember(Arc<str>),
     /// A script with weight 0 has not ended its first run. Keeps an instance from starting, never from going on.
     AwaitingScript(Arc<str>),
     /// Something is configured, by this name, without which an advert would be a lie.
@@ -38,12 +42,27 @@ impl FaultReason {
     /// Whether it only keeps an instance from starting.
     pub fn is_waiting(&self) -> bool {
         match self {
-            Self::AwaitingScript(_) => true,
+            Self::AwaitingScript(_) | Self::AwaitingMember(_) => true,
             Self::InterfaceMissing(_)
             | Self::InterfaceDown(_)
             | Self::NoSourceAddress(_)
             | Self::TrackedInterface { .. }
             | Self::Script { .. }
+            | Self::Member(_)
+            | Self::NotSupported(_) => false,
+        }
+    }
+
+    /// Whether it is the fault of another member of the sync group; the log tells of it there.
+    pub fn is_of_another(&self) -> bool {
+        match self {
+            Self::Member(_) | Self::AwaitingMember(_) => true,
+            Self::InterfaceMissing(_)
+            | Self::InterfaceDown(_)
+            | Self::NoSourceAddress(_)
+            | Self::TrackedInterface { .. }
+            | Self::Script { .. }
+            | Self::AwaitingScript(_)
             | Self::NotSupported(_) => false,
         }
     }
@@ -62,6 +81,8 @@ impl fmt::Display for FaultReason {
             }
             Self::Script { name, reverse: false } => write!(f, "script {name} failed"),
             Self::Script { name, reverse: true } => write!(f, "script {name} succeeded, reversed"),
+            Self::Member(name) => write!(f, "{name} of the same sync group is in FAULT state"),
+            Self::AwaitingMember(name) => write!(f, "waiting for {name} of the same sync group"),
             Self::AwaitingScript(name) => write!(f, "waiting for the first result of script {name}"),
             Self::NotSupported(what) => write!(f, "{what} is not supported"),
         }

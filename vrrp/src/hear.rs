@@ -15,43 +15,63 @@ use crate::judge::{self, Heard};
 use crate::news::Happening;
 use crate::outbox::Outbox;
 use crate::refusal::Refusal;
-use crate::state::{Burst, Rival, State};
+use crate::rival::rival_of;
+use crate::state::{Burst, State};
 use crate::time::Instant;
 
 /// A rival is answered at most this often in each of our advert intervals: a flood must not be echoed.
 const ANSWERS_PER_INTERVAL: u32 = 10;
 /// A rival that has been silent for so many of its intervals has yielded.
 const SILENT_INTERVALS: u32 = 2;
+/// Who is not believed is silent only after a longer time: its packets may have lost their way for a while.
+const REFUSED_SILENCE: Duration = Duration::from_secs(10);
 
 impl Instance {
-    /// A packet for this virtual router came in.
-    pub(crate) fn hear(&mut self, packet: &Packet<'_>, now: Instant, out: &mut Outbox) {
+    /// A packet for this virtual router came in. Answers whether the neighbours were told anew, because a lower master
+    /// spoke: the other members of the sync group tell them too then.
+    pub(crate) fn hear(&mut self, packet: &Packet<'_>, now: Instant, out: &mut Outbox) -> bool {
         match self.state {
-            State::Init { .. } | State::Fault | State::Stopped | State::Removed => return,
+            State::Init { .. } | State::Fault { .. } | State::Stopped | State::Removed => return false,
             State::Backup { .. } | State::Master(_) => {}
         }
+        // A packet that waited while the process was held up is not to be answered as if nothing had happened.
+        self.expire(now, out);
         let known_master = self.master.map(|master| master.address);
         let verdict = match judge::judge(&self.config, known_master, packet) {
             Ok(verdict) => verdict,
-            Err(refusal) => return self.refuse(refusal, now, out),
+            Err(refusal) => {
+                self.refuse(refusal, packet.source, now, out);
+                return false;
+            }
         };
         self.stats.advert_rcvd += 1;
         if verdict.heard.priority == 0 {
             self.stats.pri_zero_rcvd += 1;
         }
-        match self.state {
-            State::Backup { preempt_at, .. } => self.hear_as_backup(verdict.heard, preempt_at, now, out),
+        if self.config.owner_ignore_adverts && self.config.priority.is_owner() {
+            return false;
+        }
+        let stood = match self.state {
+            State::Backup { preempt_at, .. } => {
+                self.hear_as_backup(verdict.heard, preempt_at, now, out);
+                false
+            }
             State::Master(_) => self.hear_as_master(verdict.heard, now, out),
-            State::Init { .. } | State::Fault | State::Stopped | State::Removed => {}
-        }
+            State::Init { .. } | State::Fault { .. } | State::Stopped | State::Removed => false,
+        };
         if let Some(remark) = verdict.remark {
-            self.refuse(remark, now, out);
+            self.refuse(remark, packet.source, now, out);
         }
+        stood
     }
 
     /// Counts a refusal or remark, and says it unless its kind has been said since state or master changed.
-    fn refuse(&mut self, refusal: Refusal, now: Instant, out: &mut Outbox) {
+    fn refuse(&mut self, refusal: Refusal, from: IpAddr, now: Instant, out: &mut Outbox) {
         refusal.count(&mut self.stats);
+        if !refusal.is_remark() {
+            self.rejections.count(from, refusal.cause());
+            self.note_refused_rival(&refusal, from, now);
+        }
         let kind = mem::discriminant(&refusal);
         if !self.told.contains(&kind) {
             self.told.push(kind);
@@ -59,8 +79,24 @@ impl Instance {
         }
     }
 
+    /// Who sends what we do not believe may be master beside us all the same.
+    fn note_refused_rival(&mut self, refusal: &Refusal, from: IpAddr, now: Instant) {
+        let State::Master(mastery) = &mut self.state else {
+            return;
+        };
+        let Some(rival) = rival_of(&mut mastery.rivals, from, now) else {
+            return;
+        };
+        let interval = match refusal {
+            Refusal::Interval { got, .. } => self.config.advert_int.max(*got),
+            _ => self.config.advert_int,
+        };
+        rival.rejected.count(refusal.cause());
+        rival.hear((interval * SILENT_INTERVALS).max(REFUSED_SILENCE), now);
+    }
+
     /// Says what a packet caused, within the quota.
-    fn tell_sparingly(&mut self, what: Happening, now: Instant, out: &mut Outbox) {
+    pub(crate) fn tell_sparingly(&mut self, what: Happening, now: Instant, out: &mut Outbox) {
         if self.quota.allow(now) {
             match mem::take(&mut self.quota.swallowed) {
                 0 => {}
@@ -76,8 +112,12 @@ impl Instance {
             // RFC 9568 6.4.2: set the Active_Down_Timer to Skew_Time. Never later than it was: resignations that do
             // not end would put off the takeover for ever.
             let skew = election::skew(self.config.version, self.priority.get(), self.master_interval);
-            if let State::Backup { take_over_at, .. } = &mut self.state {
-                *take_over_at = (*take_over_at).min((now + skew).max(self.not_before));
+            if let State::Backup {
+                take_over_at: Some(at),
+                ..
+            } = &mut self.state
+            {
+                *at = (*at).min((now + skew).max(self.not_before));
             }
             return;
         }
@@ -94,7 +134,7 @@ impl Instance {
             self.follow(heard, now, out);
             let take_over_at = (now + self.master_down()).max(self.not_before);
             self.state = State::Backup {
-                take_over_at,
+                take_over_at: Some(take_over_at),
                 preempt_at,
             };
         } else {
@@ -136,12 +176,12 @@ impl Instance {
         self.tell_sparingly(what, now, out);
     }
 
-    fn hear_as_master(&mut self, heard: Heard, now: Instant, out: &mut Outbox) {
+    fn hear_as_master(&mut self, heard: Heard, now: Instant, out: &mut Outbox) -> bool {
         let Heard { from, priority, .. } = heard;
         let ours = self.priority.get();
         if priority == 0 {
             self.hear_resignation_as_master(from, now, out);
-            return;
+            return false;
         }
         let address = self.outlet.as_ref().map_or(from, |outlet| outlet.source);
         match (priority.cmp(&ours), from.cmp(&address)) {
@@ -152,7 +192,7 @@ impl Instance {
             (Ordering::Equal, Ordering::Greater) => {
                 self.yield_to(heard, Happening::EqualAdvert { from, priority }, now, out);
             }
-            (Ordering::Equal, Ordering::Equal) => self.refuse(Refusal::OwnAddress { from }, now, out),
+            (Ordering::Equal, Ordering::Equal) => self.refuse(Refusal::OwnAddress { from }, from, now, out),
             (Ordering::Less, _) | (Ordering::Equal, Ordering::Less) => {
                 let what = Happening::LowerAdvert {
                     from,
@@ -160,9 +200,10 @@ impl Instance {
                     ours,
                     answered: !self.config.lower_prio_no_advert,
                 };
-                self.stand_against(heard, what, now, out);
+                return self.stand_against(heard, what, now, out);
             }
         }
+        false
     }
 
     fn yield_to(&mut self, heard: Heard, what: Happening, now: Instant, out: &mut Outbox) {
@@ -175,10 +216,10 @@ impl Instance {
     }
 
     /// Stays master, and lets the other and the neighbours know.
-    fn stand_against(&mut self, heard: Heard, what: Happening, now: Instant, out: &mut Outbox) {
+    fn stand_against(&mut self, heard: Heard, what: Happening, now: Instant, out: &mut Outbox) -> bool {
         self.note_rival(heard, now);
         if !self.may_answer(now) {
-            return;
+            return false;
         }
         self.tell_sparingly(what, now, out);
         if !self.config.lower_prio_no_advert {
@@ -186,14 +227,16 @@ impl Instance {
         }
         self.announce_over_lower(now, out);
         self.notify_again(Notified::MasterRxLowerPri, out);
+        true
     }
 
     /// RFC 9568 6.4.3: another resigned, so say at once who is master.
     fn hear_resignation_as_master(&mut self, from: IpAddr, now: Instant, out: &mut Outbox) {
-        if let State::Master(mastery) = &mut self.state
-            && let Some(rival) = mastery.rival.as_mut().filter(|rival| rival.address == from)
-        {
-            rival.over_at = now;
+        if let State::Master(mastery) = &mut self.state {
+            let mut rivals = mastery.rivals.iter_mut();
+            if let Some(rival) = rivals.find(|rival| rival.address == from) {
+                rival.over_at = now;
+            }
         }
         if self.may_answer(now) {
             self.tell_sparingly(Happening::MasterHeardResignation, now, out);
@@ -212,7 +255,7 @@ impl Instance {
             State::Master(_)
             | State::Init { .. }
             | State::Backup { .. }
-            | State::Fault
+            | State::Fault { .. }
             | State::Stopped
             | State::Removed => false,
         }
@@ -226,20 +269,12 @@ impl Instance {
         let State::Master(mastery) = &mut self.state else {
             return;
         };
-        let rival = mastery.rival.get_or_insert(Rival {
-            address: heard.from,
-            priority: heard.priority,
-            since: now,
-            heard_at: now,
-            adverts: 0,
-            over_at: now,
-            give_way_at: None,
-        });
-        rival.address = heard.from;
+        let Some(rival) = rival_of(&mut mastery.rivals, heard.from, now) else {
+            return;
+        };
         rival.priority = heard.priority;
-        rival.heard_at = now;
         rival.adverts += 1;
-        rival.over_at = now + interval * SILENT_INTERVALS;
+        rival.hear(interval * SILENT_INTERVALS, now);
         if owners && rival.give_way_at.is_none() {
             // keepalived: two of the other's adverts and 1.2 times the longer interval.
             rival.give_way_at = Some(now + heard.interval * 2 + interval + interval / 5);
@@ -247,7 +282,10 @@ impl Instance {
     }
 
     /// The lower master may have told the neighbours that the addresses are its own.
-    fn announce_over_lower(&mut self, now: Instant, out: &mut Outbox) {
+    pub(crate) fn announce_over_lower(&mut self, now: Instant, out: &mut Outbox) {
+        if !self.state.is_master() {
+            return;
+        }
         let garp = &self.config.garp;
         let repeat = garp.lower_prio_repeat;
         out.announce(self.id, repeat);

@@ -22,6 +22,7 @@ use crate::outbox::Outbox;
 use crate::outlet::Outlet;
 use crate::quota::Quota;
 use crate::refusal::Refusal;
+use crate::rival::Rejections;
 use crate::snapshot::Saved;
 use crate::state::State;
 use crate::stats::Stats;
@@ -47,6 +48,12 @@ pub struct Instance {
     pub total_priority: i32,
     /// Why it may not run; what only keeps it from starting is here too while it has not started.
     pub faults: BTreeSet<FaultReason>,
+    /// Those of `faults` that are its own, not those of other members of its sync group.
+    pub(crate) own_faults: BTreeSet<FaultReason>,
+    /// All links have been told, and it has been told to look.
+    pub(crate) begun: bool,
+    /// Its place in the engine's list of sync groups.
+    pub(crate) group: Option<usize>,
     /// The master that it follows as backup.
     pub master: Option<Followed>,
     /// Advert interval of the master: learned in version 3, else our own.
@@ -55,6 +62,8 @@ pub struct Instance {
     pub link: Option<LinkId>,
     /// Counters.
     pub stats: Stats,
+    /// Whose packets were not believed, and why.
+    pub rejections: Rejections,
     /// When `vrrp_startup_delay` is over: never master earlier.
     pub(crate) not_before: Instant,
     pub(crate) outlet: Option<Outlet>,
@@ -95,12 +104,16 @@ impl Instance {
             priority: config.priority,
             total_priority: config.priority.get().into(),
             faults: BTreeSet::new(),
+            own_faults: BTreeSet::new(),
+            begun: false,
+            group: None,
             master: None,
             master_interval: saved
                 .as_ref()
                 .map_or(config.advert_int, |saved| saved.master_interval),
             link: None,
             stats: Stats::default(),
+            rejections: Rejections::default(),
             not_before,
             outlet: None,
             ip_id: saved.as_ref().map_or(1, |saved| saved.ip_id),
@@ -147,7 +160,7 @@ impl Instance {
     }
 
     /// Looks again at the link: where adverts leave, and with which bytes.
-    pub(crate) fn attach(&mut self, world: &World) {
+    fn attach(&mut self, world: &World) {
         let link = world.link_named(&self.config.interface);
         self.link = link.map(|link| link.id);
         match link.filter(|link| link.running) {
@@ -161,41 +174,48 @@ impl Instance {
         }
     }
 
-    /// Something that it depends on changed. Before its start that means nothing yet.
-    pub(crate) fn evaluate(&mut self, world: &World, now: Instant, out: &mut Outbox) {
-        match self.state {
-            State::Init { start_at: Some(_) } | State::Stopped | State::Removed => {}
-            State::Init { start_at: None } | State::Backup { .. } | State::Master(_) | State::Fault => {
-                self.weigh(world, now, out);
-            }
+    /// Looks again at everything that it depends on: links and scripts as they are now give the priority and the
+    /// faults. [`Instance::conclude`] makes of them what follows. Before its start they mean nothing yet.
+    pub(crate) fn look(&mut self, world: &World, now: Instant, out: &mut Outbox) {
+        self.attach(world);
+        if self.is_alive() {
+            self.weigh_priority(world, now, out);
+            self.own_faults = self.find_faults(world);
         }
     }
 
-    /// All links have been told.
-    pub(crate) fn start(&mut self, world: &World, now: Instant, out: &mut Outbox) {
-        self.weigh(world, now, out);
-        if let State::Init { start_at } = &mut self.state {
-            *start_at = None;
-        }
+    /// Whether it has begun and not ended.
+    fn is_alive(&self) -> bool {
+        self.begun && !matches!(self.state, State::Stopped | State::Removed)
     }
 
-    /// Links and scripts as they are now give the priority and the faults, and those the state.
-    fn weigh(&mut self, world: &World, now: Instant, out: &mut Outbox) {
-        self.weigh_priority(world, now, out);
-        let faults = self.find_faults(world);
+    /// Draws the consequence of its own faults and these of other members of its sync group. `may_lead`: it may be
+    /// master without waiting for a master's silence, as an address owner or where its predecessor was master.
+    pub(crate) fn conclude(
+        &mut self,
+        mut faults: BTreeSet<FaultReason>,
+        may_lead: bool,
+        now: Instant,
+        out: &mut Outbox,
+    ) {
+        if !self.is_alive() {
+            return;
+        }
+        faults.extend(self.own_faults.iter().cloned());
         let before = std::mem::replace(&mut self.faults, faults);
         self.tell_faults(&before, out);
-        self.settle(now, out);
+        self.settle(may_lead, now, out);
     }
 
     /// Moves a running master down timer by as much as the interval changed.
     pub(crate) fn shift_take_over(&mut self, before: Duration, now: Instant) {
         let after = self.master_down();
-        if let State::Backup { take_over_at, .. } = &mut self.state {
-            *take_over_at = (*take_over_at + after)
-                .minus(before)
-                .max(now)
-                .max(self.not_before);
+        if let State::Backup {
+            take_over_at: Some(at),
+            ..
+        } = &mut self.state
+        {
+            *at = (*at + after).minus(before).max(now).max(self.not_before);
         }
     }
 
@@ -212,7 +232,7 @@ impl Instance {
     /// Whether it waits for first results: not once it runs, and not where a predecessor did.
     pub(crate) fn is_waiting(&self) -> bool {
         match self.state {
-            State::Init { .. } | State::Fault => self.resume.is_none(),
+            State::Init { .. } | State::Fault { .. } => self.resume.is_none(),
             State::Backup { .. } | State::Master(_) | State::Stopped | State::Removed => false,
         }
     }
@@ -225,57 +245,67 @@ impl Instance {
     }
 
     fn tell_faults(&self, before: &BTreeSet<FaultReason>, out: &mut Outbox) {
+        let is_told = |reason: &&FaultReason| !reason.is_waiting() && !reason.is_of_another();
         let mut already = before.iter().any(|reason| !reason.is_waiting());
-        for reason in self
-            .faults
-            .difference(before)
-            .filter(|reason| !reason.is_waiting())
-        {
+        for reason in self.faults.difference(before).filter(is_told) {
             let reason = reason.clone();
             self.tell(Happening::FaultAppeared { reason, already }, out);
             already = true;
         }
-        for reason in before
-            .difference(&self.faults)
-            .filter(|reason| !reason.is_waiting())
-        {
+        for reason in before.difference(&self.faults).filter(is_told) {
             self.tell(Happening::FaultCleared(reason.clone()), out);
         }
     }
 
     /// Draws the consequence of [`Instance::faults`].
-    fn settle(&mut self, now: Instant, out: &mut Outbox) {
+    fn settle(&mut self, may_lead: bool, now: Instant, out: &mut Outbox) {
         let is_fault = self.faults.iter().any(|reason| !reason.is_waiting());
         match self.state {
             State::Init { .. } if is_fault => {
                 self.resume = None;
-                self.change(State::Fault, now, out);
+                self.enter_fault(now, out);
             }
-            State::Backup { .. } | State::Master(_) if is_fault => self.change(State::Fault, now, out),
-            State::Init { .. } | State::Fault if self.faults.is_empty() => self.run(now, out),
+            State::Backup { .. } | State::Master(_) if is_fault => self.enter_fault(now, out),
+            State::Init { .. } | State::Fault { .. } if self.faults.is_empty() => {
+                self.run(may_lead, now, out);
+            }
             State::Init { .. }
             | State::Backup { .. }
             | State::Master(_)
-            | State::Fault
+            | State::Fault { .. }
             | State::Stopped
             | State::Removed => {}
         }
     }
 
-    /// Nothing hinders it (any more).
-    fn run(&mut self, now: Instant, out: &mut Outbox) {
-        let resume = self.resume.take();
-        if let Some(saved) = &resume {
-            self.master_interval = saved.master_interval;
-        } else {
-            self.master_interval = self.config.advert_int;
+    /// Whether it would lead at once, were nothing in its way.
+    pub(crate) fn would_lead(&self, now: Instant) -> bool {
+        match self.state {
+            State::Init { .. } | State::Fault { .. } => self.was_master() || self.leads_as_owner(now),
+            State::Master(_) => true,
+            State::Backup { .. } | State::Stopped | State::Removed => false,
         }
-        let was_master = resume
+    }
+
+    fn was_master(&self) -> bool {
+        let saved = self.resume.as_ref();
+        saved.is_some_and(|saved| saved.notified == Notified::Master)
+    }
+
+    fn leads_as_owner(&self, now: Instant) -> bool {
+        self.priority.is_owner() && self.not_before <= now
+    }
+
+    /// Nothing hinders it (any more).
+    fn run(&mut self, may_lead: bool, now: Instant, out: &mut Outbox) {
+        let was_master = self.was_master();
+        let resume = self.resume.take();
+        self.master_interval = resume
             .as_ref()
-            .is_some_and(|saved| saved.notified == Notified::Master);
-        if was_master {
+            .map_or(self.config.advert_int, |saved| saved.master_interval);
+        if may_lead && was_master {
             self.become_master(now, out);
-        } else if self.priority.is_owner() && self.not_before <= now {
+        } else if may_lead && self.leads_as_owner(now) {
             // RFC 9568 6.4.1: the address owner advertises at once.
             self.tell(Happening::AdvertTimeout, out);
             self.become_master(now, out);
@@ -289,11 +319,11 @@ impl Instance {
     }
 
     /// The owner waits for nobody. keepalived: `state MASTER` shortens the first wait to one interval and the smallest
-    /// skew; a successor process waits as its predecessor would have.
+    /// skew, but not for a member of a sync group; a successor process waits as its predecessor would have.
     fn first_wait(&self, resumed: bool) -> Duration {
         match (&self.state, self.config.initial_state) {
             _ if self.priority.is_owner() => Duration::ZERO,
-            (State::Init { .. }, InitialState::Master) if !resumed => {
+            (State::Init { .. }, InitialState::Master) if !resumed && self.group.is_none() => {
                 self.master_interval + election::skew(self.config.version, 255, self.master_interval)
             }
             _ => self.master_down(),

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::action::Notified;
 use crate::event::ScriptOutcome;
 use crate::fault::FaultReason;
 use crate::refusal::Refusal;
@@ -13,7 +14,7 @@ use crate::refusal::Refusal;
 /// One line for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct News {
-    /// Name of the instance, the script or the interface; empty where the whole daemon is meant.
+    /// Name of the instance, the sync group, the script or the interface; empty where the whole daemon is meant.
     pub subject: Arc<str>,
     /// What happened.
     pub what: Happening,
@@ -45,6 +46,10 @@ pub enum Happening {
     },
     /// Instance: a reason for FAULT went away.
     FaultCleared(FaultReason),
+    /// Group: what one member became, the others become too.
+    Syncing(Notified),
+    /// Instance: the process was held up for so long that a backup may be master by now (`timer_expired_backup`).
+    TimerExpired(Duration),
     /// Instance: the master fell silent.
     AdvertTimeout,
     /// Instance: wants its addresses on the links.
@@ -110,8 +115,24 @@ pub enum Happening {
         priority: u8,
         /// From its first to its last advert.
         lasted: Duration,
-        /// How many adverts it sent.
+        /// How many of its adverts were believed.
         adverts: u64,
+    },
+    /// Instance: the second master that was on the link is still there.
+    RivalStays {
+        /// Who it is.
+        address: IpAddr,
+        /// Since its first advert.
+        lasts: Duration,
+    },
+    /// Instance: why adverts of another master were not believed.
+    Rejected {
+        /// Who sent them.
+        from: IpAddr,
+        /// Why.
+        cause: &'static str,
+        /// How many.
+        count: u64,
     },
     /// Instance: another router believes to own the addresses too.
     TwoOwners(IpAddr),
@@ -165,6 +186,14 @@ impl fmt::Display for News {
                 write!(f, "({name}) {verb} FAULT state ({reason})")
             }
             Happening::FaultCleared(reason) => write!(f, "({name}) no longer a fault: {reason}"),
+            Happening::Syncing(to) => {
+                write!(f, "VRRP_Group({name}) Syncing instances to {} state", to.word())
+            }
+            Happening::TimerExpired(late) => write!(
+                f,
+                "({name}) VRRP thread timer expired {:.6} seconds ago",
+                late.as_secs_f64()
+            ),
             Happening::AdvertTimeout => write!(f, "({name}) Receive advertisement timeout"),
             Happening::SettingAddresses => write!(f, "({name}) setting VIPs."),
             Happening::RemovingAddresses => write!(f, "({name}) removing VIPs."),
@@ -208,6 +237,16 @@ impl fmt::Display for News {
             ),
             Happening::RivalGone {
                 address,
+                lasted,
+                adverts: 0,
+                ..
+            } => write!(
+                f,
+                "({name}) {address}, which we did not believe, was MASTER beside us for {:.3} s; it is silent now",
+                lasted.as_secs_f64()
+            ),
+            Happening::RivalGone {
+                address,
                 priority,
                 lasted,
                 adverts,
@@ -217,6 +256,14 @@ impl fmt::Display for News {
                  it is silent now",
                 lasted.as_secs_f64()
             ),
+            Happening::RivalStays { address, lasts } => write!(
+                f,
+                "({name}) {address} has been MASTER beside us for {:.3} s",
+                lasts.as_secs_f64()
+            ),
+            Happening::Rejected { from, cause, count } => {
+                write!(f, "({name}) rejected {count} adverts from {from}: {cause}")
+            }
             Happening::TwoOwners(other) => write!(
                 f,
                 "({name}) CONFIGURATION ERROR: local instance and {other} are both configured as address owner, \
@@ -295,6 +342,8 @@ impl News {
             | Happening::ResumingMaster
             | Happening::EnteringFault { .. }
             | Happening::FaultAppeared { .. }
+            | Happening::Syncing(_)
+            | Happening::TimerExpired(_)
             | Happening::SentPriorityZero
             | Happening::BackupHeardResignation
             | Happening::MasterHeardResignation
@@ -304,6 +353,8 @@ impl News {
             | Happening::HigherAdvert { .. }
             | Happening::EqualAdvert { .. }
             | Happening::RivalGone { .. }
+            | Happening::RivalStays { .. }
+            | Happening::Rejected { .. }
             | Happening::TwoOwners(_)
             | Happening::Refused(_)
             | Happening::Swallowed(_)

@@ -7,13 +7,18 @@ use crate::action::{Action, Datagram, Transition};
 use crate::event::{InstanceId, ScriptId};
 use crate::news::News;
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Outbox {
     adverts: VecDeque<Datagram>,
     reconciles: VecDeque<InstanceId>,
-    announces: VecDeque<(InstanceId, u32)>,
+    /// [`Action::Announce`] and [`Action::AnnounceAddress`], as they were asked for.
+    pub(crate) announces: VecDeque<Action>,
+    /// Those that have had their place in a lane ([`crate::pace`]), if there are any.
+    pub(crate) paced: VecDeque<Action>,
+    /// Those that are due to announce themselves on other links (`garp_extra_if`).
+    pub(crate) elsewhere: Vec<InstanceId>,
     news: VecDeque<News>,
-    transitions: VecDeque<Transition>,
+    pub(crate) transitions: VecDeque<Transition>,
     runs: VecDeque<ScriptId>,
 }
 
@@ -30,7 +35,7 @@ impl Outbox {
 
     pub(crate) fn announce(&mut self, instance: InstanceId, repeat: u32) {
         if repeat > 0 {
-            self.announces.push_back((instance, repeat));
+            self.announces.push_back(Action::Announce { instance, repeat });
         }
     }
 
@@ -51,10 +56,8 @@ impl Outbox {
             .pop_front()
             .map(Action::Send)
             .or_else(|| self.reconciles.pop_front().map(Action::Reconcile))
-            .or_else(|| {
-                let (instance, repeat) = self.announces.pop_front()?;
-                Some(Action::Announce { instance, repeat })
-            })
+            .or_else(|| self.paced.pop_front())
+            .or_else(|| self.announces.pop_front())
             .or_else(|| self.news.pop_front().map(Action::Tell))
             .or_else(|| self.transitions.pop_front().map(Action::Notify))
             .or_else(|| self.runs.pop_front().map(Action::RunScript))

@@ -8,8 +8,10 @@ use parser::Config;
 use parser::config::{VirtualAddress, VrrpInstance};
 use parser::units::Version;
 
+use crate::action::Notified;
 use crate::engine::Engine;
 use crate::event::{InstanceId, ScriptId};
+use crate::group::Group;
 use crate::instance::Instance;
 use crate::script::Script;
 use crate::snapshot::{self, Identity};
@@ -19,7 +21,8 @@ use crate::time::Instant;
 impl Engine {
     /// A new configuration: what is unchanged keeps state, timers and addresses; what is gone resigns.
     ///
-    /// An instance is the same if virtual router, family and interface are the same, whatever its name; it keeps its
+    /// An instance is the same if virtual router, family, interface, unicast or multicast, their source or group,
+    /// `use_vmac` and `use_vmac_addr` are the same, whatever its name; it keeps its
     /// [`InstanceId`] then. A [`ScriptId`] is from now on an index into the new `config.vrrp_scripts`; runs in progress
     /// are forgotten, and the shell ends them.
     pub fn reload(&mut self, config: &Config, now: Instant) {
@@ -27,6 +30,7 @@ impl Engine {
             return;
         }
         self.global = config.global.clone();
+        self.change_paces(config, now);
         self.adopt_scripts(config, now);
         let mut vacant = self.vacant_ids();
         let mut old = self.by_identity();
@@ -52,10 +56,12 @@ impl Engine {
         }
         self.order = order;
         self.adapt(&kept, now);
+        self.join_groups(config);
+        self.release_singles(now);
         self.index(now);
-        for id in self.order.clone() {
-            self.refresh(id, now);
-        }
+        let all = self.order.clone();
+        self.refresh(&all, now);
+        self.pace(now);
     }
 
     /// The number of an instance that was never there.
@@ -90,6 +96,62 @@ impl Engine {
         for (script, trackers) in self.world.scripts.iter_mut().zip(&self.trackers) {
             script.run_at = script.run_at.or(Some(now)).filter(|_| !trackers.is_empty());
             self.script_deadlines.set(script.id.0, script.run_at);
+        }
+    }
+
+    /// Makes the sync groups of a configuration. One that was there before, by its name or by its members, keeps its
+    /// state; at the start of a successor process it has that of its members.
+    pub(crate) fn join_groups(&mut self, config: &Config) {
+        let old = std::mem::take(&mut self.groups);
+        let ids: BTreeMap<&str, InstanceId> = self
+            .order
+            .iter()
+            .map(|id| (self.instances[id.0 as usize].config.name.as_str(), *id))
+            .collect();
+        let mut groups = Vec::with_capacity(config.vrrp_sync_groups.len());
+        for group in &config.vrrp_sync_groups {
+            let members: Vec<InstanceId> = group
+                .members
+                .iter()
+                .filter_map(|name| ids.get(name.as_str()).copied())
+                .collect();
+            let known = old
+                .iter()
+                .find(|known| *known.name == *group.name)
+                .or_else(|| old.iter().find(|known| known.members == members));
+            let state = known.map_or_else(|| self.common_state(&members), |known| known.state);
+            groups.push(Group {
+                name: group.name.as_str().into(),
+                config: group.clone(),
+                members,
+                state,
+            });
+        }
+        for id in &self.order {
+            self.instances[id.0 as usize].group = None;
+        }
+        for (index, group) in groups.iter().enumerate() {
+            for id in &group.members {
+                self.instances[id.0 as usize].group = Some(index);
+            }
+        }
+        self.groups = groups;
+    }
+
+    /// What a predecessor process told of all these instances alike.
+    fn common_state(&self, members: &[InstanceId]) -> Option<Notified> {
+        let saved = |id: &InstanceId| Some(self.instances[id.0 as usize].resume.as_ref()?.notified);
+        let first = saved(members.first()?)?;
+        members.iter().all(|id| saved(id) == Some(first)).then_some(first)
+    }
+
+    /// An instance that waited for others of a group, and is in none now, waits no more.
+    fn release_singles(&mut self, now: Instant) {
+        for id in &self.order {
+            let instance = &mut self.instances[id.0 as usize];
+            if let (State::Backup { take_over_at, .. }, None) = (&mut instance.state, instance.group) {
+                take_over_at.get_or_insert(now);
+            }
         }
     }
 
@@ -183,6 +245,10 @@ impl Instance {
         }
         if let State::Master(mastery) = &mut self.state {
             mastery.advertise_at = mastery.advertise_at.min(now + config.advert_int);
+            let extra = config.garp.extra_if.period;
+            if old.garp.extra_if.period != extra {
+                mastery.extra_at = (!extra.is_zero()).then_some(now + extra);
+            }
             if old.garp.master_refresh != config.garp.master_refresh {
                 let refresh = config.garp.master_refresh;
                 mastery.refresh_at = (!refresh.is_zero()).then_some(now + refresh);

@@ -1,9 +1,9 @@
 //! The states of an instance, each with its own deadlines: a timer cannot outlive the state that set it.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::rival::Rival;
 use crate::time::Instant;
 
 /// Where an instance stands.
@@ -16,15 +16,19 @@ pub enum State {
     },
     /// Follows a master, or waits for one to show itself.
     Backup {
-        /// When the master counts as gone.
-        take_over_at: Instant,
+        /// When the master counts as gone. `None` once it does: the instance would be master, and waits for the other
+        /// members of its sync group.
+        take_over_at: Option<Instant>,
         /// Until when a lower master is endured (`preempt_delay`); `None` while there is none.
         preempt_at: Option<Instant>,
     },
     /// Owns the addresses and says so.
     Master(Mastery),
     /// Must not run; [`crate::Instance::faults`] says why.
-    Fault,
+    Fault {
+        /// When the reasons are looked at again although nothing was heard of them: nobody is stuck here.
+        look_again_at: Instant,
+    },
     /// The daemon stopped.
     Stopped,
     /// A reload took it out of the configuration.
@@ -40,8 +44,10 @@ pub struct Mastery {
     pub announce_again: Option<Burst>,
     /// The next `garp_master_refresh`.
     pub refresh_at: Option<Instant>,
-    /// Another master on the link that should yield to us.
-    pub rival: Option<Rival>,
+    /// The next `garp_extra_if`.
+    pub extra_at: Option<Instant>,
+    /// Other masters on the link that should yield to us, or whose adverts we do not believe; four at most.
+    pub rivals: Vec<Rival>,
     /// Not before this is another master answered again.
     pub answer_at: Instant,
 }
@@ -55,33 +61,15 @@ pub struct Burst {
     pub repeat: u32,
 }
 
-/// A second master on the link: the episode from its first advert to its silence.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rival {
-    /// Who, most lately.
-    pub address: IpAddr,
-    /// Its priority.
-    pub priority: u8,
-    /// When its first advert came.
-    pub since: Instant,
-    /// When its latest advert came.
-    pub heard_at: Instant,
-    /// How many adverts came.
-    pub adverts: u64,
-    /// When the episode counts as over, if nothing more comes.
-    pub over_at: Instant,
-    /// Two address owners: when this one gives way.
-    pub give_way_at: Option<Instant>,
-}
-
 impl State {
     /// When the state must be looked at next.
     pub fn deadline(&self) -> Option<Instant> {
         match self {
             Self::Init { start_at } => *start_at,
-            Self::Backup { take_over_at, .. } => Some(*take_over_at),
+            Self::Backup { take_over_at, .. } => *take_over_at,
             Self::Master(mastery) => Some(mastery.deadline()),
-            Self::Fault | Self::Stopped | Self::Removed => None,
+            Self::Fault { look_again_at } => Some(*look_again_at),
+            Self::Stopped | Self::Removed => None,
         }
     }
 
@@ -91,7 +79,7 @@ impl State {
             Self::Init { .. } => "INIT",
             Self::Backup { .. } => "BACKUP",
             Self::Master(_) => "MASTER",
-            Self::Fault => "FAULT",
+            Self::Fault { .. } => "FAULT",
             Self::Stopped => "STOP",
             Self::Removed => "DELETED",
         }
@@ -100,6 +88,18 @@ impl State {
     /// Whether the addresses are owned now.
     pub fn is_master(&self) -> bool {
         matches!(self, Self::Master(_))
+    }
+
+    /// Whether it would be master, were it alone: it is, or the master has been silent for long enough.
+    pub fn wants_master(&self) -> bool {
+        matches!(
+            self,
+            Self::Master(_)
+                | Self::Backup {
+                    take_over_at: None,
+                    ..
+                }
+        )
     }
 }
 
@@ -111,14 +111,15 @@ impl fmt::Display for State {
 
 impl Mastery {
     fn deadline(&self) -> Instant {
-        let rival = self.rival.as_ref();
+        let rivals = self.rivals.iter();
+        let rivals = rivals.flat_map(|rival| [Some(rival.over_at), Some(rival.report_at), rival.give_way_at]);
         [
             self.announce_again.map(|burst| burst.at),
             self.refresh_at,
-            rival.map(|rival| rival.over_at),
-            rival.and_then(|rival| rival.give_way_at),
+            self.extra_at,
         ]
         .into_iter()
+        .chain(rivals)
         .flatten()
         .fold(self.advertise_at, Instant::min)
     }

@@ -1,19 +1,29 @@
 //! Leaving a state and arriving in one: two full matches, so that no pair of states can skip what either of them owes.
 
-use crate::action::{Notified, Transition};
+use std::time::Duration;
+
+use crate::action::{Notified, Transition, Whose};
 use crate::instance::Instance;
 use crate::news::Happening;
 use crate::outbox::Outbox;
 use crate::state::{Burst, Mastery, State};
 use crate::time::Instant;
 
+/// How often the reasons of a FAULT are looked at although nothing was heard of them.
+pub(crate) const LOOK_AGAIN: Duration = Duration::from_secs(10);
+
 impl Instance {
     pub(crate) fn become_backup(&mut self, take_over_at: Instant, now: Instant, out: &mut Outbox) {
         let state = State::Backup {
-            take_over_at,
+            take_over_at: Some(take_over_at),
             preempt_at: None,
         };
         self.change(state, now, out);
+    }
+
+    pub(crate) fn enter_fault(&mut self, now: Instant, out: &mut Outbox) {
+        let look_again_at = now + LOOK_AGAIN;
+        self.change(State::Fault { look_again_at }, now, out);
     }
 
     pub(crate) fn become_master(&mut self, now: Instant, out: &mut Outbox) {
@@ -25,7 +35,8 @@ impl Instance {
                 repeat: garp.master_repeat.max(1),
             }),
             refresh_at: (!garp.master_refresh.is_zero()).then_some(now + garp.master_refresh),
-            rival: None,
+            extra_at: (!garp.extra_if.period.is_zero()).then_some(now + garp.extra_if.period),
+            rivals: Vec::new(),
             answer_at: now,
         });
         self.change(state, now, out);
@@ -41,12 +52,19 @@ impl Instance {
 
     fn leave(&mut self, from: &State, out: &mut Outbox) {
         match from {
-            State::Init { .. } | State::Backup { .. } | State::Fault | State::Stopped | State::Removed => {}
-            State::Master(_) => {
+            State::Init { .. }
+            | State::Backup { .. }
+            | State::Fault { .. }
+            | State::Stopped
+            | State::Removed => {}
+            State::Master(mastery) => {
                 self.stats.release_master += 1;
+                for rival in &mastery.rivals {
+                    self.tell_rejected(rival, out);
+                }
                 match self.state {
                     // RFC 9568 6.4.3: on shutdown, send an advert with priority zero. keepalived also on a fault.
-                    State::Fault | State::Stopped | State::Removed => self.resign(out),
+                    State::Fault { .. } | State::Stopped | State::Removed => self.resign(out),
                     State::Init { .. } | State::Backup { .. } | State::Master(_) => {}
                 }
                 out.reconcile(self.id);
@@ -65,7 +83,7 @@ impl Instance {
                 self.notify(Notified::Backup, out);
             }
             State::Master(_) => self.arrive_master(out),
-            State::Fault => {
+            State::Fault { .. } => {
                 self.master = None;
                 self.tell(Happening::EnteringFault { init }, out);
                 self.tell_removing(left_master, out);
@@ -143,7 +161,7 @@ impl Instance {
 
     pub(crate) fn notify_again(&self, to: Notified, out: &mut Outbox) {
         out.notify(Transition {
-            instance: self.id,
+            whose: Whose::Instance(self.id),
             to,
             priority: self.priority.get(),
         });

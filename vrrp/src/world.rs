@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::event::{Link, LinkId};
 use crate::script::Script;
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct World {
     links: BTreeMap<LinkId, Link>,
     link_ids: BTreeMap<String, LinkId>,

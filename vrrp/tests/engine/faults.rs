@@ -68,7 +68,7 @@ fn a_missing_interface_is_a_fault_until_it_comes() {
             "(VI_1) Entering FAULT STATE (init)",
         ]
     );
-    assert_eq!(engine.next_deadline(), None);
+    assert_eq!(engine.next_deadline(), Some(at(10_000)), "to look again");
     engine.handle(Event::Link(eth0(5)), at(10));
     assert_eq!(engine.instances().next().unwrap().state.word(), "BACKUP");
     engine.handle(Event::LinkGone(ETH0), at(20));

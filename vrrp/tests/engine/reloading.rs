@@ -79,7 +79,7 @@ fn what_is_gone_resigns_and_is_still_known_to_its_last_actions() {
     assert!(matches!(&actions[0], Action::Send(advert) if advert.instance == gone && advert.bytes[22] == 0));
     assert_eq!(actions[1], Action::Reconcile(gone));
     assert!(
-        matches!(&actions[4], Action::Notify(told) if told.instance == gone && told.to == Notified::Fault),
+        matches!(&actions[4], Action::Notify(told) if told.whose == vrrp::Whose::Instance(gone) && told.to == Notified::Fault),
         "{actions:?}"
     );
     assert_eq!(actions.len(), 5, "two lines of log");
@@ -121,11 +121,31 @@ fn another_interface_is_another_instance() {
     engine.reload(&config(vec![moved], vec![]), at(500));
     engine.handle_timeout(at(500));
     assert_eq!(words(&engine), [(1, "VI_1", "FAULT")]);
-    assert_eq!(engine.next_deadline(), None);
+    assert_eq!(engine.next_deadline(), Some(at(10_500)), "to look again");
     let resigned = drain(&mut engine)
         .into_iter()
         .any(|action| matches!(action, Action::Send(_)));
     assert!(resigned);
+}
+
+#[test]
+fn another_way_of_advertising_is_another_instance() {
+    type Change = fn(&mut VrrpInstance);
+    let changes: [Change; 4] = [
+        |router| router.mcast_dst_ip = "224.0.0.99".parse().unwrap(),
+        |router| router.unicast = true,
+        |router| router.use_vmac_addr = true,
+        |router| router.virtual_router_id = vrid(99),
+    ];
+    for change in changes {
+        let mut engine = started(&config(vec![instance(255)], vec![]));
+        drain(&mut engine);
+        let mut other = instance(255);
+        change(&mut other);
+        engine.reload(&config(vec![other], vec![]), at(500));
+        assert_eq!(engine.instance(InstanceId(0)).unwrap().state.word(), "DELETED");
+        assert_eq!(engine.instances().next().unwrap().id, InstanceId(1));
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Names as single words of a line of text: percent signs for what would break it apart.
 
 /// A word without blanks that [`unescape`] turns back; the empty name is a lone `%`.
-pub(crate) fn escape(name: &str) -> String {
+pub fn escape(name: &str) -> String {
     use std::fmt::Write as _;
 
     if name.is_empty() {
@@ -19,7 +19,7 @@ pub(crate) fn escape(name: &str) -> String {
 }
 
 /// The name that [`escape`] was given; `None` for what it cannot have written.
-pub(crate) fn unescape(word: &str) -> Option<String> {
+pub fn unescape(word: &str) -> Option<String> {
     if word == "%" {
         return Some(String::new());
     }
@@ -38,7 +38,7 @@ pub(crate) fn unescape(word: &str) -> Option<String> {
 }
 
 /// Bytes from pairs of hexadecimal digits.
-pub(crate) fn hex(digits: &[u8]) -> Option<Vec<u8>> {
+pub fn hex(digits: &[u8]) -> Option<Vec<u8>> {
     if !digits.len().is_multiple_of(2) {
         return None;
     }

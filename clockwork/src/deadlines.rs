@@ -6,8 +6,8 @@
 use crate::time::Instant;
 
 /// At most one deadline for each number; numbers are small and dense.
-#[derive(Debug, Default)]
-pub(crate) struct Deadlines {
+#[derive(Clone, Debug, Default)]
+pub struct Deadlines {
     heap: Vec<(Instant, u32)>,
     /// Where each number stands in `heap`.
     places: Vec<Option<usize>>,
@@ -15,12 +15,12 @@ pub(crate) struct Deadlines {
 
 impl Deadlines {
     /// The earliest deadline.
-    pub(crate) fn first(&self) -> Option<Instant> {
+    pub fn first(&self) -> Option<Instant> {
         self.heap.first().map(|(at, _)| *at)
     }
 
     /// Whose deadline is first, if it has come.
-    pub(crate) fn due(&self, now: Instant) -> Option<u32> {
+    pub fn due(&self, now: Instant) -> Option<u32> {
         self.heap
             .first()
             .filter(|(at, _)| *at <= now)
@@ -28,7 +28,7 @@ impl Deadlines {
     }
 
     /// Gives a number its deadline, or takes it away.
-    pub(crate) fn set(&mut self, who: u32, at: Option<Instant>) {
+    pub fn set(&mut self, who: u32, at: Option<Instant>) {
         let index = who as usize;
         if self.places.len() <= index {
             self.places.resize(index + 1, None);

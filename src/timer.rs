@@ -1,6 +1,6 @@
-//! The one timer of the VRRP process: a timerfd on `CLOCK_MONOTONIC`, armed with the engine's next deadline.
+//! The one timer of a process: a timerfd on `CLOCK_MONOTONIC`, armed with its engine's next deadline.
 //!
-//! tokio's own timers round up to the next millisecond, which is too coarse for centisecond adverts.
+//! tokio's own timers round up to the next millisecond, which is too coarse for centisecond adverts and for BFD.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -16,7 +16,7 @@ use vrrp::Instant;
 use crate::sys::watch;
 
 /// The monotonic clock, as the engine is lent it.
-pub(super) fn now() -> Instant {
+pub(crate) fn now() -> Instant {
     // CLOCK_MONOTONIC exists on every Linux; an error would mean a broken kernel, and time then stands still.
     let time = clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC).unwrap_or(TimeSpec::new(0, 0));
     let seconds = u64::try_from(time.tv_sec()).unwrap_or(0);
@@ -27,7 +27,7 @@ pub(super) fn now() -> Instant {
 
 /// A one-shot alarm at an absolute instant.
 #[derive(Debug)]
-pub(super) struct Timer {
+pub(crate) struct Timer {
     setting: TimerFd,
     /// The same timer, for waiting: tokio asks for a descriptor that `TimerFd` does not show.
     alarm: AsyncFd<Arc<OwnedFd>>,
@@ -36,7 +36,7 @@ pub(super) struct Timer {
 
 impl Timer {
     /// A timer that is not armed. Must be called inside the runtime.
-    pub(super) fn new() -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<Self> {
         let flags = TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC;
         let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)?;
         let alarm = watch(Arc::new(timer.as_fd().try_clone_to_owned()?))?;
@@ -48,7 +48,7 @@ impl Timer {
     }
 
     /// Sets the alarm, or takes it off. An instant that has passed rings at once.
-    pub(super) fn arm(&mut self, at: Option<Instant>) -> io::Result<()> {
+    pub(crate) fn arm(&mut self, at: Option<Instant>) -> io::Result<()> {
         if self.armed == at {
             return Ok(());
         }
@@ -65,7 +65,7 @@ impl Timer {
     }
 
     /// Waits for the alarm. Safe to drop and call again.
-    pub(super) async fn rings(&mut self) -> io::Result<()> {
+    pub(crate) async fn rings(&mut self) -> io::Result<()> {
         let mut ready = self.alarm.readable().await?;
         // Reading the count makes the descriptor quiet again. A timer that was armed anew meanwhile has nothing to read.
         let mut count = [0; 8];

@@ -1,0 +1,124 @@
+#!/bin/sh
+# What try.sh does inside the virtual machine, under systemd. Each line that matters begins with `try:`.
+set -eu
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive
+
+say() { echo "try: $*"; }
+fail() {
+    echo "try: failed: $*"
+    systemctl status --no-pager --full holdfast || true
+    journalctl --no-pager -u holdfast 2>/dev/null | tail -50 || true
+    exit 1
+}
+# until_ WHAT COMMAND...: waits for a condition, 60 s at most.
+until_() {
+    what=$1
+    shift
+    for _ in $(seq 600); do
+        if "$@" >/dev/null 2>&1; then
+            say "$what"
+            return 0
+        fi
+        sleep 0.1
+    done
+    fail "$what"
+}
+has_address() { ip -brief address show dev dummy0 | grep -q 192.0.2.10; }
+has_no_address() { ! has_address; }
+main_pid() { systemctl show --property=MainPID --value holdfast; }
+child() { pgrep -P "$(main_pid)" | head -1; }
+told() { grep -q "$1" /run/told; }
+
+ip link add dummy0 type dummy
+ip link set lo up
+ip address add 192.0.2.1/24 dev dummy0
+ip link set dummy0 up
+
+mkdir -p /etc/keepalived
+cat >/usr/local/sbin/tell <<'SCRIPT'
+#!/bin/sh
+# As people's scripts are: it writes below /run, asks systemd something, and reads the network's state.
+{
+    echo "$@"
+    systemctl is-active holdfast
+    ip -brief address show dev dummy0
+} >>/run/told 2>&1
+SCRIPT
+chmod 755 /usr/local/sbin/tell
+cat >/etc/keepalived/keepalived.conf <<'CONF'
+global_defs {
+    enable_script_security
+    script_user root
+}
+vrrp_script chk {
+    script "/usr/bin/test -e /run/healthy"
+    interval 1
+    user nobody
+}
+vrrp_instance VI_1 {
+    interface dummy0
+    virtual_router_id 51
+    priority 200
+    advert_int 1
+    virtual_ipaddress {
+        192.0.2.10/24
+    }
+    track_script {
+        chk
+    }
+    notify /usr/local/sbin/tell
+}
+CONF
+touch /run/healthy
+
+if dpkg-query -W keepalived >/dev/null 2>&1; then
+    dpkg --remove keepalived >/dev/null 2>&1 || fail "keepalived can be removed"
+    say "keepalived was removed, its configuration stays"
+fi
+dpkg --install --force-depends /holdfast.deb >/run/dpkg 2>&1 || { cat /run/dpkg; fail "the package installs"; }
+say "the package is installed"
+/usr/sbin/keepalived --version 2>&1 | grep -q Holdfast || fail "keepalived is an alternative name of holdfast"
+say "keepalived is an alternative name of holdfast"
+zcat -f /usr/share/man/man8/keepalived.8.gz | grep -q Holdfast || fail "so is its manual page"
+systemd-analyze verify --man=no holdfast.service || fail "systemd accepts the unit"
+say "systemd accepts the unit"
+
+mkdir -p /run/systemd/system/holdfast.service.d
+printf '[Service]\nWatchdogSec=5\nEnvironment=HOLDFAST_OPTIONS=-D\n' >/run/systemd/system/holdfast.service.d/try.conf
+systemctl daemon-reload
+systemctl start holdfast || fail "the service starts"
+say "the service is started"
+until_ "the address is there" has_address
+until_ "the notify script ran inside the hardened unit" told "INSTANCE VI_1 MASTER 200"
+until_ "and could talk to systemd" told "^active"
+
+rm /run/healthy
+until_ "a failing check, run as nobody, gives the address up" has_no_address
+touch /run/healthy
+until_ "and gets it back" has_address
+
+before=$(main_pid)
+systemctl reload holdfast || fail "the service reloads"
+[ "$(main_pid)" = "$before" ] && has_address || fail "a reload changes nothing"
+say "a reload keeps process and address"
+
+kill -KILL "$(child)"
+sleep 1
+has_address && systemctl is-active --quiet holdfast || fail "a killed VRRP process costs nothing"
+say "a killed VRRP process costs nothing"
+
+kill -STOP "$before"
+restarted() { [ "$(main_pid)" != "$before" ] && [ "$(main_pid)" != 0 ]; }
+until_ "a frozen supervisor is noticed by systemd and replaced" restarted
+until_ "and the address is there again" has_address
+
+systemctl stop holdfast
+has_no_address || fail "the address is gone after the stop"
+told "INSTANCE VI_1 STOP" || fail "the stop was told"
+say "the service is stopped: address gone, scripts told"
+
+dpkg --remove holdfast >/run/dpkg 2>&1 || { cat /run/dpkg; fail "the package can be removed"; }
+[ ! -e /usr/sbin/keepalived ] || fail "the alternative name is gone with it"
+say "the package is removed, the configuration stays"
+[ -e /etc/keepalived/keepalived.conf ]
+echo "try: all is well"
