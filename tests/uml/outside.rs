@@ -164,7 +164,7 @@ fn play(chosen: &[Story], show: bool) -> Vec<Outcome> {
     outcomes
 }
 
-/// A running User-Mode Linux. Dropping it kills it; it dies with this process too.
+/// A running User-Mode Linux. Dropping it kills it; it dies with this process too, however that ends.
 struct Machine {
     process: Child,
     console: Receiver<String>,
@@ -179,7 +179,10 @@ impl Machine {
         let names: Vec<_> = chosen.iter().map(|story| story.name).collect();
         fs::write(&playbill, names.join("\n")).unwrap();
         let mut process = Command::new("setpriv")
-            .args(["--pdeathsig", "KILL", "--", KERNEL])
+            .args(["--pdeathsig", "KILL", "--"])
+            // What it leaves behind ends with the process namespace that it is in.
+            .args(["unshare", "--pid", "--fork", "--kill-child", "--"])
+            .args(["/bin/sh", "-c", "\"$@\"; exit $?", "sh", KERNEL])
             .args(
                 "mem=512M root=/dev/root rootfstype=hostfs rootflags=/ ro quiet con=null con0=fd:0,fd:1"
                     .split(' '),
