@@ -9,6 +9,7 @@
 )]
 
 mod bfd;
+mod databases;
 mod demo;
 mod examples;
 mod forged;
