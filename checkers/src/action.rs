@@ -30,7 +30,8 @@ pub enum Action {
         /// What.
         bytes: Vec<u8>,
     },
-    /// End a conversation, or a run of a script with its whole process group. No event of it is wanted any more.
+    /// End a conversation, or a run of a script with its whole process group. No event of it is wanted any more. One that
+    /// is over already, as after [`crate::Event::Failed`], is no mistake.
     Close(ConversationId),
     /// Start a run of a script; answer with [`crate::Event::ScriptEnded`].
     RunScript {
@@ -77,7 +78,7 @@ pub enum Transport {
     },
     /// A connected UDP socket: refusals come as [`crate::event::Failure::Network`].
     Udp,
-    /// A connected ICMP or ICMPv6 datagram socket (`SOCK_DGRAM` with `IPPROTO_ICMP`), by the family of the address. The
+    /// A connected `ICMP` or `ICMPv6` datagram socket (`SOCK_DGRAM` with `IPPROTO_ICMP`), by the family of the address. The
     /// kernel fills in identifier and checksum.
     Icmp,
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Numbers by chance (SplitMix64).
+/// Numbers by chance (`SplitMix64`).
 #[derive(Clone, Debug)]
 pub(crate) struct Chance {
     state: u64,

@@ -1,16 +1,20 @@
 //! Conversations: a checker's turn comes, it talks, and what came of it is judged.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use clockwork::{Instant, ScriptOutcome};
+use parser::Config;
+use parser::config;
 use parser::config::checker::{Connection, Http, Probe};
 
 use crate::action::{Action, Opening};
-use crate::checker::{Outcome, Phase, conversation_limit};
+use crate::checker::{Checker, Outcome, Phase, conversation_limit};
 use crate::engine::Engine;
 use crate::event::{CheckerId, ConversationId, Failure};
 use crate::news::{Check, Happening};
 use crate::probe::{self, Beginning, Reason, Step, Talk, Verdict};
+use crate::service::{Server, Service};
 
 /// keepalived: the first check comes a second after the start, and then some.
 const FIRST: Duration = Duration::from_secs(1);
@@ -42,14 +46,12 @@ impl Engine {
         let checker = &self.checkers[id.0 as usize];
         match &checker.phase {
             Phase::Waiting(_) => self.begin(id, now),
-            Phase::Talking {
-                talk, opened, end_by, ..
-            } => {
+            Phase::Talking { opened, end_by, .. } => {
                 let probe = &self.checker_config(id).probe;
                 let step = if *opened && *end_by <= now {
                     Step::Done(Verdict::Bad(Reason::TakesTooLong))
                 } else {
-                    talk.timed_out(probe, *opened)
+                    probe::timed_out(probe, *opened)
                 };
                 self.follow(id, step, now);
             }
@@ -58,7 +60,7 @@ impl Engine {
     }
 
     pub(crate) fn on_opened(&mut self, conversation: ConversationId, now: Instant) {
-        self.converse(conversation, now, |talk, probe, url| talk.opened(probe, url));
+        self.converse(conversation, now, Talk::opened);
         if let Some(checker) = self.checkers.get_mut(conversation.checker.0 as usize)
             && checker.conversation() == Some(conversation)
             && let Phase::Talking { opened, .. } = &mut checker.phase
@@ -74,13 +76,13 @@ impl Engine {
     }
 
     pub(crate) fn on_closed(&mut self, conversation: ConversationId, now: Instant) {
-        self.converse(conversation, now, |talk, probe, url| talk.closed(probe, url));
+        self.converse(conversation, now, Talk::closed);
     }
 
     pub(crate) fn on_failed(&mut self, conversation: ConversationId, failure: Failure, now: Instant) {
         let id = conversation.checker;
         if !failure.is_local() {
-            self.converse(conversation, now, |talk, _, _| talk.failed(failure));
+            self.converse(conversation, now, |_, _, _| Step::bad(Reason::Failed(failure)));
         } else if self.is_current(conversation) {
             let config = self.checker_config(id);
             let (check, again) = (Check::of(&config.probe), now + config.timing.delay_loop);
@@ -124,12 +126,9 @@ impl Engine {
             return;
         }
         let id = conversation.checker;
-        let config = std::sync::Arc::clone(&self.config);
+        let all = Arc::clone(&self.config);
         let checker = &mut self.checkers[id.0 as usize];
-        let server = &self.servers[checker.server.0 as usize];
-        let service = &self.services[server.service.0 as usize];
-        let real = &config.virtual_servers[service.at as usize].real_servers[server.at as usize];
-        let probe = &real.checkers[checker.at as usize].probe;
+        let probe = &block(&all, &self.services, &self.servers, checker).probe;
         let Phase::Talking { talk, .. } = &mut checker.phase else {
             return;
         };
@@ -144,12 +143,9 @@ impl Engine {
     }
 
     fn begin(&mut self, id: CheckerId, now: Instant) {
-        let config = std::sync::Arc::clone(&self.config);
+        let all = Arc::clone(&self.config);
         let checker = &mut self.checkers[id.0 as usize];
-        let server = &self.servers[checker.server.0 as usize];
-        let service = &self.services[server.service.0 as usize];
-        let real = &config.virtual_servers[service.at as usize].real_servers[server.at as usize];
-        let config = &real.checkers[checker.at as usize];
+        let config = block(&all, &self.services, &self.servers, checker);
         let conversation = checker.next_conversation();
         if let Probe::Misc(misc) = &config.probe {
             checker.phase = Phase::Running { since: now };
@@ -225,12 +221,9 @@ impl Engine {
         self.tell_length(id, &verdict);
         // A conversation that failed in the shell is gone there already; closing it again does no harm.
         self.hang_up(id);
-        let config = std::sync::Arc::clone(&self.config);
+        let all = Arc::clone(&self.config);
         let checker = &self.checkers[id.0 as usize];
-        let server = &self.servers[checker.server.0 as usize];
-        let service = &self.services[server.service.0 as usize];
-        let real = &config.virtual_servers[service.at as usize].real_servers[server.at as usize];
-        let config = &real.checkers[checker.at as usize];
+        let config = block(&all, &self.services, &self.servers, checker);
         let timing = &config.timing;
         let at = match &config.probe {
             Probe::Http(http) => self.on_page(id, http, verdict, now),
@@ -245,7 +238,7 @@ impl Engine {
 
     /// One url is judged: the checker is up when all are good.
     fn on_page(&mut self, id: CheckerId, http: &Http, verdict: Verdict, now: Instant) -> Instant {
-        let timing = std::sync::Arc::clone(&self.checker_config(id).timing);
+        let timing = Arc::clone(&self.checker_config(id).timing);
         let retry_at = now + timing.delay_before_retry;
         let checker = &mut self.checkers[id.0 as usize];
         if verdict != Verdict::Good {
@@ -358,4 +351,17 @@ impl Engine {
         self.checkers[id.0 as usize].phase = Phase::Waiting(at);
         self.deadlines.set(id.0, Some(at));
     }
+}
+
+/// The block of a checker. Not a method, so that the checker can be changed meanwhile.
+fn block<'c>(
+    config: &'c Config,
+    services: &[Service],
+    servers: &[Server],
+    checker: &Checker,
+) -> &'c config::Checker {
+    let server = &servers[checker.server.0 as usize];
+    let service = &services[server.service.0 as usize];
+    let real = &config.virtual_servers[service.at as usize].real_servers[server.at as usize];
+    &real.checkers[checker.at as usize]
 }

@@ -8,10 +8,13 @@ use parser::config::checker::{Pattern, Probe, RegexOption};
 
 use crate::matcher::Matcher;
 
+/// The options, and the expression compiled with them.
+type Compiled = (Box<[RegexOption]>, Arc<Matcher>);
+
 /// Every expression of a configuration; those that cannot be compiled are missing.
 #[derive(Debug, Default)]
 pub(crate) struct Patterns {
-    compiled: BTreeMap<Box<str>, Vec<(Box<[RegexOption]>, Arc<Matcher>)>>,
+    compiled: BTreeMap<Box<str>, Vec<Compiled>>,
 }
 
 impl Patterns {

@@ -91,7 +91,7 @@ impl Engine {
         self.settling = true;
         for (at, (label, place_in_group)) in (0..).zip(labels(&config)) {
             let saved = snapshot.take(&label);
-            self.add_service(at, place_in_group, saved, &mut vacant, now);
+            self.add_service(at, place_in_group, saved.as_ref(), &mut vacant, now);
         }
         self.settling = false;
     }
@@ -100,7 +100,7 @@ impl Engine {
         &mut self,
         at: u32,
         place_in_group: u32,
-        saved: Option<SavedService>,
+        saved: Option<&SavedService>,
         vacant: &mut Vacant,
         now: Instant,
     ) {
@@ -126,15 +126,13 @@ impl Engine {
         );
         self.order.push(id);
         for (place, real) in (0..).zip(&config.real_servers) {
-            let saved = saved
-                .as_ref()
-                .and_then(|saved| saved.servers.get(&(real.address, real.port)));
+            let saved = saved.and_then(|saved| saved.servers.get(&(real.address, real.port)));
             self.add_server(id, place, saved.map(Vec::as_slice), vacant, now);
         }
         self.out.reconcile(id);
         self.tell_too_many(id);
         let quorum = self.quorum(id);
-        let up = match &saved {
+        let up = match saved {
             Some(saved) => saved.quorum_up,
             None => quorum.at_start(config.alpha),
         };
@@ -179,7 +177,7 @@ impl Engine {
             .zip(&real.checkers)
             .map(|(at, checker)| self.add_checker(id, at, checker, vacant))
             .collect();
-        self.servers[id.0 as usize].checkers = checkers.clone();
+        self.servers[id.0 as usize].checkers.clone_from(&checkers);
         if let Some(saved) = saved {
             self.restore(id, saved);
         }

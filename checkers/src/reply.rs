@@ -112,7 +112,7 @@ fn end_of_head(head: &[u8], from: usize) -> Option<usize> {
 fn status(head: &[u8]) -> Option<u16> {
     let line = head.split(|byte| *byte == b'\n').next()?;
     let word = line
-        .split(|byte| byte.is_ascii_whitespace())
+        .split(u8::is_ascii_whitespace)
         .filter(|word| !word.is_empty())
         .nth(1)?;
     if !line.starts_with(b"HTTP/") || word.len() != 3 {

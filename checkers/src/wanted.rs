@@ -141,7 +141,6 @@ fn destinations(engine: &Engine, service: &Service, config: &VirtualServer) -> V
     match same {
         // A real server that is the sorry server too is one destination.
         Some(same) if stands_in => same.weight = 1,
-        Some(_) => {}
         None if stands_in || sorry.inhibit => destinations.push(Destination {
             address: sorry.address,
             port: sorry.port,
@@ -150,7 +149,7 @@ fn destinations(engine: &Engine, service: &Service, config: &VirtualServer) -> V
             upper_threshold: 0,
             lower_threshold: 0,
         }),
-        None => {}
+        Some(_) | None => {}
     }
     destinations
 }

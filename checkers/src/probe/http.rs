@@ -40,18 +40,13 @@ pub(super) fn opened(http: &Http, url: usize) -> Step {
     let Some(url) = http.urls.get(url) else {
         return Step::Wait;
     };
-    let bytes = match &url.host {
-        Some(host) => reply::request(&url.path, host, http.protocol),
-        None => {
-            let (address, port) = (http.connection.address, http.connection.port);
-            let host = match address {
-                IpAddr::V4(address) => format!("{address}:{port}"),
-                IpAddr::V6(address) => format!("[{address}]:{port}"),
-            };
-            reply::request(&url.path, &host, http.protocol)
-        }
+    let (address, port) = (http.connection.address, http.connection.port);
+    let host = match (&url.host, address) {
+        (Some(host), _) => host.to_string(),
+        (None, IpAddr::V4(address)) => format!("{address}:{port}"),
+        (None, IpAddr::V6(address)) => format!("[{address}]:{port}"),
     };
-    Step::Send(bytes)
+    Step::Send(reply::request(&url.path, &host, http.protocol))
 }
 
 impl Talk {

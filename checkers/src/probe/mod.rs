@@ -18,7 +18,6 @@ use parser::config::checker::{Connection, Probe};
 
 use crate::action::Transport;
 use crate::chance::Chance;
-use crate::event::Failure;
 use crate::patterns::Patterns;
 pub use reason::Reason;
 
@@ -46,7 +45,7 @@ pub(crate) enum Verdict {
 
 impl Step {
     /// The check failed.
-    fn bad(reason: Reason) -> Self {
+    pub(crate) fn bad(reason: Reason) -> Self {
         Self::Done(Verdict::Bad(reason))
     }
 }
@@ -119,6 +118,16 @@ pub(crate) fn begin<'c>(
     })
 }
 
+/// A step took too long; `opened` says whether the way was open.
+pub(crate) fn timed_out(probe: &Probe, opened: bool) -> Step {
+    match probe {
+        // Silence is what a datagram that nobody refuses gets.
+        Probe::Udp(udp) if opened && udp.reply.is_none() => Step::Done(Verdict::Good),
+        _ if opened => Step::bad(Reason::ReadTimeout),
+        _ => Step::bad(Reason::ConnectTimeout),
+    }
+}
+
 impl Talk {
     /// The way to the real server is open.
     pub(crate) fn opened(&mut self, probe: &Probe, url: usize) -> Step {
@@ -154,21 +163,6 @@ impl Talk {
                 http.urls.get(url).map_or(Step::Wait, |url| talk.closed(url))
             }
             _ => Step::bad(Reason::Closed),
-        }
-    }
-
-    /// The conversation broke off.
-    pub(crate) fn failed(&self, failure: Failure) -> Step {
-        Step::bad(Reason::Failed(failure))
-    }
-
-    /// A step took too long; `opened` says whether the way was open.
-    pub(crate) fn timed_out(&self, probe: &Probe, opened: bool) -> Step {
-        match probe {
-            // Silence is what a datagram that nobody refuses gets.
-            Probe::Udp(udp) if opened && udp.reply.is_none() => Step::Done(Verdict::Good),
-            _ if opened => Step::bad(Reason::ReadTimeout),
-            _ => Step::bad(Reason::ConnectTimeout),
         }
     }
 

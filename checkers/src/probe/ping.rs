@@ -1,4 +1,4 @@
-//! `PING_CHECK`: an ICMP (RFC 792) or ICMPv6 (RFC 4443 4.1) echo comes back. The kernel fills in identifier and checksum.
+//! `PING_CHECK`: an ICMP (RFC 792) or `ICMPv6` (RFC 4443 4.1) echo comes back. The kernel fills in identifier and checksum.
 
 use parser::config::checker::Connection;
 

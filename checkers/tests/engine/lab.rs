@@ -1,6 +1,7 @@
 //! A world for the engine: simulated time, real servers that answer as they are told, a log, a table.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,7 +30,7 @@ pub(crate) fn web(lines: &str, bodies: &[&str]) -> String {
         "virtual_server 10.0.0.1 80 {{\n lvs_sched rr\n lvs_method NAT\n protocol TCP\n delay_loop 10\n warmup 0\n {lines}\n"
     );
     for (number, body) in (2..).zip(bodies) {
-        text += &format!(" real_server 10.0.0.{number} 80 {{\n {body}\n }}\n");
+        writeln!(text, " real_server 10.0.0.{number} 80 {{\n {body}\n }}").unwrap();
     }
     text + "}\n"
 }
@@ -46,8 +47,11 @@ pub(crate) enum Peer {
     /// This machine cannot even try.
     Unreachable(Failure),
     /// Opens, then says what the function gives for what it hears; first it hears nothing.
-    Talk(fn(&[u8]) -> Vec<Say>),
+    Talk(Talk),
 }
+
+/// What is said on hearing something.
+pub(crate) type Talk = fn(&[u8]) -> Vec<Say>;
 
 /// What a real server says.
 #[derive(Clone)]
@@ -159,7 +163,7 @@ impl Lab {
             self.now = next;
             if answer == Some(next) {
                 let (_, (id, answer)) = self.coming.pop_first().unwrap();
-                self.answer(id, answer);
+                self.answer(id, &answer);
             } else {
                 self.engine.handle_timeout(self.now);
                 assert!(
@@ -214,11 +218,11 @@ impl Lab {
         self.open.keys().copied().collect()
     }
 
-    fn answer(&mut self, conversation: ConversationId, answer: Answer) {
+    fn answer(&mut self, conversation: ConversationId, answer: &Answer) {
         if !self.open.contains_key(&conversation) && !self.running.contains_key(&conversation) {
             return;
         }
-        let event = match &answer {
+        let event = match answer {
             Answer::Opened => Event::Opened(conversation),
             Answer::Bytes(bytes) => Event::Received { conversation, bytes },
             Answer::Close => Event::Closed(conversation),

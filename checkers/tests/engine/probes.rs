@@ -5,10 +5,10 @@ use std::time::Duration;
 use checkers::{Action, Engine, Event, Failure, Instant, Opening, ScriptOutcome, Transport};
 use proptest::prelude::*;
 
-use crate::lab::{Lab, Peer, Say, config, ms, say, seconds, web};
+use crate::lab::{Lab, Peer, Say, Talk, config, ms, say, seconds, web};
 
 /// What one check of one server gives: the last line of the log, or nothing if it has not ended.
-fn verdict(body: &str, talk: fn(&[u8]) -> Vec<Say>) -> String {
+fn verdict(body: &str, talk: Talk) -> String {
     let mut lab = Lab::new(&web("", &[body]));
     lab.peer(2, Peer::Talk(talk));
     lab.take_log();
@@ -119,7 +119,7 @@ fn tls_is_asked_for_with_name_and_farewell() {
 
 #[test]
 fn pages_that_are_none_end_in_time() {
-    let table: [(fn(&[u8]) -> Vec<Say>, &str); 7] = [
+    let table: [(Talk, &str); 7] = [
         (|_| vec![], "read timeout"),
         (|_| vec![Say::Close], "no data received"),
         (
@@ -233,11 +233,6 @@ fn a_flood_ends() {
 
 #[test]
 fn urls_take_turns_and_all_must_be_good() {
-    let body = "HTTP_GET {\n retry 0\n url {\n path /a\n }\n url {\n path /b\n }\n url {\n path /c\n }\n }";
-    let asked = |lab: &mut Lab| -> String {
-        let sent = std::mem::take(&mut lab.sent);
-        sent.iter().map(|request| char::from(request[5])).collect()
-    };
     fn only(bad: u8, heard: &[u8]) -> Vec<Say> {
         match heard.get(5) {
             None => vec![],
@@ -245,6 +240,12 @@ fn urls_take_turns_and_all_must_be_good() {
             Some(_) => vec![say("HTTP/1.0 200 x\r\n\r\n"), Say::Close],
         }
     }
+
+    let body = "HTTP_GET {\n retry 0\n url {\n path /a\n }\n url {\n path /b\n }\n url {\n path /c\n }\n }";
+    let asked = |lab: &mut Lab| -> String {
+        let sent = std::mem::take(&mut lab.sent);
+        sent.iter().map(|request| char::from(request[5])).collect()
+    };
     let good = Peer::Talk(|heard| only(b'-', heard));
     let mut lab = Lab::new(&web("", &[body]));
     lab.peer(2, good.clone());
@@ -287,7 +288,7 @@ const SMTP: &str = "SMTP_CHECK {\n connect_timeout 1\n helo_name me.example\n }"
 
 #[test]
 fn a_mail_server_greets() {
-    let table: [(fn(&[u8]) -> Vec<Say>, &str); 7] = [
+    let table: [(Talk, &str); 7] = [
         (
             |heard| match heard {
                 b"" => vec![say("220 hi\r\n")],
@@ -349,7 +350,7 @@ fn answer(question: &[u8], flags: [u8; 2]) -> Vec<Say> {
 #[test]
 fn a_name_server_answers() {
     let dns = "DNS_CHECK {\n connect_timeout 1\n }";
-    let table: [(fn(&[u8]) -> Vec<Say>, &str); 5] = [
+    let table: [(Talk, &str); 5] = [
         (
             |heard| answer(heard, [0x84, 0]),
             "DNS_CHECK ([10.0.0.2]:tcp:80) succeeded",
@@ -411,7 +412,7 @@ fn a_question_is_put_as_rfc_1035_wants_it() {
 #[test]
 fn a_datagram_is_not_refused_or_answered() {
     let good = "UDP connection to [10.0.0.2]:tcp:80 success.".to_owned();
-    let table: [(&str, fn(&[u8]) -> Vec<Say>, String); 10] = [
+    let table: [(&str, Talk, String); 10] = [
         ("", |_| vec![], good.clone()),
         ("", |_| vec![say("x")], good.clone()),
         (
@@ -454,7 +455,6 @@ fn a_datagram_is_not_refused_or_answered() {
 
 #[test]
 fn an_echo_comes_back() {
-    let ping = "PING_CHECK {\n connect_timeout 1\n }";
     fn echo(heard: &[u8], kind: u8, sequence: u8) -> Vec<Say> {
         let mut back = heard.to_vec();
         if back.is_empty() {
@@ -464,8 +464,10 @@ fn an_echo_comes_back() {
         back[7] ^= sequence;
         vec![Say::Bytes(back)]
     }
+
+    let ping = "PING_CHECK {\n connect_timeout 1\n }";
     let down = "ICMP CHECK on service [10.0.0.2]:tcp:80 failed. (read timeout)";
-    let table: [(fn(&[u8]) -> Vec<Say>, &str); 4] = [
+    let table: [(Talk, &str); 4] = [
         (
             |heard| echo(heard, 0, 0),
             "ICMP connection to [10.0.0.2]:tcp:80 success.",
