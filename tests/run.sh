@@ -1,12 +1,12 @@
 #!/bin/sh
 # Runs every test of Holdfast, and installs what they need first (as root on Debian or Ubuntu).
 #
-# Tests that meet the real kernel make network namespaces and need root; the ones that compare with keepalived, nginx
-# and iproute2 need those packages. Without root they say "skipped: needs root".
+# Tests that meet the real kernel make network namespaces and need root; the ones that compare with keepalived, FRR,
+# nginx and iproute2 need those packages. Without root they say "skipped: needs root".
 set -eu
 cd "$(dirname "$0")/.."
 
-packages="keepalived iproute2 nginx-light curl kmod ca-certificates gcc libc6-dev"
+packages="keepalived frr iproute2 nginx-light curl kmod ca-certificates gcc libc6-dev"
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     missing=""
     for package in $packages; do

@@ -16,7 +16,8 @@ pub enum Action {
         /// The payload of the datagram.
         bytes: [u8; LENGTH],
     },
-    /// A session came up or went down: tell those who follow it.
+    /// A session came up, or failed: tell those who follow it. That the neighbour's administrator took it down is no
+    /// failure.
     Report {
         /// Its name.
         session: Arc<str>,

@@ -193,7 +193,9 @@ impl Session {
         if self.send_at.is_some() {
             self.transmit(now, shared);
         }
-        if was_up != up {
+        // RFC 5882 3.2: a neighbour whose administrator takes the session down is no failure of the path; as keepalived,
+        // those who follow are not told.
+        if was_up != up && (up || self.remote.state != State::AdminDown) {
             self.report(shared);
         }
         shared.tell(&self.name, entered);

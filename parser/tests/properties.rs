@@ -240,7 +240,7 @@ fn definitions_that_refer_to_themselves_are_named() {
 fn a_million_fold_sequence_is_refused() {
     for text in [
         "~SEQ(i,1000000000) @nobody x$i",
-        "~SEQ(i,9000000000000000000) ~SEQ(j,9000000000000000000) $X=$i",
+        "~SEQ(i,9000000000000000000) ~SEQ(j,9000000000000000000) @nobody $X=$i",
         "$M=~SEQ(i,2000) @nobody x \\\n y\n\n~SEQ(j,1000) $M",
     ] {
         let reading = common::read(text);

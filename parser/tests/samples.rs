@@ -1,7 +1,7 @@
 //! Small configurations, good and bad, each in a file with its verdict.
 //!
 //! The first line is `# verdict: N`, the exit status of a config test. Where the keepalived that this was compared with,
-//! 2.2.7, judges otherwise, a second line says so and why ours is right.
+//! 2.2.7, judges otherwise, a second line says so and why ours is right; the program's differential tests ask it.
 
 #![expect(
     clippy::unwrap_used,
@@ -10,7 +10,6 @@
 )]
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use parser::source::Memory;
 use parser::{Options, Reading};
@@ -20,7 +19,6 @@ struct Sample {
     name: String,
     text: String,
     expected: u8,
-    other_in_2_2_7: bool,
 }
 
 #[test]
@@ -54,19 +52,6 @@ fn the_flattened_text_of_a_sample_means_the_same() {
     }
 }
 
-#[test]
-#[ignore = "needs root and keepalived 2.2.7"]
-fn keepalived_judges_the_same() {
-    let wrong: Vec<_> = samples()
-        .filter(|sample| !sample.other_in_2_2_7)
-        .filter_map(|sample| {
-            let got = of_keepalived(&sample.text)?;
-            (got != sample.expected).then(|| format!("{}: {got}, not {}", sample.name, sample.expected))
-        })
-        .collect();
-    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
-}
-
 fn samples() -> impl Iterator<Item = Sample> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/samples");
     files(&folder).into_iter().map(move |(path, text)| {
@@ -76,16 +61,7 @@ fn samples() -> impl Iterator<Item = Sample> {
             .strip_prefix("# verdict: ")
             .and_then(|verdict| verdict.parse().ok());
         let expected = expected.unwrap_or_else(|| panic!("{name} does not begin with its verdict"));
-        let other_in_2_2_7 = text
-            .lines()
-            .nth(1)
-            .is_some_and(|line| line.starts_with("# 2.2.7"));
-        Sample {
-            name,
-            text,
-            expected,
-            other_in_2_2_7,
-        }
+        Sample { name, text, expected }
     })
 }
 
@@ -112,19 +88,4 @@ fn files(folder: &Path) -> Vec<(PathBuf, String)> {
         }
     }
     found
-}
-
-/// The exit status of a config test by keepalived in a network namespace of its own; `None` if it crashes.
-fn of_keepalived(text: &str) -> Option<u8> {
-    let file = std::env::temp_dir().join(format!("sample{}.conf", std::process::id()));
-    std::fs::write(&file, text).unwrap();
-    let mut command = Command::new("unshare");
-    command.args(["--net", "keepalived", "-t", "-f"]).arg(&file);
-    let status = command
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .unwrap();
-    std::fs::remove_file(&file).unwrap();
-    status.code().and_then(|code| u8::try_from(code).ok())
 }

@@ -61,34 +61,32 @@ impl Datagram {
     }
 }
 
-/// Every socket of the process, and the buffers they share.
+/// Every socket of the process.
 pub(super) struct Sockets {
-    hearing: BTreeMap<(Family, bool), AsyncFd<Arc<OwnedFd>>>,
+    hearing: BTreeMap<(Family, bool), Ear>,
     speaking: HashMap<Path, Socket>,
     /// What the log has been told that it does not work.
     deaf: BTreeSet<(Family, bool)>,
     mute: HashSet<Path>,
-    buffers: Buffers,
+    datagrams: Vec<[u8; DATAGRAM]>,
 }
 
-struct Buffers {
-    datagrams: Vec<[u8; DATAGRAM]>,
+/// A socket that hears.
+struct Ear {
+    socket: AsyncFd<Arc<OwnedFd>>,
+    /// Its own: the kernel leaves there how much room the last message took, and one of another family needs more.
     headers: MultiHeaders<SockaddrStorage>,
 }
 
 impl Sockets {
     /// No socket yet.
     pub(super) fn new() -> Self {
-        let control = nix::cmsg_space!(libc::in6_pktinfo, libc::in_pktinfo, libc::c_int);
         Self {
             hearing: BTreeMap::new(),
             speaking: HashMap::new(),
             deaf: BTreeSet::new(),
             mute: HashSet::new(),
-            buffers: Buffers {
-                datagrams: vec![[0; DATAGRAM]; BURST],
-                headers: MultiHeaders::preallocate(BURST, Some(control)),
-            },
+            datagrams: vec![[0; DATAGRAM]; BURST],
         }
     }
 
@@ -104,7 +102,9 @@ impl Sockets {
             let port = port(multihop);
             match hearing(family, port).and_then(|socket| watch(Arc::new(socket.into()))) {
                 Ok(socket) => {
-                    place.insert(socket);
+                    let control = nix::cmsg_space!(libc::in6_pktinfo, libc::c_int);
+                    let headers = MultiHeaders::preallocate(BURST, Some(control));
+                    place.insert(Ear { socket, headers });
                     if self.deaf.remove(&kind) {
                         info!("Able to hear BFD packets on {family} port {port} again");
                     }
@@ -158,17 +158,23 @@ impl Sockets {
 
     /// Takes what waits, without waiting for more.
     pub(super) fn receive_waiting(&mut self, into: &mut Vec<Datagram>) {
-        for (&(_, multihop), socket) in &self.hearing {
+        for (&(_, multihop), ear) in &mut self.hearing {
             // Whatever is wrong with the socket, the next wait for it tells.
-            let _ = self.buffers.receive(socket.get_ref(), multihop, into);
+            let _ = receive(
+                ear.socket.get_ref(),
+                &mut ear.headers,
+                &mut self.datagrams,
+                multihop,
+                into,
+            );
         }
     }
 
     fn poll_receive(&mut self, cx: &mut Context<'_>, into: &mut Vec<Datagram>) -> Poll<io::Result<()>> {
-        for (&(_, multihop), socket) in &self.hearing {
+        for (&(_, multihop), Ear { socket, headers }) in &mut self.hearing {
             while let Poll::Ready(ready) = socket.poll_read_ready(cx) {
                 let mut ready = ready?;
-                match self.buffers.receive(socket.get_ref(), multihop, into) {
+                match receive(socket.get_ref(), headers, &mut self.datagrams, multihop, into) {
                     // A burst of nothing intelligible: look again, so that the waker gets registered.
                     Ok(()) if into.is_empty() => {}
                     Ok(()) => break,
@@ -185,23 +191,21 @@ impl Sockets {
     }
 }
 
-impl Buffers {
-    fn receive(&mut self, socket: &OwnedFd, multihop: bool, into: &mut Vec<Datagram>) -> Result<(), Errno> {
-        let mut slices: Vec<[IoSliceMut<'_>; 1]> = self
-            .datagrams
-            .iter_mut()
-            .map(|datagram| [IoSliceMut::new(datagram)])
-            .collect();
-        let messages = recvmmsg(
-            socket.as_raw_fd(),
-            &mut self.headers,
-            slices.iter_mut(),
-            MsgFlags::MSG_DONTWAIT,
-            None,
-        )?;
-        into.extend(messages.filter_map(|message| datagram(&message, multihop)));
-        Ok(())
-    }
+fn receive(
+    socket: &OwnedFd,
+    headers: &mut MultiHeaders<SockaddrStorage>,
+    buffers: &mut [[u8; DATAGRAM]],
+    multihop: bool,
+    into: &mut Vec<Datagram>,
+) -> Result<(), Errno> {
+    let mut slices: Vec<[IoSliceMut<'_>; 1]> = buffers
+        .iter_mut()
+        .map(|datagram| [IoSliceMut::new(datagram)])
+        .collect();
+    let flags = MsgFlags::MSG_DONTWAIT;
+    let messages = recvmmsg(socket.as_raw_fd(), headers, slices.iter_mut(), flags, None)?;
+    into.extend(messages.filter_map(|message| datagram(&message, multihop)));
+    Ok(())
 }
 
 fn datagram(message: &RecvMsg<'_, '_, SockaddrStorage>, multihop: bool) -> Option<Datagram> {

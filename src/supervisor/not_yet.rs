@@ -10,10 +10,12 @@ use parser::{Place, Report};
 
 /// Blocks and settings outside every block that do what they say.
 const OUTSIDE: &[&str] = &[
+    "bfd_instance",
     "global_defs",
     "vrrp_script",
     "vrrp_instance",
     "vrrp_sync_group",
+    "garp_group",
     "child_wait_time",
 ];
 
@@ -31,12 +33,15 @@ const GLOBAL_DEFS: &[&str] = &[
     "script_user",
     "vrrp_delay_after_boot",
     "vrrp_down_timer_adverts",
+    "vrrp_garp_extra_if",
+    "vrrp_garp_interval",
     "vrrp_garp_lower_prio_delay",
     "vrrp_garp_lower_prio_repeat",
     "vrrp_garp_master_delay",
     "vrrp_garp_master_refresh",
     "vrrp_garp_master_refresh_repeat",
     "vrrp_garp_master_repeat",
+    "vrrp_gna_interval",
     "vrrp_higher_prio_send_advert",
     "vrrp_lower_prio_no_advert",
     "vrrp_mcast_group4",
@@ -56,6 +61,7 @@ const VRRP_INSTANCE: &[&str] = &[
     "debug", // without effect in keepalived too
     "dont_track_primary",
     "down_timer_adverts",
+    "garp_extra_if",
     "garp_lower_prio_delay",
     "garp_lower_prio_repeat",
     "garp_master_delay",

@@ -194,7 +194,17 @@ impl Process {
                 }
                 Action::Reconcile(_) if self.stopping && self.child.options.dont_release_vrrp => {}
                 Action::Reconcile(instance) => self.rounds.push(Step::Reconcile(instance)),
-                Action::Announce { instance, repeat } => self.rounds.push(Step::Announce(instance, repeat)),
+                Action::Announce { instance, repeat } => {
+                    self.rounds.push(Step::Announce(instance, None, repeat));
+                }
+                Action::AnnounceAddress {
+                    instance,
+                    link,
+                    address,
+                    repeat,
+                } => self
+                    .rounds
+                    .push(Step::Announce(instance, Some((link, address)), repeat)),
                 Action::Notify(transition) => {
                     transitions = true;
                     self.rounds.push(Step::Notify(transition));
@@ -346,7 +356,7 @@ impl Process {
                 self.mirror.name_of(gone.link)
             );
             self.rounds.push(Step::Reconcile(instance));
-            self.rounds.push(Step::Announce(instance, 1));
+            self.rounds.push(Step::Announce(instance, None, 1));
         }
     }
 
@@ -412,7 +422,7 @@ impl Process {
         }
         for step in written.after {
             match step {
-                Step::Announce(instance, repeat) => self.announce(instance, repeat),
+                Step::Announce(instance, only, repeat) => self.announce(instance, only, repeat),
                 Step::Notify(transition) => {
                     let party = match &transition.whose {
                         Whose::Group(name) => Some(Party::Group(name.to_string())),
@@ -430,10 +440,12 @@ impl Process {
         }
     }
 
-    fn announce(&self, instance: InstanceId, repeat: u32) {
+    /// Announces what an instance owns, or one address of that `only`.
+    fn announce(&self, instance: InstanceId, only: Option<(LinkId, IpAddr)>, repeat: u32) {
         let announcements: Vec<Announcement> = self
             .engine
             .owned(instance)
+            .filter(|owned| only.is_none_or(|only| only == (owned.link, owned.address.address)))
             .filter_map(|owned| {
                 let hardware_address = self.mirror.ethernet_address(owned.link)?;
                 let address = owned.address.address;

@@ -5,10 +5,11 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::Pin;
 
 use netlink::{Address, Change, Error, Failure, Netlink};
-use vrrp::{InstanceId, Transition};
+use vrrp::{InstanceId, LinkId, Transition};
 
 /// Instances whose addresses are written in one round. What follows a round (announcements, notifies) waits for all of
 /// it, so a round is kept short.
@@ -19,8 +20,8 @@ const INSTANCES: usize = 64;
 pub(super) enum Step {
     /// Make the kernel agree with what the engine wants for this instance.
     Reconcile(InstanceId),
-    /// Announce the addresses of this instance so many times.
-    Announce(InstanceId, u32),
+    /// Announce the addresses of this instance, or this one only, so many times.
+    Announce(InstanceId, Option<(LinkId, IpAddr)>, u32),
     /// Tell the scripts.
     Notify(Transition),
 }

@@ -1,7 +1,7 @@
 //! The files to judge, and what is expected of each.
 
-#[path = "../../parser/tests/common/lvs.rs"]
-mod lvs;
+#[path = "../../parser/tests/common/table.rs"]
+mod table;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,8 +14,8 @@ pub(crate) struct Case {
     pub(crate) path: PathBuf,
     /// The exit status that Holdfast must give; `None` means that of keepalived.
     pub(crate) expected: Option<u8>,
-    /// Debian's keepalived is known to judge otherwise.
-    pub(crate) differs: bool,
+    /// The exit status that Debian's keepalived must give; `None` if it is not known, or it crashes.
+    pub(crate) theirs: Option<u8>,
 }
 
 /// Every case; rows are written to files in `scratch`.
@@ -30,54 +30,27 @@ pub(crate) fn all(repository: &Path, scratch: &Path) -> Vec<Case> {
             name: name(repository, &path),
             path,
             expected: None,
-            differs: false,
+            theirs: None,
         });
     }
     for path in files(&repository.join("tests/differential/cases"), "tsv") {
         rows(&name(repository, &path), &path, scratch, &mut cases);
     }
-    verdicts(&repository.join("parser/tests/verdicts.tsv"), scratch, &mut cases);
+    verdicts(repository, scratch, &mut cases);
     cases
 }
 
-/// The table of the parser's tests: block, `status[/status of 2.2.7]`, text.
-fn verdicts(table: &Path, scratch: &Path, cases: &mut Vec<Case>) {
-    let text = fs::read_to_string(table).unwrap();
-    for row in text.lines().filter(|row| !row.starts_with('#')) {
-        let mut columns = row.splitn(3, '\t');
-        let mut next = || columns.next().unwrap();
-        let (block, status, text) = (next(), next(), next());
-        let written = text
-            .replace("\\n", "\n")
-            .replace("\\r", "\r")
-            .replace("\\t", "\t");
-        let (expected, differs) = status
-            .split_once('/')
-            .map_or((status, false), |(ours, theirs)| (ours, ours != theirs));
+/// The tables of the parser's tests.
+fn verdicts(repository: &Path, scratch: &Path, cases: &mut Vec<Case>) {
+    for row in table::rows(&repository.join("parser/tests")) {
         let path = scratch.join(format!("{}.conf", cases.len()));
-        let whole = wrapped(block, &written)
-            .replace("fxa0", "eth0")
-            .replace("fxb0", "eth1");
-        fs::write(&path, whole).unwrap();
+        fs::write(&path, row.text).unwrap();
         cases.push(Case {
-            name: format!("parser/tests/verdicts.tsv: {block}: `{text}`"),
+            name: row.name,
             path,
-            expected: Some(expected.parse().unwrap()),
-            differs,
+            expected: Some(row.status),
+            theirs: Some(row.old_status),
         });
-    }
-}
-
-fn wrapped(block: &str, text: &str) -> String {
-    let bare = "vrrp_instance V {\ninterface eth0\nvirtual_router_id 51\n";
-    match block {
-        "top" => format!("{text}\n"),
-        "global" => format!("global_defs {{\n{text}\n}}\n"),
-        "script" => format!("vrrp_script S {{\nscript /usr/bin/nosuch\n{text}\n}}\n"),
-        "bare" => format!("{bare}{text}\n}}\n"),
-        "instance" => format!("{bare}virtual_ipaddress {{\n10.0.0.9\n}}\n{text}\n}}\n"),
-        "address" => format!("{bare}virtual_ipaddress {{\n{text}\n}}\n}}\n"),
-        other => lvs::around(other, text).unwrap(),
     }
 }
 
@@ -87,13 +60,21 @@ fn sample(repository: &Path, path: PathBuf) -> Option<Case> {
     let mut lines = text.split(|&byte| byte == b'\n');
     let expected = lines.next()?.strip_prefix(b"# verdict: ")?;
     let expected = std::str::from_utf8(expected).unwrap().trim().parse().unwrap();
-    let differs = lines.next().is_some_and(|line| line.starts_with(b"# 2.2.7"));
+    let theirs = match lines.next().and_then(|line| line.strip_prefix(b"# 2.2.7")) {
+        Some(reason) => status_in(&String::from_utf8_lossy(reason)),
+        None => Some(expected),
+    };
     Some(Case {
         name: name(repository, &path),
         path,
         expected: Some(expected),
-        differs,
+        theirs,
     })
+}
+
+/// The exit status that a note on 2.2.7 gives: `: 5 because ...`.
+fn status_in(note: &str) -> Option<u8> {
+    note.split([' ', ':']).find_map(|word| word.parse().ok())
 }
 
 fn rows(table: &str, path: &Path, scratch: &Path, cases: &mut Vec<Case>) {
@@ -110,7 +91,7 @@ fn rows(table: &str, path: &Path, scratch: &Path, cases: &mut Vec<Case>) {
             name: format!("{table}: `{written}`"),
             path,
             expected: Some(expected),
-            differs: columns.next().is_some(),
+            theirs: columns.next().map_or(Some(expected), status_in),
         });
     }
 }

@@ -75,6 +75,14 @@ fn what_has_no_end_is_refused() {
             "sequences within one another",
             "~SEQ(i, 1, 100000) ~SEQ(j, 1, 100000) foo\n".to_owned(),
         ),
+        (
+            "braces without end",
+            format!("~SEQ(i, 1, 1000000) a {}\n", "{".repeat(1000)),
+        ),
+        (
+            "definitions without end",
+            "~SEQ(i, 1, 1000) ~SEQ(j, 1, 1000) $A${i}_${j}=x\n$A= \\\n".to_owned() + &"x \\\n".repeat(1000),
+        ),
         ("a definition of itself", "$A=${A}\n${A}\n".to_owned()),
         (
             "two definitions of each other",
@@ -92,6 +100,10 @@ fn what_has_no_end_is_refused() {
     }
     for (story, text) in [
         ("blocks within blocks", "vrrp_instance V {\n".repeat(100_000)),
+        (
+            "blocks within blocks, and their ends",
+            "a {\n".repeat(100_000) + &"}\n".repeat(100_000) + "use_pid_dir\n",
+        ),
         ("ends of blocks", "}".repeat(1_000_000)),
         ("a line without end", "global_defs ".repeat(1_000_000)),
     ] {

@@ -27,7 +27,7 @@ const WORDS: &[&str] = &[
     "~SEQ(i, 5, -2, 1) $i",
     "~SEQx(i, 250, 260)",
     "~LST({x,y},{1,2},{3,4}) $x",
-    "~SEQ(i, 1, 1000000)",
+    "~SEQ(i, 1, 100)",
     "@host",
     "@^host",
     "@other",
@@ -87,6 +87,10 @@ pub(crate) fn mutated(corpus: &[Vec<u8>], chance: &mut Chance) -> Vec<u8> {
     let mut text = corpus[chance.below(corpus.len())].clone();
     if chance.below(4) == 0 {
         text.extend_from_slice(&corpus[chance.below(corpus.len())]);
+    }
+    if chance.below(256) == 0 {
+        let at = chance.below(text.len());
+        text.splice(at..at, *b"\n~SEQ(i, 1, 100000000) ~SEQ(j, 1, 100) "); // what follows is taken to the limits
     }
     for _ in 0..=chance.below(8) {
         match chance.below(10) {

@@ -13,6 +13,7 @@ mod demo;
 mod examples;
 mod forged;
 mod frames;
+mod groups;
 mod interface;
 mod nginx;
 mod notify;

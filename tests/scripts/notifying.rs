@@ -432,15 +432,19 @@ fn a_reload_changes_the_scripts_and_keeps_what_is_queued() {
         let notifier = notifier(std::slice::from_ref(&old), Limits::default());
         tell(&notifier, &old, Notified::Backup, 100);
         stage.pid_in("pid").await;
-        notifier.learn(std::slice::from_ref(&new), &mut Inspector::new(as_ourselves()));
+        notifier.learn(
+            std::slice::from_ref(&new),
+            &[],
+            &mut Inspector::new(as_ourselves()),
+        );
         tell(&notifier, &new, Notified::Master, 100);
         stage.touch("go");
         eventually(|| stage.lines("told").len() == 2).await;
         // The end of an instance that a reload takes away is told, and nothing after the next reload.
-        notifier.learn(&[], &mut Inspector::new(as_ourselves()));
+        notifier.learn(&[], &[], &mut Inspector::new(as_ourselves()));
         tell(&notifier, &new, Notified::Fault, 100);
         eventually(|| stage.lines("told").len() == 3).await;
-        notifier.learn(&[], &mut Inspector::new(as_ourselves()));
+        notifier.learn(&[], &[], &mut Inspector::new(as_ourselves()));
         tell(&notifier, &new, Notified::Backup, 100);
         notifier.finish().await;
     });

@@ -22,6 +22,18 @@ pub enum Action {
         /// How many frames for each address, interleaved over the addresses.
         repeat: u32,
     },
+    /// The same for one of its addresses, where announcements are paced (`garp_group`, `vrrp_garp_interval`) or meant for
+    /// one link only (`garp_extra_if`).
+    AnnounceAddress {
+        /// Whose address.
+        instance: InstanceId,
+        /// Where.
+        link: LinkId,
+        /// Which.
+        address: IpAddr,
+        /// How many frames.
+        repeat: u32,
+    },
     /// Run the notify scripts and write the FIFO lines of this transition.
     Notify(Transition),
     /// Start a run of a tracked script; answer with [`crate::Event::ScriptEnded`].

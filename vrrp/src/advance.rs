@@ -4,6 +4,7 @@ use crate::election;
 use crate::instance::Instance;
 use crate::news::Happening;
 use crate::outbox::Outbox;
+use crate::rival::Rival;
 use crate::state::{State, next_in_series};
 use crate::time::Instant;
 
@@ -25,6 +26,14 @@ impl Instance {
                 }
             }
             State::Init { .. } | State::Fault { .. } | State::Stopped | State::Removed => {}
+        }
+    }
+
+    /// Why the adverts of another master were not believed. As many lines as there were causes, once for each episode.
+    pub(crate) fn tell_rejected(&self, rival: &Rival, out: &mut Outbox) {
+        for (cause, count) in &rival.rejected.0 {
+            let (from, cause, count) = (rival.address, *cause, *count);
+            self.tell(Happening::Rejected { from, cause, count }, out);
         }
     }
 
@@ -61,24 +70,34 @@ impl Instance {
             mastery.refresh_at = Some(next_in_series(at, garp.master_refresh, now));
             out.announce(self.id, garp.master_refresh_repeat.max(1));
         }
-        let gone = mastery.rival.take_if(|rival| due(&rival.over_at));
-        let stubborn = mastery.rival.as_mut().and_then(|rival| {
+        if let Some(at) = mastery.extra_at.filter(due) {
+            mastery.extra_at = Some(next_in_series(at, garp.extra_if.period, now));
+            out.elsewhere.push(self.id);
+        }
+        let gone: Vec<Rival> = mastery
+            .rivals
+            .extract_if(.., |rival| due(&rival.over_at))
+            .collect();
+        let stubborn = mastery.rivals.iter_mut().find_map(|rival| {
             rival.give_way_at.take_if(|at| due(at))?;
             Some(rival.address)
         });
         if advertises {
             self.advertise(out);
         }
-        if let Some(rival) = gone {
+        if !gone.is_empty() {
             // What the other told the neighbours may be the last that they heard.
             out.announce(self.id, self.config.garp.master_repeat.max(1));
+        }
+        for rival in gone {
             let what = Happening::RivalGone {
                 address: rival.address,
                 priority: rival.priority,
                 lasted: rival.heard_at - rival.since,
                 adverts: rival.adverts,
             };
-            self.tell(what, out);
+            self.tell_sparingly(what, now, out);
+            self.tell_rejected(&rival, out);
         }
         if let Some(other) = stubborn {
             self.give_way(other, now, out);

@@ -18,6 +18,7 @@ use crate::group::Group;
 use crate::instance::Instance;
 use crate::news::{Happening, News};
 use crate::outbox::Outbox;
+use crate::pace::Paces;
 use crate::quota::Quota;
 use crate::reload::{sane, scripts_of};
 use crate::script::Script;
@@ -55,6 +56,8 @@ pub struct Engine {
     pub(crate) watchers: BTreeMap<String, Vec<InstanceId>>,
     /// Who tracks a script, indexed by [`ScriptId`].
     pub(crate) trackers: Vec<Vec<InstanceId>>,
+    /// How fast announcements leave.
+    pub(crate) paces: Paces,
     /// When `vrrp_startup_delay` is over, while it runs.
     delayed_until: Option<Instant>,
     stopped: bool,
@@ -134,6 +137,7 @@ impl Engine {
             routes: BTreeMap::new(),
             watchers: BTreeMap::new(),
             trackers: Vec::new(),
+            paces: Paces::new(config),
             delayed_until: (!delay.is_zero()).then_some(now + delay),
             stopped: false,
         };
@@ -171,6 +175,7 @@ impl Engine {
             Event::ScriptEnded { script, outcome } => self.on_script(script, outcome, now),
             Event::Stop => self.on_stop(now),
         }
+        self.pace(now);
     }
 
     /// [`Engine::next_deadline`] has come, or any time has passed. Afterwards the next deadline is later than `now`.
@@ -186,14 +191,19 @@ impl Engine {
             script.advance(now, &mut self.out);
             self.script_deadlines.set(index, script.run_at);
         }
+        self.pace(now);
     }
 
     /// When [`Engine::handle_timeout`] must be called next.
     pub fn next_deadline(&self) -> Option<Instant> {
-        [self.deadlines.first(), self.script_deadlines.first()]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            self.deadlines.first(),
+            self.script_deadlines.first(),
+            self.paces.deadline(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// The next thing to do; ask until `None` after every event and timeout.

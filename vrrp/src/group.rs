@@ -139,9 +139,7 @@ impl Engine {
             .map(|member| FaultReason::Member(Arc::clone(&member.name)))
             .take(NAMED_MEMBERS + 1)
             .collect();
-        let waiting = members_of()
-            .filter(|member| member.stance() == Stance::Init && !member.own_faults.is_empty())
-            .filter(|member| !member.has_own_fault());
+        let waiting = members_of().filter(|member| !member.own_faults.is_empty() && !member.has_own_fault());
         reasons.extend(
             waiting
                 .map(|member| FaultReason::AwaitingMember(Arc::clone(&member.name)))

@@ -15,13 +15,16 @@ use crate::judge::{self, Heard};
 use crate::news::Happening;
 use crate::outbox::Outbox;
 use crate::refusal::Refusal;
-use crate::state::{Burst, Rival, State};
+use crate::rival::rival_of;
+use crate::state::{Burst, State};
 use crate::time::Instant;
 
 /// A rival is answered at most this often in each of our advert intervals: a flood must not be echoed.
 const ANSWERS_PER_INTERVAL: u32 = 10;
 /// A rival that has been silent for so many of its intervals has yielded.
 const SILENT_INTERVALS: u32 = 2;
+/// Who is not believed is silent only after a longer time: its packets may have lost their way for a while.
+const REFUSED_SILENCE: Duration = Duration::from_secs(10);
 
 impl Instance {
     /// A packet for this virtual router came in. Answers whether the neighbours were told anew, because a lower master
@@ -37,7 +40,7 @@ impl Instance {
         let verdict = match judge::judge(&self.config, known_master, packet) {
             Ok(verdict) => verdict,
             Err(refusal) => {
-                self.refuse(refusal, now, out);
+                self.refuse(refusal, packet.source, now, out);
                 return false;
             }
         };
@@ -57,14 +60,18 @@ impl Instance {
             State::Init { .. } | State::Fault { .. } | State::Stopped | State::Removed => false,
         };
         if let Some(remark) = verdict.remark {
-            self.refuse(remark, now, out);
+            self.refuse(remark, packet.source, now, out);
         }
         stood
     }
 
     /// Counts a refusal or remark, and says it unless its kind has been said since state or master changed.
-    fn refuse(&mut self, refusal: Refusal, now: Instant, out: &mut Outbox) {
+    fn refuse(&mut self, refusal: Refusal, from: IpAddr, now: Instant, out: &mut Outbox) {
         refusal.count(&mut self.stats);
+        if !refusal.is_remark() {
+            self.rejections.count(from, refusal.cause());
+            self.note_refused_rival(&refusal, from, now);
+        }
         let kind = mem::discriminant(&refusal);
         if !self.told.contains(&kind) {
             self.told.push(kind);
@@ -72,8 +79,24 @@ impl Instance {
         }
     }
 
+    /// Who sends what we do not believe may be master beside us all the same.
+    fn note_refused_rival(&mut self, refusal: &Refusal, from: IpAddr, now: Instant) {
+        let State::Master(mastery) = &mut self.state else {
+            return;
+        };
+        let Some(rival) = rival_of(&mut mastery.rivals, from, now) else {
+            return;
+        };
+        let interval = match refusal {
+            Refusal::Interval { got, .. } => self.config.advert_int.max(*got),
+            _ => self.config.advert_int,
+        };
+        rival.rejected.count(refusal.cause());
+        rival.hear((interval * SILENT_INTERVALS).max(REFUSED_SILENCE), now);
+    }
+
     /// Says what a packet caused, within the quota.
-    fn tell_sparingly(&mut self, what: Happening, now: Instant, out: &mut Outbox) {
+    pub(crate) fn tell_sparingly(&mut self, what: Happening, now: Instant, out: &mut Outbox) {
         if self.quota.allow(now) {
             match mem::take(&mut self.quota.swallowed) {
                 0 => {}
@@ -169,7 +192,7 @@ impl Instance {
             (Ordering::Equal, Ordering::Greater) => {
                 self.yield_to(heard, Happening::EqualAdvert { from, priority }, now, out);
             }
-            (Ordering::Equal, Ordering::Equal) => self.refuse(Refusal::OwnAddress { from }, now, out),
+            (Ordering::Equal, Ordering::Equal) => self.refuse(Refusal::OwnAddress { from }, from, now, out),
             (Ordering::Less, _) | (Ordering::Equal, Ordering::Less) => {
                 let what = Happening::LowerAdvert {
                     from,
@@ -209,10 +232,11 @@ impl Instance {
 
     /// RFC 9568 6.4.3: another resigned, so say at once who is master.
     fn hear_resignation_as_master(&mut self, from: IpAddr, now: Instant, out: &mut Outbox) {
-        if let State::Master(mastery) = &mut self.state
-            && let Some(rival) = mastery.rival.as_mut().filter(|rival| rival.address == from)
-        {
-            rival.over_at = now;
+        if let State::Master(mastery) = &mut self.state {
+            let mut rivals = mastery.rivals.iter_mut();
+            if let Some(rival) = rivals.find(|rival| rival.address == from) {
+                rival.over_at = now;
+            }
         }
         if self.may_answer(now) {
             self.tell_sparingly(Happening::MasterHeardResignation, now, out);
@@ -245,20 +269,12 @@ impl Instance {
         let State::Master(mastery) = &mut self.state else {
             return;
         };
-        let rival = mastery.rival.get_or_insert(Rival {
-            address: heard.from,
-            priority: heard.priority,
-            since: now,
-            heard_at: now,
-            adverts: 0,
-            over_at: now,
-            give_way_at: None,
-        });
-        rival.address = heard.from;
+        let Some(rival) = rival_of(&mut mastery.rivals, heard.from, now) else {
+            return;
+        };
         rival.priority = heard.priority;
-        rival.heard_at = now;
         rival.adverts += 1;
-        rival.over_at = now + interval * SILENT_INTERVALS;
+        rival.hear(interval * SILENT_INTERVALS, now);
         if owners && rival.give_way_at.is_none() {
             // keepalived: two of the other's adverts and 1.2 times the longer interval.
             rival.give_way_at = Some(now + heard.interval * 2 + interval + interval / 5);

@@ -22,6 +22,7 @@ use crate::outbox::Outbox;
 use crate::outlet::Outlet;
 use crate::quota::Quota;
 use crate::refusal::Refusal;
+use crate::rival::Rejections;
 use crate::snapshot::Saved;
 use crate::state::State;
 use crate::stats::Stats;
@@ -61,6 +62,8 @@ pub struct Instance {
     pub link: Option<LinkId>,
     /// Counters.
     pub stats: Stats,
+    /// Whose packets were not believed, and why.
+    pub rejections: Rejections,
     /// When `vrrp_startup_delay` is over: never master earlier.
     pub(crate) not_before: Instant,
     pub(crate) outlet: Option<Outlet>,
@@ -110,6 +113,7 @@ impl Instance {
                 .map_or(config.advert_int, |saved| saved.master_interval),
             link: None,
             stats: Stats::default(),
+            rejections: Rejections::default(),
             not_before,
             outlet: None,
             ip_id: saved.as_ref().map_or(1, |saved| saved.ip_id),

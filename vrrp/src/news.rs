@@ -115,8 +115,17 @@ pub enum Happening {
         priority: u8,
         /// From its first to its last advert.
         lasted: Duration,
-        /// How many adverts it sent.
+        /// How many of its adverts were believed.
         adverts: u64,
+    },
+    /// Instance: why adverts of another master were not believed.
+    Rejected {
+        /// Who sent them.
+        from: IpAddr,
+        /// Why.
+        cause: &'static str,
+        /// How many.
+        count: u64,
     },
     /// Instance: another router believes to own the addresses too.
     TwoOwners(IpAddr),
@@ -230,6 +239,9 @@ impl fmt::Display for News {
                  it is silent now",
                 lasted.as_secs_f64()
             ),
+            Happening::Rejected { from, cause, count } => {
+                write!(f, "({name}) rejected {count} adverts from {from}: {cause}")
+            }
             Happening::TwoOwners(other) => write!(
                 f,
                 "({name}) CONFIGURATION ERROR: local instance and {other} are both configured as address owner, \
@@ -319,6 +331,7 @@ impl News {
             | Happening::HigherAdvert { .. }
             | Happening::EqualAdvert { .. }
             | Happening::RivalGone { .. }
+            | Happening::Rejected { .. }
             | Happening::TwoOwners(_)
             | Happening::Refused(_)
             | Happening::Swallowed(_)

@@ -11,7 +11,10 @@ use crate::news::News;
 pub(crate) struct Outbox {
     adverts: VecDeque<Datagram>,
     reconciles: VecDeque<InstanceId>,
-    announces: VecDeque<(InstanceId, u32)>,
+    /// [`Action::Announce`] and [`Action::AnnounceAddress`].
+    pub(crate) announces: VecDeque<Action>,
+    /// Those that are due to announce themselves on other links (`garp_extra_if`).
+    pub(crate) elsewhere: Vec<InstanceId>,
     news: VecDeque<News>,
     pub(crate) transitions: VecDeque<Transition>,
     runs: VecDeque<ScriptId>,
@@ -30,7 +33,7 @@ impl Outbox {
 
     pub(crate) fn announce(&mut self, instance: InstanceId, repeat: u32) {
         if repeat > 0 {
-            self.announces.push_back((instance, repeat));
+            self.announces.push_back(Action::Announce { instance, repeat });
         }
     }
 
@@ -51,10 +54,7 @@ impl Outbox {
             .pop_front()
             .map(Action::Send)
             .or_else(|| self.reconciles.pop_front().map(Action::Reconcile))
-            .or_else(|| {
-                let (instance, repeat) = self.announces.pop_front()?;
-                Some(Action::Announce { instance, repeat })
-            })
+            .or_else(|| self.announces.pop_front())
             .or_else(|| self.news.pop_front().map(Action::Tell))
             .or_else(|| self.transitions.pop_front().map(Action::Notify))
             .or_else(|| self.runs.pop_front().map(Action::RunScript))

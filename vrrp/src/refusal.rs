@@ -168,6 +168,23 @@ impl Refusal {
         }
     }
 
+    /// The reason in a few words, the same for all packets that have it.
+    pub fn cause(&self) -> &'static str {
+        match self {
+            Self::HopLimit { .. } => "TTL or hop limit mismatch",
+            Self::Version { .. } => "version mismatch",
+            Self::TooShort { .. } | Self::TooLong { .. } => "wrong length",
+            Self::AuthTypeUnknown { .. } | Self::AuthTypeMismatch { .. } => "authentication type mismatch",
+            Self::Password { .. } => "authentication mismatch",
+            Self::Interval { .. } | Self::LearnedInterval { .. } => "advertisement interval mismatch",
+            Self::Type { .. } => "not an advertisement",
+            Self::Checksum { .. } => "wrong checksum",
+            Self::Destination { .. } => "wrong destination",
+            Self::OwnAddress { .. } => "our own address",
+            Self::AddressCount { .. } | Self::AddressMissing { .. } => "other virtual addresses",
+        }
+    }
+
     /// Counts it where keepalived's statistics, or ours where it has none, keep it.
     pub fn count(&self, stats: &mut Stats) {
         *match self {

@@ -21,7 +21,8 @@ use crate::time::Instant;
 impl Engine {
     /// A new configuration: what is unchanged keeps state, timers and addresses; what is gone resigns.
     ///
-    /// An instance is the same if virtual router, family and interface are the same, whatever its name; it keeps its
+    /// An instance is the same if virtual router, family, interface, unicast or multicast, their source or group,
+    /// `use_vmac` and `use_vmac_addr` are the same, whatever its name; it keeps its
     /// [`InstanceId`] then. A [`ScriptId`] is from now on an index into the new `config.vrrp_scripts`; runs in progress
     /// are forgotten, and the shell ends them.
     pub fn reload(&mut self, config: &Config, now: Instant) {
@@ -29,6 +30,7 @@ impl Engine {
             return;
         }
         self.global = config.global.clone();
+        self.change_paces(config, now);
         self.adopt_scripts(config, now);
         let mut vacant = self.vacant_ids();
         let mut old = self.by_identity();
@@ -59,6 +61,7 @@ impl Engine {
         self.index(now);
         let all = self.order.clone();
         self.refresh(&all, now);
+        self.pace(now);
     }
 
     /// The number of an instance that was never there.
@@ -242,6 +245,10 @@ impl Instance {
         }
         if let State::Master(mastery) = &mut self.state {
             mastery.advertise_at = mastery.advertise_at.min(now + config.advert_int);
+            let extra = config.garp.extra_if.period;
+            if old.garp.extra_if.period != extra {
+                mastery.extra_at = (!extra.is_zero()).then_some(now + extra);
+            }
             if old.garp.master_refresh != config.garp.master_refresh {
                 let refresh = config.garp.master_refresh;
                 mastery.refresh_at = (!refresh.is_zero()).then_some(now + refresh);

@@ -2,8 +2,8 @@
 //! script. What is foreign or damaged is worth nothing, and is never half believed.
 //!
 //! ```text
-//! holdfast-vrrp 1 2
-//! instance 51 4 eth0 MASTER 17 120000000 1000000000
+//! holdfast-vrrp 2 2
+//! instance 51 4 eth0 multicast/224.0.0.18 MASTER 17 120000000 1000000000
 //! script chk_http Good 2
 //! ```
 
@@ -20,17 +20,37 @@ use crate::script::{Health, Script};
 use crate::text;
 use crate::time::Instant;
 
-const MAGIC: &str = "holdfast-vrrp 1";
+const MAGIC: &str = "holdfast-vrrp 2";
 
 /// What makes two instances the same over a reload or a restart; the name is no part of it.
-pub(crate) type Identity = (u8, Family, String);
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Identity {
+    vrid: u8,
+    family: Family,
+    interface: String,
+    /// How its adverts travel, as one word: `multicast/GROUP` or `unicast/SOURCE`, and what it uses of VMACs.
+    way: String,
+}
 
 pub(crate) fn identity(config: &VrrpInstance) -> Identity {
-    (
-        config.virtual_router_id.get(),
-        config.family,
-        config.interface.clone(),
-    )
+    let mut way = if config.unicast {
+        let source = config.unicast_src_ip.map(|source| source.to_string());
+        format!("unicast/{}", source.unwrap_or_default())
+    } else {
+        format!("multicast/{}", config.mcast_dst_ip)
+    };
+    if config.use_vmac.is_some() {
+        way.push_str("/use_vmac");
+    }
+    if config.use_vmac_addr {
+        way.push_str("/use_vmac_addr");
+    }
+    Identity {
+        vrid: config.virtual_router_id.get(),
+        family: config.family,
+        interface: config.interface.clone(),
+        way,
+    }
 }
 
 /// What a predecessor left of one instance.
@@ -63,12 +83,14 @@ pub(crate) fn write<'a>(
             Some(Notified::Stop | Notified::MasterRxLowerPri) | None => continue,
         };
         count += 1;
-        let (vrid, family, interface) = identity(&instance.config);
+        let identity = identity(&instance.config);
         let _ = writeln!(
             lines,
-            "instance {vrid} {} {} {} {} {} {}",
-            family_digit(family),
-            text::escape(&interface),
+            "instance {} {} {} {} {} {} {} {}",
+            identity.vrid,
+            family_digit(identity.family),
+            text::escape(&identity.interface),
+            text::escape(&identity.way),
             state.word(),
             instance.ip_id,
             instance.since.nanos,
@@ -108,12 +130,23 @@ impl Snapshot {
         for line in body.lines() {
             let words: Vec<&str> = line.split(' ').collect();
             match *words {
-                ["instance", vrid, family, interface, state, ip_id, since, interval] => {
-                    let identity = (
-                        vrid.parse().ok()?,
-                        read_family(family)?,
-                        text::unescape(interface)?,
-                    );
+                [
+                    "instance",
+                    vrid,
+                    family,
+                    interface,
+                    way,
+                    state,
+                    ip_id,
+                    since,
+                    interval,
+                ] => {
+                    let identity = Identity {
+                        vrid: vrid.parse().ok()?,
+                        family: read_family(family)?,
+                        interface: text::unescape(interface)?,
+                        way: text::unescape(way)?,
+                    };
                     snapshot
                         .instances
                         .insert(identity, read_saved(state, ip_id, since, interval)?);
@@ -172,14 +205,18 @@ fn read_family(digit: &str) -> Option<Family> {
 mod tests {
     use super::*;
 
-    const SOUND: &str =
-        "holdfast-vrrp 1 2\ninstance 51 4 eth0 MASTER 17 120000000 1000000000\nscript chk Good 2\n";
+    const SOUND: &str = "holdfast-vrrp 2 2\ninstance 51 4 eth0 multicast/224.0.0.18 MASTER 17 120000000 1000000000\nscript chk Good 2\n";
 
     #[test]
     fn a_sound_text_is_read() {
         let snapshot = Snapshot::read(SOUND);
         assert_eq!(
-            snapshot.instances[&(51, Family::Ipv4, "eth0".to_owned())],
+            snapshot.instances[&Identity {
+                vrid: 51,
+                family: Family::Ipv4,
+                interface: "eth0".to_owned(),
+                way: "multicast/224.0.0.18".to_owned(),
+            }],
             Saved {
                 notified: Notified::Master,
                 ip_id: 17,
@@ -195,8 +232,8 @@ mod tests {
         let damaged = [
             String::new(),
             "x".to_owned(),
-            SOUND.replace("vrrp 1", "vrrp 2"),
-            SOUND.replace("1 2\n", "1 3\n"),
+            SOUND.replace("vrrp 2", "vrrp 3"),
+            SOUND.replace("2 2\n", "2 3\n"),
             SOUND.replace("MASTER", "master"),
             SOUND.replace(" 17 ", " 0 "),
             SOUND.replace(" 17 ", " 99999 "),

@@ -1,9 +1,9 @@
 //! The states of an instance, each with its own deadlines: a timer cannot outlive the state that set it.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::rival::Rival;
 use crate::time::Instant;
 
 /// Where an instance stands.
@@ -44,8 +44,10 @@ pub struct Mastery {
     pub announce_again: Option<Burst>,
     /// The next `garp_master_refresh`.
     pub refresh_at: Option<Instant>,
-    /// Another master on the link that should yield to us.
-    pub rival: Option<Rival>,
+    /// The next `garp_extra_if`.
+    pub extra_at: Option<Instant>,
+    /// Other masters on the link that should yield to us, or whose adverts we do not believe; four at most.
+    pub rivals: Vec<Rival>,
     /// Not before this is another master answered again.
     pub answer_at: Instant,
 }
@@ -57,25 +59,6 @@ pub struct Burst {
     pub at: Instant,
     /// Frames for each address.
     pub repeat: u32,
-}
-
-/// A second master on the link: the episode from its first advert to its silence.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rival {
-    /// Who, most lately.
-    pub address: IpAddr,
-    /// Its priority.
-    pub priority: u8,
-    /// When its first advert came.
-    pub since: Instant,
-    /// When its latest advert came.
-    pub heard_at: Instant,
-    /// How many adverts came.
-    pub adverts: u64,
-    /// When the episode counts as over, if nothing more comes.
-    pub over_at: Instant,
-    /// Two address owners: when this one gives way.
-    pub give_way_at: Option<Instant>,
 }
 
 impl State {
@@ -128,14 +111,15 @@ impl fmt::Display for State {
 
 impl Mastery {
     fn deadline(&self) -> Instant {
-        let rival = self.rival.as_ref();
+        let rivals = self.rivals.iter();
+        let rivals = rivals.flat_map(|rival| [Some(rival.over_at), rival.give_way_at]);
         [
             self.announce_again.map(|burst| burst.at),
             self.refresh_at,
-            rival.map(|rival| rival.over_at),
-            rival.and_then(|rival| rival.give_way_at),
+            self.extra_at,
         ]
         .into_iter()
+        .chain(rivals)
         .flatten()
         .fold(self.advertise_at, Instant::min)
     }

@@ -35,7 +35,8 @@ impl Instance {
                 repeat: garp.master_repeat.max(1),
             }),
             refresh_at: (!garp.master_refresh.is_zero()).then_some(now + garp.master_refresh),
-            rival: None,
+            extra_at: (!garp.extra_if.period.is_zero()).then_some(now + garp.extra_if.period),
+            rivals: Vec::new(),
             answer_at: now,
         });
         self.change(state, now, out);
@@ -56,8 +57,11 @@ impl Instance {
             | State::Fault { .. }
             | State::Stopped
             | State::Removed => {}
-            State::Master(_) => {
+            State::Master(mastery) => {
                 self.stats.release_master += 1;
+                for rival in &mastery.rivals {
+                    self.tell_rejected(rival, out);
+                }
                 match self.state {
                     // RFC 9568 6.4.3: on shutdown, send an advert with priority zero. keepalived also on a fault.
                     State::Fault { .. } | State::Stopped | State::Removed => self.resign(out),

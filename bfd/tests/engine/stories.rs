@@ -110,6 +110,8 @@ fn a_stop_is_told_and_is_no_failure() {
     assert_eq!(net.session(B).state, State::Down);
     assert_eq!(net.session(B).diagnostic, Diagnostic::NEIGHBOR_DOWN);
     assert_eq!(net.session(B).remote.diagnostic, Diagnostic::ADMIN_DOWN);
+    // RFC 5882 3.2: nor is it one for those who follow the neighbour's session.
+    assert_eq!(net.reported(B, false, since), None);
     let farewell = net.sent_since(A, since);
     assert_eq!(farewell.len(), 3);
     assert!(farewell.iter().all(|sent| sent.packet.state == State::AdminDown));

@@ -3,7 +3,7 @@
 
 use crate::config::routing::{Routing, Usage};
 use crate::config::{Route, Rule, VirtualAddress, address, route, rule, track_group};
-use crate::report::{Reason, Report, suggest};
+use crate::report::{Reason, Report};
 use crate::tree::Line;
 
 /// Every static address, route and rule, in the order of the file. The groups they name exist.
@@ -91,8 +91,8 @@ fn is_defined(name: &str, line: Line<'_>, groups: &[track_group::Draft<'_>], rep
     let reason = if group.is_some() {
         Reason::DefinedLater { kind, name }
     } else {
-        let names: Vec<_> = groups.iter().map(|group| group.name).collect();
-        let nearest = suggest::nearest(&name, &names).map(str::to_owned);
+        let names = groups.iter().map(|group| group.name);
+        let nearest = report.nearest(&name, names).map(str::to_owned);
         Reason::UnknownName { kind, name, nearest }
     };
     report.add(word.at(), reason);

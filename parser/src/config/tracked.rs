@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::report::{Reason, Report, suggest};
+use crate::report::{Reason, Report};
 use crate::tree::{Line, Word};
 
 /// One line of `track_script`, `track_interface`, ...: what is watched and what it is worth here.
@@ -151,8 +151,7 @@ pub(super) fn join<'t>(
     let joined = drafts.into_iter().filter_map(|draft| {
         let name = draft.line.keyword();
         let Some(trackable) = known.get(name) else {
-            let names: Vec<_> = known.keys().copied().collect();
-            let nearest = suggest::nearest(name, &names).map(str::to_owned);
+            let nearest = report.nearest(name, known.keys().copied()).map(str::to_owned);
             let reason = Reason::UnknownName {
                 kind,
                 name: name.to_owned(),

@@ -10,7 +10,7 @@ mod reason;
 mod render;
 mod routing;
 mod secret;
-pub(crate) mod suggest;
+mod suggest;
 mod vrrp;
 
 pub use class::{Class, ExitStatus};
@@ -51,6 +51,8 @@ pub struct Report {
     pub omitted: usize,
     /// The highest class among those.
     omitted_class: Option<Class>,
+    /// How many words have been compared for suggestions.
+    compared: usize,
     /// How many of all are worse than a warning.
     spoiling: usize,
 }
@@ -61,6 +63,9 @@ pub(crate) struct Mark(usize);
 
 /// More mistakes than this are only counted: nobody reads them, and a hostile file could make millions.
 pub const MAX_MISTAKES: usize = 10_000;
+
+/// Words compared for suggestions altogether.
+const MAX_COMPARED: usize = 10_000_000;
 
 impl Report {
     /// Notes a mistake at some words.
@@ -86,19 +91,37 @@ impl Report {
         self.mistakes.len() >= MAX_MISTAKES
     }
 
+    /// The nearest of the known words to one that is not known, as long as anyone may read it: a hostile file could ask
+    /// a million times among a million names.
+    pub(crate) fn nearest<'a>(
+        &mut self,
+        word: &str,
+        known: impl ExactSizeIterator<Item = &'a str>,
+    ) -> Option<&'a str> {
+        self.compared = self.compared.saturating_add(known.len());
+        if self.is_full() || self.compared > MAX_COMPARED {
+            return None;
+        }
+        suggest::nearest(word, known)
+    }
+
     /// A line whose keyword its block does not have: it is skipped with its block, and the nearest of `known` is
     /// suggested.
     pub fn unknown_keyword(&mut self, line: Line<'_>, known: &[&'static str]) {
         let keyword = line.keyword();
-        let home = config::home(keyword);
+        let home = if self.is_full() {
+            None
+        } else {
+            config::home(keyword)
+        };
+        let nearest = match home {
+            Some(_) => None,
+            None => self.nearest(keyword, known.iter().copied()),
+        };
         let reason = Reason::UnknownKeyword {
             keyword: keyword.to_owned(),
             block: config::block_with(known),
-            nearest: if home.is_some() || self.is_full() {
-                None
-            } else {
-                suggest::nearest(keyword, known)
-            },
+            nearest,
             home,
             has_block: line.has_block(),
         };
@@ -178,11 +201,7 @@ impl Report {
     /// A word that `of` does not know among its options.
     pub fn unknown_option(&mut self, word: Word<'_>, of: &str, known: &[&'static str]) {
         let option = word.text().to_owned();
-        let nearest = if self.is_full() {
-            None
-        } else {
-            suggest::nearest(&option, known)
-        };
+        let nearest = self.nearest(&option, known.iter().copied());
         self.add(
             word.at(),
             Reason::UnknownOption {

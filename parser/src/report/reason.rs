@@ -7,8 +7,8 @@ use thiserror::Error;
 use crate::config::OUTSIDE;
 use crate::report::{Class, Finding, LvsReason, RoutingReason, VrrpReason};
 use crate::source::{
-    MAX_BYTES, MAX_EXPANDED_LINE, MAX_FILES, MAX_GENERATED_LINES, MAX_INCLUDE_DEPTH, MAX_NESTED_LINES,
-    SequenceError,
+    MAX_BYTES, MAX_DEFINED_LINES, MAX_EXPANDED_LINE, MAX_FILES, MAX_GENERATED_BYTES, MAX_GENERATED_LINES,
+    MAX_INCLUDE_DEPTH, MAX_NESTED_BLOCKS, MAX_NESTED_LINES, MAX_STATEMENTS, MAX_WORDS, SequenceError,
 };
 use crate::units::{Family, Version, Vrid};
 
@@ -145,6 +145,23 @@ pub enum Reason {
     /// More files or bytes than anyone means.
     #[error("the configuration is larger than {MAX_FILES} files or {} MiB; the rest is ignored", MAX_BYTES >> 20)]
     TooMuchText,
+    /// Text without end from a few lines.
+    #[error(
+        "more than {} MiB come from ~SEQ, ~LST and definitions; the rest is ignored",
+        MAX_GENERATED_BYTES >> 20
+    )]
+    TooMuchMade,
+    /// More definitions than anyone means.
+    #[error("more than {MAX_DEFINED_LINES} names and lines are defined; the rest is ignored")]
+    TooManyDefinitions,
+    /// More settings than anyone means.
+    #[error(
+        "the configuration has more than {MAX_STATEMENTS} settings or {MAX_WORDS} words; the rest is ignored"
+    )]
+    TooManyWords,
+    /// More blocks within one another than anyone means.
+    #[error("blocks are more than {MAX_NESTED_BLOCKS} deep; the braces of those within are ignored")]
+    BlocksTooDeep,
     /// `~SEQ`, `~LST` and multi-line definitions without end.
     #[error(
         "more than {MAX_GENERATED_LINES} lines come from ~SEQ, ~LST and definitions; the rest is ignored"
@@ -582,6 +599,10 @@ impl Reason {
             | Self::IncludeTooDeep { .. }
             | Self::UnknownIncludeCheck { .. }
             | Self::TooMuchText
+            | Self::TooMuchMade
+            | Self::TooManyDefinitions
+            | Self::TooManyWords
+            | Self::BlocksTooDeep
             | Self::TooManyLines
             | Self::NestedTooDeep
             | Self::DefinitionLoop { .. }

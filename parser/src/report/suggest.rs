@@ -2,20 +2,20 @@
 
 /// The word of `known` that takes the fewest edits, if few enough that it may have been meant. Capital letters are no
 /// difference.
-pub(crate) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let most = (word.len() / 3).clamp(1, 4);
     let word = word.to_ascii_lowercase();
     known
-        .iter()
+        .into_iter()
         .filter(|candidate| candidate.len().abs_diff(word.len()) <= most)
         .map(|candidate| {
             (
                 distance(word.as_bytes(), candidate.to_ascii_lowercase().as_bytes()),
-                *candidate,
+                candidate,
             )
         })
         .filter(|&(edits, _)| edits <= most)
-        .min_by_key(|&(edits, _)| edits)
+        .min()
         .map(|(_, candidate)| candidate)
 }
 
@@ -56,7 +56,7 @@ mod tests {
             ("virtual_server", None),
             ("", None),
         ] {
-            assert_eq!(nearest(written, &known), meant, "{written}");
+            assert_eq!(nearest(written, known), meant, "{written}");
         }
     }
 }

@@ -22,8 +22,9 @@ pub(crate) use flat::marker;
 pub use host::{FileKind, Host, Machine};
 pub use include::Checks;
 pub use limits::{
-    MAX_BYTES, MAX_EXPANDED_LINE, MAX_EXPANSIONS, MAX_EXPANSIONS_OF_LINE, MAX_FILES, MAX_GENERATED_LINES,
-    MAX_INCLUDE_DEPTH, MAX_NESTED_LINES,
+    MAX_BYTES, MAX_DEFINED_LINES, MAX_EXPANDED_LINE, MAX_EXPANSIONS, MAX_EXPANSIONS_OF_LINE, MAX_FILES,
+    MAX_GENERATED_BYTES, MAX_GENERATED_LINES, MAX_INCLUDE_DEPTH, MAX_NESTED_BLOCKS, MAX_NESTED_LINES,
+    MAX_STATEMENTS, MAX_WORDS,
 };
 pub use memory::Memory;
 pub(crate) use reader::flatten;
@@ -58,15 +59,19 @@ pub struct SourceFile {
     pub text: Arc<str>,
     /// The line that included it.
     pub included_from: Option<Place>,
-    /// Where its lines begin.
+    /// Where every [`STRIDE`]th line begins, the first included.
     line_starts: Vec<u32>,
 }
+
+/// Lines between those whose beginnings are kept: a file of empty lines must not become four times as large.
+const STRIDE: usize = 64;
 
 impl SourceFile {
     pub(crate) fn new(name: String, text: Arc<str>, included_from: Option<Place>) -> Self {
         let after = |(at, _): (usize, _)| u32::try_from(at + 1).ok();
         let line_starts = std::iter::once(0)
             .chain(text.match_indices('\n').filter_map(after))
+            .step_by(STRIDE)
             .collect();
         Self {
             name,
@@ -95,12 +100,8 @@ impl Sources {
     pub fn line(&self, place: Place) -> Option<&str> {
         let file = self.files.get(place.file as usize)?;
         let index = (place.line as usize).checked_sub(1)?;
-        let start = *file.line_starts.get(index)? as usize;
-        let end = file
-            .line_starts
-            .get(index + 1)
-            .map_or(file.text.len(), |next| *next as usize - 1);
-        let line = &file.text[start..end];
+        let start = *file.line_starts.get(index / STRIDE)? as usize;
+        let line = file.text[start..].split('\n').nth(index % STRIDE)?;
         Some(line.strip_suffix('\r').unwrap_or(line))
     }
 

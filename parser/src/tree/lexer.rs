@@ -1,8 +1,8 @@
 //! Flattened text to tree: words, quotes, braces, line markers.
 
-use crate::place::Place;
+use crate::place::{At, Place};
 use crate::report::{Reason, Report};
-use crate::source::{MAX_FILES, marker};
+use crate::source::{MAX_FILES, MAX_NESTED_BLOCKS, MAX_STATEMENTS, MAX_WORDS, marker};
 use crate::tree::grammar::{self, BlockKind};
 use crate::tree::{Line, LineRecord, Tree, WordRecord};
 
@@ -15,11 +15,12 @@ pub(super) fn read(text: String, report: &mut Report) -> Tree {
             ..Tree::default()
         },
         open: Vec::new(),
+        too_deep: 0,
         last: None,
     };
     let mut start = 0;
     let mut place = Place { file: 0, line: 1 };
-    while start < lexer.tree.text.len() {
+    while start < lexer.tree.text.len() && !lexer.is_full() {
         let rest = &lexer.tree.text[start..];
         let line = &rest[..rest.find('\n').unwrap_or(rest.len())];
         let end = start + line.len();
@@ -35,6 +36,10 @@ pub(super) fn read(text: String, report: &mut Report) -> Tree {
         }
         start = end + 1;
     }
+    if lexer.is_full() {
+        let reason = Reason::TooManyWords;
+        lexer.report.add(At::whole(place, ""), reason);
+    }
     lexer.finish();
     lexer.tree
 }
@@ -44,6 +49,8 @@ struct Lexer<'r> {
     tree: Tree,
     /// The open braces.
     open: Vec<Open>,
+    /// How many more are open that are not kept, because blocks are too deep.
+    too_deep: usize,
     /// The last line, as long as a `{` may still follow it.
     last: Option<usize>,
 }
@@ -93,7 +100,7 @@ impl Lexer<'_> {
             broken: None,
         };
         let mut at = start;
-        while at < end {
+        while at < end && !self.is_full() {
             match self.tree.text.as_bytes()[at] {
                 b'"' => {
                     let Some(length) = self.tree.text[at + 1..end].find('"') else {
@@ -125,6 +132,11 @@ impl Lexer<'_> {
             }
         }
         self.statement(&statement);
+    }
+
+    /// Whether there may be no further word.
+    fn is_full(&self) -> bool {
+        self.tree.lines.len() >= MAX_STATEMENTS || self.tree.words.len() >= MAX_WORDS
     }
 
     fn word(&mut self, statement: &mut Statement, start: usize, end: usize, raw_end: usize) {
@@ -163,6 +175,14 @@ impl Lexer<'_> {
 
     fn push(&mut self, head: Option<usize>) {
         let within = head.or_else(|| self.within());
+        if self.open.len() >= MAX_NESTED_BLOCKS {
+            self.too_deep += 1;
+            if let (1, Some(line)) = (self.too_deep, within) {
+                let at = Line::new(&self.tree, line).at();
+                self.report.add(at, Reason::BlocksTooDeep);
+            }
+            return;
+        }
         self.open.push(Open { head, within });
     }
 
@@ -172,6 +192,10 @@ impl Lexer<'_> {
 
     fn close(&mut self, statement: &Statement, at: usize) {
         self.note_absent_list();
+        if self.too_deep > 0 {
+            self.too_deep -= 1;
+            return;
+        }
         match self.open.pop() {
             Some(open) => self.end_block(open.head),
             None => self.blame_brace(statement, at, Reason::StrayClosing),

@@ -9,7 +9,7 @@ use parser::units::Version;
 use proptest::prelude::*;
 use vrrp::{Event, Link, ScriptOutcome};
 
-use crate::fixture::{ETH0, config, instance, ms, script, tracked};
+use crate::fixture::{ETH0, config, group, instance, ip, line, ms, script, tracked, vrid};
 use crate::lan::Lan;
 
 const NAMES: [&str; 3] = ["a", "b", "c"];
@@ -25,8 +25,9 @@ enum Deed {
     NoAddress(usize),
     Cut(usize, usize),
     Heal,
-    Script(usize, Option<ScriptOutcome>),
+    Script(usize, bool, Option<ScriptOutcome>),
     Reload(usize, u8),
+    Group(usize, bool),
     Noise(usize, Vec<u8>),
     Delay(u64),
     Loss(u64),
@@ -51,8 +52,10 @@ fn deed() -> impl Strategy<Value = Deed> {
         1 => who.clone().prop_map(Deed::NoAddress),
         1 => (who.clone(), who.clone()).prop_map(|(one, other)| Deed::Cut(one, other)),
         1 => Just(Deed::Heal),
-        1 => (who.clone(), outcome).prop_map(|(who, outcome)| Deed::Script(who, outcome)),
+        1 => (who.clone(), any::<bool>(), outcome)
+            .prop_map(|(who, second, outcome)| Deed::Script(who, second, outcome)),
         1 => (who.clone(), 1_u8..=255).prop_map(|(who, priority)| Deed::Reload(who, priority)),
+        1 => (who.clone(), any::<bool>()).prop_map(|(who, grouped)| Deed::Group(who, grouped)),
         1 => (who, any::<Vec<u8>>()).prop_map(|(who, bytes)| Deed::Noise(who, bytes)),
         1 => (0_u64..50).prop_map(Deed::Delay),
         1 => (0_u64..60).prop_map(Deed::Loss),
@@ -66,6 +69,8 @@ struct Setup {
     weights: [i16; 3],
     nopreempt: bool,
     version: Version,
+    /// Two virtual routers that change state together.
+    grouped: bool,
 }
 
 fn setup() -> impl Strategy<Value = Setup> {
@@ -75,12 +80,14 @@ fn setup() -> impl Strategy<Value = Setup> {
         [weight.clone(), weight.clone(), weight],
         any::<bool>(),
         any::<bool>(),
+        any::<bool>(),
     )
-        .prop_map(|(priorities, weights, nopreempt, three)| Setup {
+        .prop_map(|(priorities, weights, nopreempt, three, grouped)| Setup {
             priorities: priorities.map(|priority| priority.max(1)),
             weights,
             nopreempt,
             version: if three { Version::V3 } else { Version::V2 },
+            grouped,
         })
 }
 
@@ -91,7 +98,21 @@ fn router(setup: &Setup, who: usize, priority: u8) -> Config {
         track_script: vec![tracked("chk", setup.weights[who])],
         ..instance(priority)
     };
-    config(vec![router], vec![script("chk")])
+    let scripts = vec![script("chk"), script("chk2")];
+    if !setup.grouped {
+        return config(vec![router], scripts);
+    }
+    let second = VrrpInstance {
+        name: "VI_2".to_owned(),
+        virtual_router_id: vrid(52),
+        virtual_ipaddress: vec![line(ip(102))],
+        track_script: vec![tracked("chk", setup.weights[who]), tracked("chk2", 0)],
+        ..router.clone()
+    };
+    Config {
+        vrrp_sync_groups: vec![group(["VI_1", "VI_2"])],
+        ..config(vec![router, second], scripts)
+    }
 }
 
 fn perform(lan: &mut Lan, setup: &Setup, deed: &Deed) {
@@ -115,12 +136,19 @@ fn perform(lan: &mut Lan, setup: &Setup, deed: &Deed) {
         }
         Deed::Cut(one, other) => lan.cut(NAMES[*one], NAMES[*other]),
         Deed::Heal => lan.heal(),
-        Deed::Script(who, outcome) => {
+        Deed::Script(who, second, outcome) => {
+            let name = if *second { "chk2" } else { "chk" };
             lan.host_mut(NAMES[*who])
                 .scripts
-                .insert("chk".to_owned(), *outcome);
+                .insert(name.to_owned(), *outcome);
         }
         Deed::Reload(who, priority) => lan.reload(NAMES[*who], router(setup, *who, *priority)),
+        Deed::Group(who, grouped) => {
+            let mut config = lan.host(NAMES[*who]).config.clone();
+            let together = router(setup, *who, 100).vrrp_sync_groups;
+            config.vrrp_sync_groups = if *grouped { together } else { Vec::new() };
+            lan.reload(NAMES[*who], config);
+        }
         Deed::Noise(who, bytes) => lan.handle(NAMES[*who], crate::fixture::from(77, bytes)),
         Deed::Delay(millis) => lan.delay = ms(*millis),
         Deed::Loss(percent) => lan.loss = *percent,
@@ -129,30 +157,23 @@ fn perform(lan: &mut Lan, setup: &Setup, deed: &Deed) {
 }
 
 /// Everything is whole again, but for daemons that are dead or stopped and scripts that fail.
-fn mend(lan: &mut Lan) {
+fn mend(lan: &mut Lan, setup: &Setup) {
     lan.heal();
     lan.loss = 0;
     lan.delay = ms(1);
-    for name in NAMES {
+    for (who, name) in NAMES.into_iter().enumerate() {
+        perform(lan, setup, &Deed::Group(who, true));
         for outcome in lan.host_mut(name).scripts.values_mut() {
             outcome.get_or_insert(ScriptOutcome::TimedOut);
         }
         lan.set_link(name, true);
         // A run that hung has reached its time limit.
-        let outcome = ScriptOutcome::TimedOut;
-        let hung = lan
-            .host(name)
-            .engine
-            .as_ref()
-            .is_some_and(|engine| engine.scripts()[0].running);
-        if hung {
-            lan.handle(
-                name,
-                Event::ScriptEnded {
-                    script: vrrp::ScriptId(0),
-                    outcome,
-                },
-            );
+        for script in [0, 1].map(vrrp::ScriptId) {
+            let outcome = ScriptOutcome::TimedOut;
+            let engine = lan.host(name).engine.as_ref();
+            if engine.is_some_and(|engine| engine.scripts()[script.0 as usize].running) {
+                lan.handle(name, Event::ScriptEnded { script, outcome });
+            }
         }
     }
     lan.run_for(Duration::from_secs(30));
@@ -168,7 +189,7 @@ proptest! {
         for deed in &deeds {
             perform(&mut lan, &setup, deed);
         }
-        mend(&mut lan);
+        mend(&mut lan, &setup);
         let able: Vec<(u8, &str)> = NAMES
             .iter()
             .filter_map(|name| {

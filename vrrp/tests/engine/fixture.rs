@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use parser::Config;
 use parser::config::vrrp_instance::Tracked;
-use parser::config::{VirtualAddress, VrrpInstance, VrrpScript};
+use parser::config::{VirtualAddress, VrrpInstance, VrrpScript, VrrpSyncGroup};
 use parser::units::Vrid;
 use vrrp::packet::{self, Outgoing};
 use vrrp::{Engine, Event, Instant, Link, LinkId, Packet};
@@ -69,6 +69,35 @@ pub(crate) fn tracked(name: &str, weight: i16) -> Tracked {
         weight,
         reverse: false,
     }
+}
+
+/// `vrrp_sync_group G1` of these members.
+pub(crate) fn group(members: [&str; 2]) -> VrrpSyncGroup {
+    let [one, two] = members;
+    let member = |name, vrid| {
+        format!(
+            "vrrp_instance {name} {{
+                 interface eth0
+                 virtual_router_id {vrid}
+                 virtual_ipaddress {{
+                     10.0.0.100
+                 }}
+             }}"
+        )
+    };
+    let text = format!(
+        "vrrp_sync_group G1 {{
+             group {{
+                 {one}
+                 {two}
+             }}
+         }}
+         {}
+         {}",
+        member(one, 1),
+        member(two, 2)
+    );
+    parsed(&text).vrrp_sync_groups.remove(0)
 }
 
 pub(crate) fn config(instances: Vec<VrrpInstance>, scripts: Vec<VrrpScript>) -> Config {

@@ -16,6 +16,7 @@ mod packets;
 mod recording;
 mod reloading;
 mod resuming;
+mod rivals;
 mod scripts;
 mod stories;
 mod table;

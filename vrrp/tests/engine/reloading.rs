@@ -129,6 +129,26 @@ fn another_interface_is_another_instance() {
 }
 
 #[test]
+fn another_way_of_advertising_is_another_instance() {
+    type Change = fn(&mut VrrpInstance);
+    let changes: [Change; 4] = [
+        |router| router.mcast_dst_ip = "224.0.0.99".parse().unwrap(),
+        |router| router.unicast = true,
+        |router| router.use_vmac_addr = true,
+        |router| router.virtual_router_id = vrid(99),
+    ];
+    for change in changes {
+        let mut engine = started(&config(vec![instance(255)], vec![]));
+        drain(&mut engine);
+        let mut other = instance(255);
+        change(&mut other);
+        engine.reload(&config(vec![other], vec![]), at(500));
+        assert_eq!(engine.instance(InstanceId(0)).unwrap().state.word(), "DELETED");
+        assert_eq!(engine.instances().next().unwrap().id, InstanceId(1));
+    }
+}
+
+#[test]
 fn a_new_instance_starts_like_any_other() {
     let mut engine = started(&config(vec![instance(255)], vec![]));
     engine.reload(&config(vec![instance(255), second(255)], vec![]), at(500));

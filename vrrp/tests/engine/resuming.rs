@@ -154,7 +154,7 @@ fn what_a_startup_delay_holds_back_is_not_what_a_predecessor_began() {
 
 proptest! {
     #[test]
-    fn any_text_is_a_start_at_worst(saved in "(holdfast-vrrp 1 [0-9]\n)?(instance [0-9 a-zA-Z%]{0,40}\n|script .{0,20}\n|.{0,20}\n){0,4}") {
+    fn any_text_is_a_start_at_worst(saved in "(holdfast-vrrp 2 [0-9]\n)?(instance [0-9 a-zA-Z%]{0,40}\n|script .{0,20}\n|.{0,20}\n){0,4}") {
         let config = config(vec![instance(100)], vec![script("chk")]);
         let (engine, _) = resumed(&config, &saved, 10);
         prop_assert_eq!(engine.instances().next().unwrap().state.word(), "BACKUP");

@@ -552,3 +552,101 @@ fn the_world_is_notified_of_each_change_once_and_in_order() {
     );
     assert_eq!(notified(&mut lan, "b"), [("BACKUP", 100), ("MASTER", 100)]);
 }
+
+#[test]
+fn vrrp_delay_after_boot_counts_from_the_start_of_the_machine() {
+    let booted = |millis| {
+        let mut config = config(vec![instance(255)], vec![]);
+        config.global.vrrp_delay_after_boot = Duration::from_secs(60);
+        let now = crate::fixture::at(millis);
+        let mut engine = vrrp::Engine::new(&config, "", now);
+        engine.handle(vrrp::Event::Link(crate::fixture::eth0(5)), now);
+        engine.handle_timeout(now);
+        engine.next_deadline().unwrap()
+    };
+    assert_eq!(booted(20_000), crate::fixture::at(60_000));
+    assert_eq!(
+        booted(90_000),
+        crate::fixture::at(91_000),
+        "master already, the next advert"
+    );
+}
+
+#[test]
+fn a_master_that_slept_through_a_takeover_steps_down() {
+    let sleepy = parser::config::VrrpInstance {
+        nopreempt: true,
+        timer_expired_backup: Priority::new(100),
+        ..instance(150)
+    };
+    let asleep_until = |millis, packet: Option<u8>| {
+        let mut engine = crate::fixture::started(&config(vec![sleepy.clone()], vec![]));
+        engine.handle_timeout(crate::fixture::at(3500)); // master, and the next advert at 4500
+        while engine.next_action().is_some() {}
+        let now = crate::fixture::at(millis);
+        if let Some(priority) = packet {
+            let advert = crate::fixture::advert(&instance(100), 9, priority);
+            engine.handle(crate::fixture::from(9, &advert), now);
+        }
+        engine.handle_timeout(now);
+        let said: Vec<String> = std::iter::from_fn(|| engine.next_action())
+            .filter_map(|action| match action {
+                Action::Tell(news) => Some(news.to_string()),
+                _ => None,
+            })
+            .collect();
+        (engine.instances().next().unwrap().state.word(), said)
+    };
+    assert_eq!(asleep_until(7100, None).0, "MASTER");
+    let (state, said) = asleep_until(7110, None); // 3 s and 156/256 s after the advert at 3500
+    assert_eq!(state, "BACKUP");
+    assert_eq!(said[0], "(VI_1) VRRP thread timer expired 2.610000 seconds ago");
+    let (state, said) = asleep_until(7110, Some(100));
+    assert_eq!(
+        state, "BACKUP",
+        "the lower one that took over is followed, not fought"
+    );
+    assert!(
+        said.contains(&"(VI_1) master set to 10.0.0.9".to_owned()),
+        "{said:?}"
+    );
+}
+
+#[test]
+fn down_timer_adverts_is_how_much_silence_is_endured() {
+    let patient = parser::config::VrrpInstance {
+        down_timer_adverts: 7,
+        ..instance(100)
+    };
+    let mut lan = Lan::with([
+        ("a", config(vec![instance(150)], vec![])),
+        ("b", config(vec![patient], vec![])),
+    ]);
+    lan.run_for(Duration::from_secs(5));
+    lan.crash("a"); // its last advert was 0.586 s ago
+    lan.run_for(ms(7000));
+    assert_eq!(lan.masters(), [""; 0]);
+    lan.run_for(ms(100));
+    assert_eq!(lan.masters(), ["b"]);
+}
+
+#[test]
+fn strict_mode_stays_silent_over_a_lower_advert() {
+    let strict = crate::fixture::parsed(
+        "vrrp_instance VI_1 {\ninterface eth0\nvirtual_router_id 51\npriority 150\nstrict_mode\n\
+         virtual_ipaddress {\n10.0.0.100\n}\n}\n",
+    );
+    let mut lan = Lan::with([("a", strict)]);
+    lan.run_for(Duration::from_secs(5));
+    lan.take_actions("a");
+    let lower = crate::fixture::advert(&instance(100), 9, 100);
+    lan.handle("a", crate::fixture::from(9, &lower));
+    let answers: Vec<Action> = lan
+        .take_actions("a")
+        .into_iter()
+        .map(|(_, action)| action)
+        .filter(|action| matches!(action, Action::Send(_) | Action::Announce { .. }))
+        .collect();
+    assert_eq!(answers, []);
+    assert_eq!(lan.masters(), ["a"]);
+}

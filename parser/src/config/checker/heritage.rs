@@ -9,7 +9,7 @@ use super::Pattern;
 use crate::config::pace::{Pace, Timing};
 use crate::config::shared::Shared;
 use crate::config::tracked::Trackable;
-use crate::report::{LvsReason, Reason, Report, suggest};
+use crate::report::{LvsReason, Reason, Report};
 use crate::tree::Word;
 
 /// What checkers inherit from their real server, their virtual server and the whole configuration.
@@ -55,8 +55,7 @@ pub(super) fn follow<'t>(
 ) -> Option<Trackable<'t>> {
     let text = name.text();
     let Some(found) = known.get(text) else {
-        let names: Vec<_> = known.keys().copied().collect();
-        let nearest = suggest::nearest(text, &names).map(str::to_owned);
+        let nearest = report.nearest(text, known.keys().copied()).map(str::to_owned);
         let reason = Reason::UnknownName {
             kind,
             name: text.to_owned(),

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::{Pool, set};
-use crate::report::{LvsReason, Reason, RegexError, Report, suggest};
+use crate::report::{LvsReason, Reason, RegexError, Report};
 use crate::tree::{Block, Line};
 
 /// What the body of a page must match, or must not.
@@ -176,7 +176,7 @@ impl Draft {
             if let Some((_, option)) = RegexOption::ALL.iter().find(|(name, _)| *name == got) {
                 self.options.push(*option);
             } else {
-                let nearest = suggest::nearest(got, &RegexOption::ALL.map(|(name, _)| name));
+                let nearest = report.nearest(got, RegexOption::ALL.iter().map(|(name, _)| *name));
                 let got = got.to_owned();
                 report.add(word.at(), LvsReason::UnknownRegexOption { got, nearest }.into());
             }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use crate::config::route::metrics::Metrics;
 use crate::config::route::{Insertion, NextHop, Route, RouteTable, RouteType, encap, next_hop};
 use crate::config::routing::Usage;
-use crate::report::{Reason, Report, RoutingReason, suggest};
+use crate::report::{Reason, Report, RoutingReason};
 use crate::tree::{Line, Options, Word};
 use crate::units::Family;
 use crate::value::names::{NameKind, Names, PROTOCOL_KEEPALIVED};
@@ -304,10 +304,12 @@ impl<'t, 'n> Draft<'t, 'n> {
         }
         let address = text.split('/').next().unwrap_or(text);
         if text != "default" && address.parse::<IpAddr>().is_err() {
+            let nearest = report.nearest(text, OPTIONS.iter().copied());
+            let nearest = nearest.or_else(|| report.nearest(text, Metrics::OPTIONS.iter().copied()));
             let reason = RoutingReason::UnknownOption {
                 got: text.to_owned(),
                 line: "route",
-                nearest: suggest::nearest(text, OPTIONS).or_else(|| suggest::nearest(text, Metrics::OPTIONS)),
+                nearest,
             };
             report.add(word.at(), reason.into());
             return;

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use crate::config::route::{Encap, encap, line};
-use crate::report::{Report, RoutingReason, suggest};
+use crate::report::{Report, RoutingReason};
 use crate::tree::{Options, Word};
 use crate::units::Family;
 use crate::value::names::{NameKind, Names};
@@ -71,7 +71,7 @@ pub(super) fn list(
                 let reason = RoutingReason::UnknownOption {
                     got: got.to_owned(),
                     line: "next hop",
-                    nearest: suggest::nearest(got, OPTIONS),
+                    nearest: report.nearest(got, OPTIONS.iter().copied()),
                 };
                 report.add(option.at(), reason.into());
                 break;

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use crate::config::route::{FamilyOf, Realms, RouteType, Target, read_realms};
 use crate::config::routing::{Routing, Usage};
 use crate::config::rule::{Lookup, LookupTable, Mark, Rule, RuleAction, Selector};
-use crate::report::{Reason, Report, RoutingReason, suggest};
+use crate::report::{Reason, Report, RoutingReason};
 use crate::tree::{Line, Options, Word};
 use crate::units::Family;
 use crate::value::names::{NameKind, Names, PROTOCOL_KEEPALIVED};
@@ -207,7 +207,7 @@ impl<'t, 'n> Draft<'t, 'n> {
                 let reason = RoutingReason::UnknownOption {
                     got: word.text().to_owned(),
                     line: "rule",
-                    nearest: suggest::nearest(word.text(), OPTIONS),
+                    nearest: report.nearest(word.text(), OPTIONS.iter().copied()),
                 };
                 report.add(word.at(), reason.into());
                 return;
