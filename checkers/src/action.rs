@@ -37,7 +37,7 @@ pub enum Action {
     RunScript {
         /// The run.
         run: ConversationId,
-        /// What to run. One that was judged unfit at the start ends with `NotStarted`.
+        /// What to run.
         script: Script,
         /// The run is ended after so long, and answered with `TimedOut`.
         time_limit: Duration,

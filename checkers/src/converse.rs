@@ -247,6 +247,10 @@ impl Engine {
             checker.url_failed = true;
             return self.conclude(id, verdict, (retry_at, down_at));
         }
+        if !checker.up && checker.has_run {
+            self.tell_page(id, http);
+        }
+        let checker = &mut self.checkers[id.0 as usize];
         let recovered = std::mem::take(&mut checker.url_failed) && !checker.up;
         let next = checker.url + 1;
         checker.failures = 0;
@@ -316,6 +320,21 @@ impl Engine {
                 Outcome::Nothing | Outcome::Up => again.1,
             },
         }
+    }
+
+    /// keepalived: while down, every page that is good is told.
+    fn tell_page(&mut self, id: CheckerId, http: &Http) {
+        let checker = &self.checkers[id.0 as usize];
+        let Some(url) = http.urls.get(usize::from(checker.url)) else {
+            return;
+        };
+        let by = match (&url.regex, url.digest) {
+            (Some(_), _) => "Regex match",
+            (None, Some(_)) => "MD5 digest",
+            (None, None) => "HTTP status code",
+        };
+        let path = url.path.to_string();
+        self.tell_server(checker.server, Happening::PageGood { path, by });
     }
 
     /// keepalived: a page of another length than it says is only told.

@@ -59,7 +59,8 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// The virtual servers of a configuration. `seed` is chance: it spreads the first checks.
+    /// The virtual servers of a configuration. `seed` is chance: it spreads the first checks. A `MISC_CHECK` whose program
+    /// may not run is to be taken out of the configuration before, here and at a reload, as keepalived does.
     ///
     /// `saved` is what [`Engine::snapshot`] of a predecessor on this machine gave: its verdicts are adopted without a
     /// word to the outside, so that the kernel's table stays as it is. An empty or foreign text is a start from nothing.

@@ -41,7 +41,7 @@ pub enum Event<'a> {
         /// The bytes; of [`crate::action::Transport::Icmp`] from the ICMP header on.
         bytes: &'a [u8],
     },
-    /// The peer will send no more: end of stream, or `close_notify`.
+    /// The peer will send no more: end of stream, of TLS with or without `close_notify`.
     Closed(ConversationId),
     /// The conversation broke off or never began. Nothing follows; the shell has closed it.
     Failed {

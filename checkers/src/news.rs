@@ -66,6 +66,13 @@ pub enum Happening {
         /// Bytes that came.
         received: u64,
     },
+    /// Checker: one url is good again, while others have to prove it.
+    PageGood {
+        /// `path` of the url.
+        path: String,
+        /// What was looked at last: the status, the digest, the expression.
+        by: &'static str,
+    },
     /// Real server: enters the pool.
     Adding {
         /// By getting its weight back.
@@ -76,8 +83,13 @@ pub enum Happening {
         /// By losing its weight.
         inhibit: bool,
     },
-    /// Real server: leaves the pool because the daemon stops.
-    ShuttingDown,
+    /// Real server: is gone.
+    Withdrawn {
+        /// Because the daemon stops, not by a reload.
+        stopping: bool,
+        /// It was not in the pool, but in the table without weight.
+        inhibited: bool,
+    },
     /// Real server: weighs something else.
     WeightChanged {
         /// Before.
@@ -257,11 +269,16 @@ impl fmt::Display for News {
                 "http_check for RS {rs} VS {vs} url {path}: content_length ({said}) does not match received bytes \
                  ({received})"
             ),
+            Happening::PageGood { path, by } => write!(f, "{by} success to {rs} url({path})"),
             Happening::Adding { inhibit: false } => write!(f, "Adding service {rs} to VS {vs}"),
             Happening::Adding { inhibit: true } => write!(f, "Enabling service {rs} of VS {vs}"),
             Happening::Removing { inhibit: false } => write!(f, "Removing service {rs} from VS {vs}"),
             Happening::Removing { inhibit: true } => write!(f, "Disabling service {rs} of VS {vs}"),
-            Happening::ShuttingDown => write!(f, "Shutting down service {rs} from VS {vs}"),
+            Happening::Withdrawn { stopping, inhibited } => {
+                let verb = if *stopping { "Shutting down" } else { "Removing" };
+                let inhibited = if *inhibited { "(inhibited) " } else { "" };
+                write!(f, "{verb} {inhibited}service {rs} from VS {vs}")
+            }
             Happening::WeightChanged { from, to, active } => {
                 let active = if *active { "active" } else { "inactive" };
                 write!(
@@ -387,6 +404,12 @@ impl News {
             }
             (Check::Dns, _) => write!(f, "DNS_CHECK ({rs}) {reason}"),
             (Check::Smtp, _) => write!(f, "SMTP_CHECK {reason} from server {rs}"),
+            (Check::Http | Check::Ssl, Reason::Status(_)) => {
+                write!(f, "HTTP status code error to server {rs}. ({reason})")
+            }
+            (Check::Http | Check::Ssl, Reason::Digest(_)) => {
+                write!(f, "MD5 digest error to server {rs}. ({reason})")
+            }
             (Check::Http | Check::Ssl, _) => write!(f, "Check of server {rs} failed: {reason}"),
             (Check::Bfd(name) | Check::File(name), _) => {
                 write!(f, "Check of [{name}] RS({rs}) failed: {reason}")

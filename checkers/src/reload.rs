@@ -22,12 +22,15 @@ use crate::snapshot::{SavedChecker, SavedService, Snapshot};
 use crate::table::Table;
 use crate::wanted;
 
-/// Numbers of what an earlier reload removed.
+/// What is at hand while a configuration is taken in.
 #[derive(Default)]
-pub(crate) struct Vacant {
+pub(crate) struct Intake {
+    /// Numbers of what an earlier reload removed.
     services: Vec<ServiceId>,
     servers: Vec<ServerId>,
     checkers: Vec<CheckerId>,
+    /// Those that are to begin when all is there.
+    fresh: Vec<CheckerId>,
 }
 
 impl Engine {
@@ -40,7 +43,7 @@ impl Engine {
         if self.is_stopped() {
             return;
         }
-        let mut vacant = self.vacant();
+        let mut intake = self.vacant();
         let mut old: BTreeMap<String, VecDeque<ServiceId>> = BTreeMap::new();
         let mut tables: BTreeMap<ServiceId, Table> = BTreeMap::new();
         for id in self.order.clone() {
@@ -72,11 +75,14 @@ impl Engine {
         self.order.clear();
         for (at, ((_, place_in_group), kept)) in (0..).zip(labels.iter().zip(kept)) {
             match kept.and_then(|id| Some((id, plans.pop_front()?))) {
-                Some((id, plan)) => self.adapt(id, at, *place_in_group, plan, &mut vacant, now),
-                None => self.add_service(at, *place_in_group, None, &mut vacant, now),
+                Some((id, plan)) => self.adapt(id, at, *place_in_group, plan, &mut intake, now),
+                None => self.add_service(at, *place_in_group, None, &mut intake),
             }
         }
         self.settling = false;
+        for id in intake.fresh {
+            self.start(id, now);
+        }
         for id in self.order.clone() {
             if tables.get(&id).is_some_and(|before| *before != self.table(id)) {
                 self.out.reconcile(id);
@@ -87,13 +93,16 @@ impl Engine {
     /// Every virtual server at the start.
     pub(crate) fn add_services(&mut self, snapshot: &mut Snapshot, now: Instant) {
         let config = Arc::clone(&self.config);
-        let mut vacant = Vacant::default();
+        let mut intake = Intake::default();
         self.settling = true;
         for (at, (label, place_in_group)) in (0..).zip(labels(&config)) {
             let saved = snapshot.take(&label);
-            self.add_service(at, place_in_group, saved.as_ref(), &mut vacant, now);
+            self.add_service(at, place_in_group, saved.as_ref(), &mut intake);
         }
         self.settling = false;
+        for id in intake.fresh {
+            self.start(id, now);
+        }
     }
 
     fn add_service(
@@ -101,10 +110,9 @@ impl Engine {
         at: u32,
         place_in_group: u32,
         saved: Option<&SavedService>,
-        vacant: &mut Vacant,
-        now: Instant,
+        intake: &mut Intake,
     ) {
-        let id = vacant
+        let id = intake
             .services
             .pop()
             .unwrap_or(ServiceId(u32::try_from(self.services.len()).unwrap_or(u32::MAX)));
@@ -120,30 +128,23 @@ impl Engine {
                 present: true,
                 place_in_group,
                 servers: Vec::with_capacity(config.real_servers.len()),
-                quorum_up: true,
+                quorum_up: false,
                 suspended,
             },
         );
         self.order.push(id);
         for (place, real) in (0..).zip(&config.real_servers) {
             let saved = saved.and_then(|saved| saved.servers.get(&(real.address, real.port)));
-            self.add_server(id, place, saved.map(Vec::as_slice), vacant, now);
+            self.add_server(id, place, saved.map(Vec::as_slice), intake);
         }
         self.out.reconcile(id);
         self.tell_too_many(id);
-        let quorum = self.quorum(id);
-        let up = match saved {
-            Some(saved) => saved.quorum_up,
-            None => quorum.at_start(config.alpha),
-        };
-        self.services[id.0 as usize].quorum_up = up;
-        if saved.is_some() {
-            self.judge_quorum(id);
-        } else if !up {
-            self.tell_service(id, Happening::StartingDown(quorum));
-            self.swap_sorry(id, false);
-            let body = format!("=> Starting with quorum down {} <=", quorum.too_little());
-            self.notify_quorum(id, false, &body);
+        match saved {
+            Some(saved) => {
+                self.services[id.0 as usize].quorum_up = saved.quorum_up;
+                self.judge_quorum(id);
+            }
+            None => self.first_quorum(id),
         }
     }
 
@@ -152,10 +153,9 @@ impl Engine {
         service: ServiceId,
         at: u32,
         saved: Option<&[SavedChecker]>,
-        vacant: &mut Vacant,
-        now: Instant,
+        intake: &mut Intake,
     ) {
-        let id = vacant
+        let id = intake
             .servers
             .pop()
             .unwrap_or(ServerId(u32::try_from(self.servers.len()).unwrap_or(u32::MAX)));
@@ -165,6 +165,7 @@ impl Engine {
             at,
             present: true,
             alive: true,
+            is_told: false,
             checkers: Box::default(),
             contribution: 0,
         };
@@ -175,16 +176,13 @@ impl Engine {
         let real = &config.real_servers[at as usize];
         let checkers: Box<[CheckerId]> = (0..)
             .zip(&real.checkers)
-            .map(|(at, checker)| self.add_checker(id, at, checker, vacant))
+            .map(|(at, checker)| self.add_checker(id, at, checker, intake))
             .collect();
         self.servers[id.0 as usize].checkers.clone_from(&checkers);
         if let Some(saved) = saved {
             self.restore(id, saved);
         }
         self.servers[id.0 as usize].alive = self.all_up(id);
-        for checker in &checkers {
-            self.start(*checker, now);
-        }
         let server = &self.servers[id.0 as usize];
         if self.config.global.rs_init_notifies && server.alive && saved.is_none() {
             self.notify_server(id, true, None);
@@ -197,9 +195,9 @@ impl Engine {
         server: ServerId,
         at: u32,
         config: &config::Checker,
-        vacant: &mut Vacant,
+        intake: &mut Intake,
     ) -> CheckerId {
-        let id = vacant
+        let id = intake
             .checkers
             .pop()
             .unwrap_or(CheckerId(u32::try_from(self.checkers.len()).unwrap_or(u32::MAX)));
@@ -208,6 +206,7 @@ impl Engine {
         // What was said to its predecessor of the same number is not for its ears.
         checker.turn = self.checkers.get(id.0 as usize).map_or(0, |old| old.turn);
         put(&mut self.checkers, id.0, checker);
+        intake.fresh.push(id);
         id
     }
 
@@ -223,6 +222,7 @@ impl Engine {
             checker.has_run = saved.has_run;
             checker.contribution = saved.contribution;
             let server = &mut self.servers[server.0 as usize];
+            server.is_told |= saved.has_run;
             server.contribution = server.contribution.saturating_add(saved.contribution);
         }
     }
@@ -233,7 +233,7 @@ impl Engine {
         let service = self.servers[server.0 as usize].service;
         if self.services[service.0 as usize].suspended {
             self.tell_server(server, Happening::Deactivating);
-        } else {
+        } else if matches!(self.checkers[id.0 as usize].phase, Phase::Idle) {
             self.tell_server(server, Happening::Activating);
             self.activate(id, now);
         }
@@ -247,8 +247,9 @@ impl Engine {
         }
     }
 
-    fn vacant(&self) -> Vacant {
-        Vacant {
+    fn vacant(&self) -> Intake {
+        Intake {
+            fresh: Vec::new(),
             services: self
                 .services
                 .iter()
@@ -335,7 +336,7 @@ impl Engine {
         at: u32,
         place_in_group: u32,
         plan: Plan,
-        vacant: &mut Vacant,
+        intake: &mut Intake,
         now: Instant,
     ) {
         let service = &mut self.services[id.0 as usize];
@@ -351,33 +352,32 @@ impl Engine {
                     self.servers[server.id.0 as usize].at = at;
                     kept.push(server);
                 }
-                None => self.add_server(id, at, None, vacant, now),
+                None => self.add_server(id, at, None, intake),
             }
         }
         for server in kept {
-            self.adapt_server(server, vacant, now);
+            self.adapt_server(server, intake, now);
         }
         self.suspend_or_resume(id, now);
         self.tell_too_many(id);
         self.judge_quorum(id);
     }
 
-    fn adapt_server(&mut self, plan: ServerPlan, vacant: &mut Vacant, now: Instant) {
+    fn adapt_server(&mut self, plan: ServerPlan, intake: &mut Intake, now: Instant) {
         let id = plan.id;
         let config = Arc::clone(&self.config);
         let service = &self.services[self.servers[id.0 as usize].service.0 as usize];
         let real = &config.virtual_servers[service.at as usize].real_servers
             [self.servers[id.0 as usize].at as usize];
-        let mut fresh = Vec::new();
+        let mut kept = Vec::with_capacity(real.checkers.len());
         let mut checkers = Vec::with_capacity(real.checkers.len());
-        for ((at, config), kept) in (0..).zip(&real.checkers).zip(plan.checkers) {
-            if let Some(kept) = kept {
-                self.checkers[kept.0 as usize].at = at;
-                checkers.push(kept);
+        for ((at, config), old) in (0..).zip(&real.checkers).zip(plan.checkers) {
+            if let Some(old) = old {
+                self.checkers[old.0 as usize].at = at;
+                kept.push(old);
+                checkers.push(old);
             } else {
-                let new = self.add_checker(id, at, config, vacant);
-                fresh.push(new);
-                checkers.push(new);
+                checkers.push(self.add_checker(id, at, config, intake));
             }
         }
         let contributions = checkers
@@ -389,13 +389,8 @@ impl Engine {
         server.checkers = checkers.into();
         let weight = server.weight(real.weight);
         self.on_weight(id, plan.weight, weight);
-        for checker in self.servers[id.0 as usize].checkers.clone() {
-            if fresh.contains(&checker) {
-                self.start(checker, now);
-            } else {
-                self.hurry(checker, now);
-                self.listen(checker);
-            }
+        for checker in kept {
+            self.hurry(checker, now);
         }
         let alive = self.all_up(id);
         if alive != self.servers[id.0 as usize].alive {

@@ -31,6 +31,8 @@ pub(crate) struct Server {
     pub(crate) present: bool,
     /// All its checkers are up: it is in the pool.
     pub(crate) alive: bool,
+    /// The outside has heard of it.
+    pub(crate) is_told: bool,
     /// In the order of the configuration.
     pub(crate) checkers: Box<[CheckerId]>,
     /// What its checkers add to its weight.

@@ -25,6 +25,9 @@ impl Engine {
         let mail = changed || !self.config.global.no_checker_emails;
         if changed {
             self.set_alive(server, alive, Some(body));
+        } else if !alive && !self.servers[server.0 as usize].is_told {
+            // keepalived: under alpha the first failure is told too.
+            self.notify_server(server, false, Some(body));
         } else if mail {
             self.mail_only(server, body);
         }
@@ -183,10 +186,11 @@ impl Engine {
         self.services[id.0 as usize].suspended = suspended;
         for server in self.services[id.0 as usize].servers.clone() {
             for checker in self.servers[server.0 as usize].checkers.clone() {
-                if suspended {
+                let idle = matches!(self.checkers[checker.0 as usize].phase, Phase::Idle);
+                if suspended && !idle {
                     self.silence(checker);
                     self.tell_server(server, Happening::Suspending);
-                } else if matches!(self.checkers[checker.0 as usize].phase, Phase::Idle) {
+                } else if !suspended && idle {
                     self.activate(checker, now);
                     self.tell_server(server, Happening::Activating);
                 }
@@ -220,6 +224,23 @@ impl Engine {
         }
     }
 
+    /// At the start: gained, or not there yet. keepalived tells both.
+    pub(crate) fn first_quorum(&mut self, id: ServiceId) {
+        let quorum = self.quorum(id);
+        let up = quorum.is_gained();
+        self.services[id.0 as usize].quorum_up = up;
+        if up {
+            self.tell_service(id, Happening::QuorumGained(quorum));
+            let body = format!("=> Starting with quorum up {} <=", quorum.enough());
+            self.notify_quorum(id, true, &body);
+        } else {
+            self.tell_service(id, Happening::StartingDown(quorum));
+            self.swap_sorry(id, false);
+            let body = format!("=> Starting with quorum down {} <=", quorum.too_little());
+            self.notify_quorum(id, false, &body);
+        }
+    }
+
     pub(crate) fn judge_quorum(&mut self, id: ServiceId) {
         let quorum = self.quorum(id);
         let service = &mut self.services[id.0 as usize];
@@ -244,16 +265,17 @@ impl Engine {
         let sorry = label::of_address(config, sorry.address, sorry.port);
         self.out.reconcile(id);
         if quorum_up {
-            self.tell_service(id, Happening::AliveAdded);
             self.tell_service(id, Happening::SorryRemoved { sorry, inhibit });
+            self.tell_service(id, Happening::AliveAdded);
         } else {
-            self.tell_service(id, Happening::AliveRemoved);
             self.tell_service(id, Happening::SorryAdded { sorry, inhibit });
+            self.tell_service(id, Happening::AliveRemoved);
         }
     }
 
     /// The outside is told of a real server.
     pub(crate) fn notify_server(&mut self, id: ServerId, up: bool, mail: Option<String>) {
+        self.servers[id.0 as usize].is_told = true;
         let server = &self.servers[id.0 as usize];
         let (service, real) = (server.service, self.real(server));
         let script = if up { real.notify_up() } else { real.notify_down() };
@@ -336,20 +358,14 @@ impl Engine {
         }
     }
 
-    /// A real server goes. Only with `omega` is the outside told, as in keepalived.
+    /// A real server goes. At the stop the outside is told with `omega` only, as in keepalived.
     pub(crate) fn withdraw_server(&mut self, id: ServerId, stopping: bool) {
         let server = &self.servers[id.0 as usize];
-        if !server.alive {
-            return;
-        }
+        let alive = server.alive;
         let omega = self.virtual_of(&self.services[server.service.0 as usize]).omega;
-        let what = if stopping {
-            Happening::ShuttingDown
-        } else {
-            Happening::Removing { inhibit: false }
-        };
-        self.tell_server(id, what);
-        if omega {
+        let inhibited = !alive && self.inhibits(id);
+        self.tell_server(id, Happening::Withdrawn { stopping, inhibited });
+        if alive && (omega || !stopping) {
             self.notify_server(id, false, Some(leaving(stopping).to_owned()));
         }
     }
@@ -362,11 +378,6 @@ impl Quorum {
 
     fn is_lost(self) -> bool {
         self.weight == 0 || self.weight < u64::from(self.quorum.saturating_sub(self.hysteresis))
-    }
-
-    /// Whether the quorum is there at the start: under `alpha` it must be gained first.
-    pub(crate) fn at_start(self, alpha: bool) -> bool {
-        if alpha { self.is_gained() } else { !self.is_lost() }
     }
 }
 

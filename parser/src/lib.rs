@@ -14,7 +14,7 @@ pub mod units;
 pub mod value;
 
 pub use config::Config;
-pub use lint::lint;
+pub use lint::{lint, named};
 pub use place::{At, Place};
 pub use report::Report;
 pub use show::{Secrets, show};

@@ -158,3 +158,31 @@ fn the_shipped_pair_is_clean() {
     assert_eq!(findings(one, Some(two)), Vec::<String>::new());
     assert_eq!(findings(two, Some(one)), Vec::<String>::new());
 }
+
+#[test]
+fn what_the_reading_mends_has_the_name_of_a_lint() {
+    let lines = "state MASTER\npriority 100\nnopreempt\nadvert_int 0.5\ncheck_unicast_src\n\
+        authentication {\nauth_type PASS\nauth_pass 123456789\n}";
+    let reading = read(&instance("V", lines));
+    let told = reading.report.mistakes.len();
+    let report = parser::named(reading.report);
+    let messages: Vec<String> = report
+        .mistakes
+        .iter()
+        .map(|mistake| mistake.reason.to_string())
+        .collect();
+    for name in [
+        "nopreempt-ignored",
+        "advert-int-rounded",
+        "unicast-without-peers",
+        "value-truncated",
+    ] {
+        let name = format!("[{name}]");
+        assert_eq!(
+            messages.iter().filter(|message| message.ends_with(&name)).count(),
+            1,
+            "{messages:?}"
+        );
+    }
+    assert_eq!(messages.len(), told);
+}

@@ -529,3 +529,16 @@ fn scripts_that_cannot_be_found_by_name_are_dropped() {
     let user = script.script.run_as.as_ref().unwrap();
     assert!(user.user == "nobody" && user.group.is_none() && user.supplementary_groups);
 }
+
+#[test]
+fn an_instance_that_cannot_run_has_its_other_mistakes_reported_too() {
+    let mistakes = common::mistakes(
+        "vrrp_instance V {\ninterface eth0\nvirtual_router_id 300\nvirtual_ipaddress {\n10.0.0.9\n}\n\
+         track_script {\nchk_never\n}\n}\n",
+    );
+    assert!(mistakes.iter().any(|line| line.contains("300")), "{mistakes:?}");
+    assert!(
+        mistakes.iter().any(|line| line.contains("chk_never")),
+        "{mistakes:?}"
+    );
+}

@@ -1,8 +1,11 @@
-//! What a configuration asks of this machine: interfaces, scripts, users. Judged by the configuration test only; the
+//! What a configuration asks of this machine: interfaces, scripts, users, keys. Judged by the configuration test only; the
 //! running daemon meets them when it uses them.
 //!
 //! The classes are those in which keepalived reports the same, so that the exit status is the same: a script that is
 //! missing is a mistake for `vrrp_script` and a note for the others.
+
+mod keys;
+mod links;
 
 use std::collections::BTreeSet;
 
@@ -18,8 +21,18 @@ use crate::scripts::{FileError, Inspector, Policy, ScriptRefusal, UserError};
 
 /// Adds what is wrong on this machine to the report.
 pub(super) fn judge(reading: &mut Reading, options: &Options) {
-    let mut findings = interfaces(&reading.config, &reading.sources, options);
-    findings.extend(scripts(&reading.config, &reading.sources));
+    let (config, sources) = (&reading.config, &reading.sources);
+    let own = config.daemon.net_namespace.as_deref();
+    let namespace = options.namespace.as_deref().or(own);
+    let mut findings = interfaces(config, sources, namespace);
+    findings.extend(scripts(config, sources));
+    let of_instances = links::judge(config, namespace)
+        .into_iter()
+        .chain(keys::judge(config));
+    findings.extend(of_instances.map(|finding| Finding {
+        place: line_with(sources, finding.place, &finding.word),
+        ..finding
+    }));
     for Finding {
         place,
         word,
@@ -58,7 +71,7 @@ struct Asked<'a> {
     what: String,
 }
 
-fn interfaces(config: &Config, sources: &Sources, options: &Options) -> Vec<Finding> {
+fn interfaces(config: &Config, sources: &Sources, namespace: Option<&str>) -> Vec<Finding> {
     if config.global.dynamic_interfaces != DynamicInterfaces::No {
         return Vec::new();
     }
@@ -69,10 +82,6 @@ fn interfaces(config: &Config, sources: &Sources, options: &Options) -> Vec<Find
         .iter()
         .filter_map(|instance| instance.use_vmac.as_ref()?.name.as_deref())
         .collect();
-    let namespace = options
-        .namespace
-        .as_deref()
-        .or(config.daemon.net_namespace.as_deref());
     let missing = missing(&names, namespace);
     let missing = |asked: &Asked<'_>| missing.contains(asked.interface) && !ours.contains(asked.interface);
     let finding = |asked: Asked<'_>| Finding {

@@ -105,7 +105,7 @@ impl Configuration {
     /// What the reading found, and what the linter finds, alone or beside the other node's configuration.
     pub(crate) fn lint(&self, other: Option<&Configuration>) -> (Report, &Sources) {
         let Reading { sources, report, .. } = &self.reading;
-        let mut all = report.clone();
+        let mut all = parser::named(report.clone());
         let found = parser::lint(&self.reading, other.map(|other| &other.reading));
         all.mistakes.extend(found.mistakes);
         all.sort(sources);

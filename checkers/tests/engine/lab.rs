@@ -99,8 +99,12 @@ pub(crate) struct Lab {
 }
 
 impl Lab {
+    /// Started; what was said of that is forgotten.
     pub(crate) fn new(text: &str) -> Self {
-        Self::resume(text, "")
+        let mut lab = Self::resume(text, "");
+        lab.log.clear();
+        lab.notices.clear();
+        lab
     }
 
     pub(crate) fn resume(text: &str, saved: &str) -> Self {

@@ -27,8 +27,8 @@ fn the_sorry_server_stands_in_while_the_quorum_is_missing() {
         [
             format!("Removing service [10.0.0.3]:tcp:80 from VS {VS}"),
             format!("Lost quorum 2-0=2 > 1 for VS {VS}"),
-            format!("Removing alive servers from the pool for VS {VS}"),
             format!("Adding sorry server [10.0.0.9]:tcp:80 to VS {VS}"),
+            format!("Removing alive servers from the pool for VS {VS}"),
         ]
     );
     assert_eq!(
@@ -42,8 +42,8 @@ fn the_sorry_server_stands_in_while_the_quorum_is_missing() {
         lab.take_log()[2..],
         [
             format!("Gained quorum 2+0=2 <= 2 for VS {VS}"),
-            format!("Adding alive servers to the pool for VS {VS}"),
             format!("Removing sorry server [10.0.0.9]:tcp:80 from VS {VS}"),
+            format!("Adding alive servers to the pool for VS {VS}"),
         ]
     );
 }
@@ -216,9 +216,9 @@ fn the_table_is_flushed_when_asked_for() {
 
 #[test]
 fn without_the_address_checks_pause() {
-    let mut lab = Lab::new(&web("ha_suspend", &[TCP]));
+    let mut lab = Lab::resume(&web("ha_suspend", &[TCP]), "");
     assert_eq!(
-        lab.take_log(),
+        lab.take_log()[1..],
         [format!(
             "Deactivating healthchecker for service [10.0.0.2]:tcp:80 for VS {VS}"
         )]

@@ -68,7 +68,7 @@ fn a_server_is_drained_by_its_weight() {
         lab.take_log(),
         [format!("Removing service [10.0.0.2]:tcp:80 from VS {VS}")]
     );
-    assert!(lab.take_lines().is_empty());
+    assert_eq!(lab.take_lines(), [format!("RS [10.0.0.2]:tcp:80 {VS} DOWN")]);
 }
 
 #[test]
@@ -146,4 +146,32 @@ fn ids_of_the_gone_are_not_mixed_up_with_those_of_the_new() {
     for id in lab.open_ones() {
         assert_ne!(id, stale);
     }
+}
+
+#[test]
+fn a_reload_that_lifts_the_suspension_starts_every_checker_once() {
+    let mut lab = Lab::new(&web("ha_suspend", &[TCP]));
+    lab.run_for(seconds(5));
+    assert!(lab.opened.is_empty());
+    lab.reload(&web(
+        "",
+        &[&format!("{TCP}\n TCP_CHECK {{\n connect_port 81\n }}"), TCP],
+    ));
+    let log = lab.take_log();
+    let activating = log.iter().filter(|line| line.starts_with("Activating"));
+    assert_eq!(activating.count(), 3, "{log:?}");
+    lab.reload(&web("ha_suspend", &[TCP, TCP, TCP]));
+    let log = lab.take_log();
+    assert_eq!(
+        log.iter().filter(|line| line.starts_with("Suspending")).count(),
+        2,
+        "{log:?}"
+    );
+    assert_eq!(
+        log.iter().filter(|line| line.starts_with("Deactivating")).count(),
+        1,
+        "{log:?}"
+    );
+    lab.run_for(seconds(60));
+    assert!(lab.opened.is_empty());
 }

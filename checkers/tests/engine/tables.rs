@@ -106,7 +106,7 @@ fn a_group_of_both_families_is_served_through_tunnels() {
 #[test]
 fn a_prefix_without_end_is_cut_off() {
     let text = group("2001:db8::/64 80", "real_server 2001:db8:1::1 {\n }");
-    let mut lab = Lab::new(&text);
+    let mut lab = Lab::resume(&text, "");
     let service = lab.engine.services().next().unwrap();
     assert_eq!(lab.engine.table(service).keys.len(), 65_536);
     assert!(lab.take_log().contains(
@@ -168,13 +168,16 @@ fn labels_are_those_of_keepalived() {
             .unwrap()
             .1
     );
-    let mut lab = Lab::new(&format!("global_defs {{\n rs_init_notifies\n }}\n{text}"));
+    let mut lab = Lab::resume(&format!("global_defs {{\n rs_init_notifies\n }}\n{text}"), "");
     assert_eq!(
         lab.take_lines(),
         [
             "RS [10.0.0.2]:tcp:0 [web]:0 UP",
+            "VS [web]:0 UP",
             "RS [10.0.0.2]:udp:0 [web]:1 UP",
+            "VS [web]:1 UP",
             "RS [10.0.0.2]:none:0 FWM 9 UP",
+            "VS FWM 9 UP",
         ]
     );
 }

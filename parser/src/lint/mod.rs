@@ -7,7 +7,7 @@ mod weight;
 
 use crate::config::VrrpInstance;
 use crate::place::{At, Place};
-use crate::report::{Finding, Report};
+use crate::report::{Finding, Reason, Report};
 use crate::tree::{Block, Line, Tree};
 use crate::{Config, Reading, Sources};
 
@@ -35,6 +35,32 @@ pub fn lint(reading: &Reading, other: Option<&Reading>) -> Report {
     }
     report.sort(&reading.sources);
     report
+}
+
+/// The mistakes of a reading as the linter shows them: what is legal, but is reported by keepalived too, has the name of
+/// a lint.
+pub fn named(mut report: Report) -> Report {
+    for mistake in &mut report.mistakes {
+        if let Some(lint) = name_of(&mistake.reason) {
+            let message = mistake.reason.to_string();
+            let help = mistake.reason.help().or_else(|| mistake.reason.expected());
+            let help = help.unwrap_or_default();
+            mistake.reason = Finding { lint, message, help }.into();
+        }
+    }
+    report
+}
+
+fn name_of(reason: &Reason) -> Option<&'static str> {
+    Some(match reason {
+        Reason::AdvertIntRounded { .. } => "advert-int-rounded",
+        Reason::Truncated { .. } => "value-truncated",
+        Reason::UnicastWithoutPeers => "unicast-without-peers",
+        Reason::Conflict {
+            what: "nopreempt", ..
+        } => "nopreempt-ignored",
+        _ => return None,
+    })
 }
 
 /// The node that is judged.

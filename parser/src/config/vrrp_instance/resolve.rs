@@ -13,7 +13,8 @@ use crate::units::{Family, Priority, Version};
 pub(in crate::config) use tracking::{Known, clash};
 
 impl<'t> Draft<'t> {
-    /// Gives the defaults and mends what does not go together. `None` if the instance cannot run at all.
+    /// Gives the defaults and mends what does not go together. `None` if the instance cannot run at all, but only after
+    /// all else that is wrong with it has been reported.
     pub(in crate::config) fn resolve(
         mut self,
         global: &GlobalDefs,
@@ -22,11 +23,10 @@ impl<'t> Draft<'t> {
     ) -> Option<VrrpInstance> {
         let vrid = report.require(self.block, "virtual_router_id", self.virtual_router_id);
         let interface = self.resolve_interface(report);
-        let (vrid, interface) = (vrid?, interface?);
         let strict = self.strict_mode.unwrap_or(global.vrrp_strict);
         let family = self.family.0.unwrap_or(Family::Ipv4);
         let version = self.resolve_version(family, strict, global, report);
-        let (addresses, excluded) = self.resolve_addresses(family, strict, report)?;
+        let addresses = self.resolve_addresses(family, strict, report);
         let (state, priority) = self.resolve_election(strict, report);
         self.resolve_preemption(state, priority, strict, report);
         let advert_int = self.resolve_advert_int(version, report);
@@ -55,7 +55,9 @@ impl<'t> Draft<'t> {
             track_file,
             track_process,
             track_bfd,
-        ] = self.resolve_tracking(&interface, priority, known, report);
+        ] = self.resolve_tracking(interface.as_deref().unwrap_or_default(), priority, known, report);
+        let (vrid, interface) = (vrid?, interface?);
+        let (addresses, excluded) = addresses?;
         let mcast_dst_ip = self.mcast_dst_ip.unwrap_or(match family {
             Family::Ipv4 => global.vrrp_mcast_group4.into(),
             Family::Ipv6 => global.vrrp_mcast_group6.into(),

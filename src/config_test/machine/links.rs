@@ -1,0 +1,106 @@
+//! What a configuration asks of the interfaces that are there: multicast, and room for the addresses in one packet.
+//! Absent: interfaces that are not there, which the module above reports.
+
+use netlink::{Link, Netlink};
+use parser::config::vrrp_instance::Authentication;
+use parser::config::{Config, VrrpInstance};
+use parser::report::Class;
+use parser::units::{Family, Version};
+
+use super::Finding;
+
+/// Adds what is wrong with the interfaces of the instances.
+pub(super) fn judge(config: &Config, namespace: Option<&str>) -> Vec<Finding> {
+    if config.vrrp_instances.is_empty() {
+        return Vec::new();
+    }
+    let links = links(namespace);
+    let with_links = config.vrrp_instances.iter().filter_map(|instance| {
+        let link = links.iter().find(|link| link.name == instance.interface)?;
+        Some((instance, link))
+    });
+    with_links
+        .flat_map(|(instance, link)| [multicast(instance, link), room(instance, link)])
+        .flatten()
+        .collect()
+}
+
+/// Every interface; none if the kernel cannot be asked, or there is no such namespace.
+fn links(namespace: Option<&str>) -> Vec<Link> {
+    let look = || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .ok()?;
+        runtime.block_on(async { Netlink::open().ok()?.links().await.ok() })
+    };
+    let links = match namespace {
+        None => look(),
+        Some(namespace) => netlink::namespace::open(namespace)
+            .and_then(|namespace| netlink::namespace::run_in(namespace, look))
+            .unwrap_or_default(),
+    };
+    links.unwrap_or_default()
+}
+
+/// Adverts to a group need multicast, and strict mode lets an interface that has it send to a group only.
+fn multicast(instance: &VrrpInstance, link: &Link) -> Option<Finding> {
+    let (word, what) = match (instance.unicast, link.multicast) {
+        (false, false) => (
+            &*instance.interface,
+            "does not support multicast, which adverts need without `unicast_peer`",
+        ),
+        (true, true) if instance.strict_mode => (
+            "unicast_peer",
+            "supports multicast, so that strict mode allows no unicast peers",
+        ),
+        _ => return None,
+    };
+    Some(Finding {
+        place: instance.place,
+        word: word.to_owned(),
+        class: Class::General,
+        what: format!(
+            "({}) interface `{}` {what}; the instance is ignored",
+            instance.name, link.name
+        ),
+    })
+}
+
+/// An advert is one packet. keepalived counts the Ethernet header too, although the MTU does not.
+fn room(instance: &VrrpInstance, link: &Link) -> Option<Finding> {
+    const ETHERNET: u32 = 14;
+    const VRRP: u32 = 8;
+    const AUTHENTICATION_DATA: u32 = 8;
+    const AH: u32 = 24;
+    const HMAC_TRAILER: u32 = 28;
+    let (ip, address) = match instance.family {
+        Family::Ipv4 => (20, 4),
+        Family::Ipv6 => (40, 16),
+    };
+    let parts = [
+        (true, ETHERNET + ip + VRRP),
+        (instance.version == Version::V2, AUTHENTICATION_DATA),
+        (matches!(instance.authentication, Authentication::Ah(_)), AH),
+        (instance.auth_hmac.is_some(), HMAC_TRAILER),
+    ];
+    let around: u32 = parts
+        .iter()
+        .filter(|(there, _)| *there)
+        .map(|(_, bytes)| bytes)
+        .sum();
+    let most = usize::try_from(link.mtu.saturating_sub(around) / address).ok()?;
+    let count = instance.virtual_ipaddress.len();
+    (count > most).then(|| Finding {
+        place: instance.place,
+        word: "virtual_ipaddress".to_owned(),
+        class: Class::General,
+        what: format!(
+            "({}) an advert on `{}` holds {most} addresses in its MTU of {}; {} are moved to virtual_ipaddress_excluded",
+            instance.name,
+            link.name,
+            link.mtu,
+            count - most
+        ),
+    })
+}
