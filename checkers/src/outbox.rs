@@ -8,6 +8,9 @@ use crate::event::ServiceId;
 use crate::news::News;
 use crate::notice::Notice;
 
+/// Places that an empty queue keeps.
+const SPARE: usize = 256;
+
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     flush: bool,
@@ -45,11 +48,29 @@ impl Outbox {
         if std::mem::take(&mut self.flush) {
             return Some(Action::Flush);
         }
-        self.reconciles
+        let next = self
+            .reconciles
             .pop_front()
             .map(Action::Reconcile)
             .or_else(|| self.traffic.pop_front())
             .or_else(|| self.news.pop_front().map(Action::Tell))
-            .or_else(|| self.notices.pop_front().map(Action::Notify))
+            .or_else(|| self.notices.pop_front().map(Action::Notify));
+        if next.is_none() {
+            self.shrink();
+        }
+        next
+    }
+
+    /// What a start or a great failure needed is given back.
+    fn shrink(&mut self) {
+        if self.traffic.capacity() > SPARE {
+            self.traffic.shrink_to(SPARE);
+        }
+        if self.news.capacity() > SPARE {
+            self.news.shrink_to(SPARE);
+        }
+        if self.notices.capacity() > SPARE {
+            self.notices.shrink_to(SPARE);
+        }
     }
 }

@@ -32,7 +32,8 @@ pub struct SyncDaemon {
     pub interface: Name,
     /// 0 to 255; a backup takes only messages with its own, 0 takes all.
     pub sync_id: u8,
-    /// Longest message, in bytes; the kernel derives it from the interface's MTU. Linux 4.3 and later, as the rest.
+    /// Longest message, in bytes; the kernel derives it from the interface's MTU, and fits what is asked for to that (a
+    /// backup takes 1024 at the least). Linux 4.3 and later, as the rest.
     pub max_len: Option<u16>,
     /// Multicast group; 224.0.0.81 in the kernel.
     pub group: Option<IpAddr>,
@@ -56,13 +57,13 @@ impl SyncDaemon {
         }
     }
 
-    /// Whether `running` is what starting this one would give: what is `None` here may be anything there.
+    /// Whether `running` is what starting this one would give: what is `None` here may be anything there, and so may
+    /// `max_len`, which the kernel fits to the interface.
     pub fn is_met_by(&self, running: &Self) -> bool {
-        fn met<T: PartialEq>(wanted: Option<T>, running: Option<T>) -> bool {
-            wanted.is_none() || wanted == running
+        fn met<T: PartialEq + Copy>(wanted: Option<T>, running: Option<T>) -> bool {
+            wanted.is_none_or(|value| running == Some(value))
         }
         (self.role, self.interface, self.sync_id) == (running.role, running.interface, running.sync_id)
-            && met(self.max_len, running.max_len)
             && met(self.group, running.group)
             && met(self.port, running.port)
             && met(self.ttl, running.ttl)

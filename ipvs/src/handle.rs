@@ -96,12 +96,8 @@ impl Ipvs {
     /// Opens a socket in the calling thread's network namespace; loads the kernel's module if it is not there. That
     /// blocks for as long as `modprobe` takes.
     pub async fn open() -> Result<Self, OpenError> {
-        Self::attach(Unattached::open(
-            libc::NETLINK_GENERIC,
-            Netlink::RECEIVE_BUFFER,
-            &[],
-        )?)
-        .await
+        let unattached = Unattached::open(libc::NETLINK_GENERIC, Netlink::RECEIVE_BUFFER, &[])?;
+        Self::attach(unattached).await
     }
 
     /// The same in another network namespace.
@@ -113,17 +109,14 @@ impl Ipvs {
     }
 
     async fn attach(unattached: Unattached) -> Result<Self, OpenError> {
-        let mut ipvs = Self {
-            socket: Socket::attach(unattached)?,
-            family: 0,
-        };
-        if !ipvs.find_family().await? {
+        let mut socket = Socket::attach(unattached)?;
+        let mut family = find_family(&mut socket).await?;
+        if family.is_none() {
             module::load()?;
-            if !ipvs.find_family().await? {
-                return Err(OpenError::NoFamily);
-            }
+            family = find_family(&mut socket).await?;
         }
-        Ok(ipvs)
+        let family = family.ok_or(OpenError::NoFamily)?;
+        Ok(Self { socket, family })
     }
 
     /// Version and size of the connection table.
@@ -268,20 +261,6 @@ impl Ipvs {
         self.tell(words, |family| wire::del_daemon(family, role)).await
     }
 
-    /// Whether the kernel has the family; its number is kept.
-    async fn find_family(&mut self) -> Result<bool, Error> {
-        let ask = Ask {
-            message: wire::get_families()?,
-            words: "list the families of generic netlink",
-        };
-        let numbers = self
-            .socket
-            .dump(&ask, |_, payload| wire::family_id(payload))
-            .await?;
-        self.family = numbers.first().copied().unwrap_or_default();
-        Ok(!numbers.is_empty())
-    }
-
     /// Reads a list. Where the family has gone (`ENOENT`: the module was unloaded), it is looked for again: whoever polls the
     /// table finds the new one.
     async fn list<T>(
@@ -300,10 +279,10 @@ impl Ipvs {
             .await;
         let answers = match first {
             Err(netlink::Error::Refused(error)) if error.errno == Errno::ENOENT => {
-                if !self.find_family().await? {
+                let Some(family) = find_family(&mut self.socket).await? else {
                     return Err(netlink::Error::Refused(error).into());
-                }
-                let family = self.family;
+                };
+                self.family = family;
                 self.socket
                     .dump(&ask(family)?, |kind, payload| {
                         (kind == family).then(|| decode(payload))
@@ -340,6 +319,16 @@ impl Ipvs {
         let message = message(self.family)?;
         Ok(self.socket.request(&Ask { message, words }).await?)
     }
+}
+
+/// The number of the family, if the kernel has it.
+async fn find_family(socket: &mut Socket) -> Result<Option<u16>, Error> {
+    let ask = Ask {
+        message: wire::get_families()?,
+        words: "list the families of generic netlink",
+    };
+    let numbers = socket.dump(&ask, |_, payload| wire::family_id(payload)).await?;
+    Ok(numbers.first().copied())
 }
 
 /// A message and what it asks in words.

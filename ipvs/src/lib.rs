@@ -7,11 +7,13 @@
 //!
 //! Messages are built and read with `neli`'s types and carried by [`netlink::socket::Socket`].
 //!
-//! Absent: events. IPVS has none; who wants to know what others change reads the table ([`Ipvs::table`]) and plans.
+//! Absent: events. IPVS has none; who wants to know what others change looks now and then ([`Listing`]), and reads the
+//! table ([`Ipvs::table`]) and plans when it looks different.
 
 mod change;
 mod daemon;
 mod destination;
+mod glance;
 mod handle;
 mod module;
 mod name;
@@ -24,6 +26,7 @@ mod wire;
 pub use change::Change;
 pub use daemon::{Role, SyncDaemon};
 pub use destination::{Destination, DestinationKey, Forwarding, Tunnel, TunnelChecksum};
+pub use glance::{Glance, Listing};
 pub use handle::{Error, Failure, Ipvs, OpenError, Version};
 pub use module::ModuleError;
 pub use name::{Name, NameError};

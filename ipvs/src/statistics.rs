@@ -3,7 +3,7 @@
 use crate::destination::DestinationKey;
 use crate::service::ServiceKey;
 
-/// Counters since the service or destination was made (or zeroed), and rates, which the kernel estimates every 2 s.
+/// Counters since the service or destination was made (or zeroed), and rates. The kernel brings them up to date every 2 s.
 ///
 /// 64 bits wide since Linux 4.1 (`IPVS_SVC_ATTR_STATS64`); before that all but the bytes wrap at 32.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -217,3 +217,6 @@ impl NetlinkSerializable for &Message {
         buffer.copy_from_slice(&self.bytes);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,9 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::sys::prctl::set_child_subreaper;
 use nix::sys::signal::{Signal, killpg};
+use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
@@ -114,6 +116,7 @@ fn play(chosen: &[Story], show: bool) -> Vec<Outcome> {
     let mut outcomes: Vec<Outcome> = Vec::new();
     let mut said = Vec::new();
     let mut patience = BOOT_LIMIT;
+    let mut began = Instant::now();
     let why = loop {
         let Ok(line) = machine.console.recv_timeout(patience) else {
             break machine.why_silent(patience);
@@ -121,16 +124,15 @@ fn play(chosen: &[Story], show: bool) -> Vec<Outcome> {
         match Mark::read(&line) {
             Some(Mark::Begin(_)) => {
                 patience = TIME_LIMIT * 2;
+                began = Instant::now();
                 said.clear();
             }
             Some(Mark::End(name, failure)) => {
                 let Some(story) = chosen.iter().find(|story| story.name == name) else {
                     continue;
                 };
-                println!(
-                    "test {name} ... {}",
-                    failure.as_ref().map_or("ok", |why| why.as_str())
-                );
+                let result = failure.as_deref().unwrap_or("ok");
+                println!("test {name} ... {result} ({:.2}s)", began.elapsed().as_secs_f64());
                 outcomes.push(Outcome {
                     name: story.name,
                     failure,
@@ -164,11 +166,12 @@ fn play(chosen: &[Story], show: bool) -> Vec<Outcome> {
 struct Machine {
     process: Child,
     console: Receiver<String>,
-    _files: TempDir,
+    files: TempDir,
 }
 
 impl Machine {
     fn boot(chosen: &[Story]) -> Self {
+        set_child_subreaper(true).unwrap();
         let files = TempDir::with_prefix("uml").unwrap();
         let playbill = files.path().join("stories");
         let names: Vec<_> = chosen.iter().map(|story| story.name).collect();
@@ -205,21 +208,23 @@ impl Machine {
         Self {
             process,
             console,
-            _files: files,
+            files,
         }
     }
 
     fn why_silent(&self, patience: Duration) -> String {
-        let stderr = fs::read_to_string(self._files.path().join("stderr")).unwrap_or_default();
+        let stderr = fs::read_to_string(self.files.path().join("stderr")).unwrap_or_default();
         format!("the machine ended, or was silent for {patience:?}; it said: {stderr}")
     }
 }
 
 impl Drop for Machine {
     fn drop(&mut self) {
+        let group = Pid::from_raw(self.process.id().cast_signed());
         // The machine's own processes are processes of its group. An error says that all have ended.
-        let _ = killpg(Pid::from_raw(self.process.id().cast_signed()), Signal::SIGKILL);
-        let _ = self.process.wait();
+        let _ = killpg(group, Signal::SIGKILL);
+        // They are left to us, who are their reaper.
+        while waitpid(Pid::from_raw(-group.as_raw()), None).is_ok() {}
     }
 }
 

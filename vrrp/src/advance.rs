@@ -78,6 +78,11 @@ impl Instance {
             .rivals
             .extract_if(.., |rival| due(&rival.over_at))
             .collect();
+        let staying: Vec<Rival> = mastery
+            .rivals
+            .iter_mut()
+            .filter_map(|rival| rival.reports(now).then(|| rival.clone()))
+            .collect();
         let stubborn = mastery.rivals.iter_mut().find_map(|rival| {
             rival.give_way_at.take_if(|at| due(at))?;
             Some(rival.address)
@@ -97,6 +102,11 @@ impl Instance {
                 adverts: rival.adverts,
             };
             self.tell_sparingly(what, now, out);
+            self.tell_rejected(&rival, out);
+        }
+        for rival in staying {
+            let (address, lasts) = (rival.address, now - rival.since);
+            self.tell(Happening::RivalStays { address, lasts }, out);
             self.tell_rejected(&rival, out);
         }
         if let Some(other) = stubborn {

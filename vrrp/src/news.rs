@@ -118,6 +118,13 @@ pub enum Happening {
         /// How many of its adverts were believed.
         adverts: u64,
     },
+    /// Instance: the second master that was on the link is still there.
+    RivalStays {
+        /// Who it is.
+        address: IpAddr,
+        /// Since its first advert.
+        lasts: Duration,
+    },
     /// Instance: why adverts of another master were not believed.
     Rejected {
         /// Who sent them.
@@ -230,6 +237,16 @@ impl fmt::Display for News {
             ),
             Happening::RivalGone {
                 address,
+                lasted,
+                adverts: 0,
+                ..
+            } => write!(
+                f,
+                "({name}) {address}, which we did not believe, was MASTER beside us for {:.3} s; it is silent now",
+                lasted.as_secs_f64()
+            ),
+            Happening::RivalGone {
+                address,
                 priority,
                 lasted,
                 adverts,
@@ -238,6 +255,11 @@ impl fmt::Display for News {
                 "({name}) {address} with priority {priority} was MASTER beside us for {:.3} s, {adverts} adverts; \
                  it is silent now",
                 lasted.as_secs_f64()
+            ),
+            Happening::RivalStays { address, lasts } => write!(
+                f,
+                "({name}) {address} has been MASTER beside us for {:.3} s",
+                lasts.as_secs_f64()
             ),
             Happening::Rejected { from, cause, count } => {
                 write!(f, "({name}) rejected {count} adverts from {from}: {cause}")
@@ -331,6 +353,7 @@ impl News {
             | Happening::HigherAdvert { .. }
             | Happening::EqualAdvert { .. }
             | Happening::RivalGone { .. }
+            | Happening::RivalStays { .. }
             | Happening::Rejected { .. }
             | Happening::TwoOwners(_)
             | Happening::Refused(_)

@@ -11,8 +11,10 @@ use crate::news::News;
 pub(crate) struct Outbox {
     adverts: VecDeque<Datagram>,
     reconciles: VecDeque<InstanceId>,
-    /// [`Action::Announce`] and [`Action::AnnounceAddress`].
+    /// [`Action::Announce`] and [`Action::AnnounceAddress`], as they were asked for.
     pub(crate) announces: VecDeque<Action>,
+    /// Those that have had their place in a lane ([`crate::pace`]), if there are any.
+    pub(crate) paced: VecDeque<Action>,
     /// Those that are due to announce themselves on other links (`garp_extra_if`).
     pub(crate) elsewhere: Vec<InstanceId>,
     news: VecDeque<News>,
@@ -54,6 +56,7 @@ impl Outbox {
             .pop_front()
             .map(Action::Send)
             .or_else(|| self.reconciles.pop_front().map(Action::Reconcile))
+            .or_else(|| self.paced.pop_front())
             .or_else(|| self.announces.pop_front())
             .or_else(|| self.news.pop_front().map(Action::Tell))
             .or_else(|| self.transitions.pop_front().map(Action::Notify))

@@ -154,7 +154,7 @@ impl Engine {
                     address,
                     repeat,
                 } => self.queue(instance, link, address, repeat, now),
-                action => self.out.announces.push_back(action),
+                action => self.out.paced.push_back(action),
             }
         }
         for lane in 0..self.paces.lanes.len() {
@@ -185,11 +185,14 @@ impl Engine {
         }
     }
 
+    /// Whether a burst must be parted. One of addresses whose links are not there is: it comes when they do.
     fn is_paced(&mut self, instance: InstanceId) -> bool {
-        self.placed(instance).into_iter().any(|(link, address)| {
-            let name = self.world.link(link).map(|link| link.name.clone());
-            name.is_some_and(|name| self.paces.lane(&name, address).is_some())
-        })
+        let placed = self.placed(instance);
+        let mut names = placed.iter().map(|(link, address)| {
+            let link = self.world.link(*link);
+            (link.map_or("", |link| link.name.as_str()), *address)
+        });
+        placed.is_empty() || names.any(|(name, address)| self.paces.lane(name, address).is_some())
     }
 
     fn queue(&mut self, instance: InstanceId, link: LinkId, address: IpAddr, repeat: u32, now: Instant) {
@@ -206,7 +209,7 @@ impl Engine {
                 });
                 lane.free_at = lane.free_at.max(now);
             }
-            None => self.out.announces.push_back(Action::AnnounceAddress {
+            None => self.out.paced.push_back(Action::AnnounceAddress {
                 instance,
                 link,
                 address,
@@ -229,7 +232,7 @@ impl Engine {
             }
             let lane = &mut self.paces.lanes[lane][protocol];
             lane.free_at = now + lane.gap;
-            self.out.announces.push_back(Action::AnnounceAddress {
+            self.out.paced.push_back(Action::AnnounceAddress {
                 instance,
                 link,
                 address,

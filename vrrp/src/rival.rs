@@ -30,7 +30,12 @@ pub struct Rival {
     pub over_at: Instant,
     /// Two address owners: when this one gives way.
     pub give_way_at: Option<Instant>,
+    /// When the log says that it is still there: after a minute, and each time after twice as long.
+    pub report_at: Instant,
 }
+
+/// When an episode is told of for the first time while it lasts.
+const FIRST_REPORT: Duration = Duration::from_mins(1);
 
 impl Rival {
     pub(crate) fn new(address: IpAddr, now: Instant) -> Self {
@@ -43,7 +48,17 @@ impl Rival {
             rejected: Tally::default(),
             over_at: now,
             give_way_at: None,
+            report_at: now + FIRST_REPORT,
         }
+    }
+
+    /// Whether the log is to say now that it is still there.
+    pub(crate) fn reports(&mut self, now: Instant) -> bool {
+        let is_due = self.report_at <= now;
+        if is_due {
+            self.report_at = now + (now - self.since).max(FIRST_REPORT);
+        }
+        is_due
     }
 
     pub(crate) fn hear(&mut self, silence: Duration, now: Instant) {

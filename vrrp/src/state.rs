@@ -112,7 +112,7 @@ impl fmt::Display for State {
 impl Mastery {
     fn deadline(&self) -> Instant {
         let rivals = self.rivals.iter();
-        let rivals = rivals.flat_map(|rival| [Some(rival.over_at), rival.give_way_at]);
+        let rivals = rivals.flat_map(|rival| [Some(rival.over_at), Some(rival.report_at), rival.give_way_at]);
         [
             self.announce_again.map(|burst| burst.at),
             self.refresh_at,

@@ -305,7 +305,8 @@ impl World {
                         (ahead(mastery.advertise_at), ahead(mastery.answer_at)).hash(to);
                         mastery.announce_again.map(|burst| ahead(burst.at)).hash(to);
                         for rival in &mastery.rivals {
-                            (rival.address, ahead(rival.over_at), rival.give_way_at.map(ahead)).hash(to);
+                            (rival.address, ahead(rival.over_at), ahead(rival.report_at)).hash(to);
+                            rival.give_way_at.map(ahead).hash(to);
                         }
                     }
                     State::Init { .. } | State::Fault { .. } | State::Stopped | State::Removed => {}

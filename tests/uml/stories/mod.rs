@@ -1,6 +1,8 @@
 //! The stories, and what they share.
 
+mod daemons;
 mod ipvs;
+mod links;
 
 use std::process::Command;
 
@@ -8,7 +10,10 @@ use crate::Story;
 
 /// All stories, in the order in which they are played.
 pub(crate) fn all() -> Vec<Story> {
-    [ipvs::stories()].into_iter().flatten().collect()
+    [ipvs::stories(), links::stories(), daemons::stories()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// Lists the stories of a file: `stories![one, another];`.

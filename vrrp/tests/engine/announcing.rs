@@ -149,7 +149,7 @@ fn a_garp_group_parts_the_frames_of_all_its_interfaces() {
     let text = "garp_group {\ngarp_interval 0.5\ninterfaces {\neth0 eth1\n}\n}\n";
     assert_eq!(
         paced(text, &[("eth0", 255, &[101]), ("eth1", 255, &[102])], ms(5000)),
-        [(0, 0, 101), (500, 1, 102), (1000, 0, 101), (1500, 1, 102)]
+        [(0, 0, 101), (500, 0, 101), (1000, 1, 102), (1500, 1, 102)]
     );
     let apart = "global_defs {\nvrrp_garp_interval 0.5\n}\n";
     assert_eq!(

@@ -504,3 +504,112 @@ fn who_leaves_a_group_that_waited_waits_no_more() {
     lan.run_for(ms(1));
     assert_eq!(states(&lan, "a"), "MASTER BACKUP");
 }
+
+/// What befalls VI_1, and what both members are then: W is backup that would be master and waits for the other.
+const TABLE: &str = "
+    event           init backup waiting master fault
+    advert_higher   II   BB     BB      BB     FF
+    advert_equal    II   BB     BB      BB     FF
+    advert_lower    II   BB     WB      MM     FF
+    advert_zero     II   BB     WB      MM     FF
+    script_good     BB   BB     WB      MM     BB
+    script_bad      FF   FF     FF      FF     FF
+    link_down       FF   FF     FF      FF     FF
+    link_gone       FF   FF     FF      FF     FF
+    timeout         II   MM     WB      MM     FF
+    stop            SS   SS     SS      SS     SS
+    reload          II   BB     WB      MM     FF
+    reload_apart    IB   BB     BB      MM     FB
+";
+
+/// 10.0.0.5 at second 10, VI_2 hearing a master of its own where the state needs one.
+fn reach(state: &str) -> Engine {
+    let mut engine = Engine::new(&pair([100, 100], "", ""), "", at(0));
+    engine.handle(Event::Link(eth0(5)), at(0));
+    engine.handle_timeout(at(0));
+    let mut end = |script, status, millis| {
+        let (script, outcome) = (ScriptId(script), ScriptOutcome::Exited(status));
+        engine.handle(Event::ScriptEnded { script, outcome }, at(millis));
+    };
+    let start = if state == "backup" { 8000 } else { 1000 };
+    end(1, 0, start);
+    if state != "init" {
+        end(0, u8::from(state == "fault"), start);
+    }
+    if state == "waiting" {
+        let mut other = instance(200);
+        other.virtual_router_id = vrid(52);
+        for millis in [3000, 6000, 9000] {
+            engine.handle_timeout(at(millis));
+            engine.handle(from(9, &advert(&other, 9, 200)), at(millis));
+        }
+    }
+    engine.handle_timeout(at(9900));
+    while engine.next_action().is_some() {}
+    engine
+}
+
+fn letters(engine: &Engine) -> String {
+    let letter = |state: &vrrp::State| match state {
+        vrrp::State::Backup {
+            take_over_at: None, ..
+        } => 'W',
+        state => state.word().chars().next().unwrap(),
+    };
+    engine.instances().map(|member| letter(&member.state)).collect()
+}
+
+fn befall(engine: &mut Engine, event: &str) {
+    let now = at(10_000);
+    let plain = instance(100);
+    let mut hear = |priority| engine.handle(from(9, &advert(&plain, 9, priority)), now);
+    let ended = |status| Event::ScriptEnded {
+        script: ScriptId(0),
+        outcome: ScriptOutcome::Exited(status),
+    };
+    let mut apart = pair([100, 100], "", "");
+    match event {
+        "advert_higher" => hear(200),
+        "advert_equal" => hear(100),
+        "advert_lower" => hear(50),
+        "advert_zero" => hear(0),
+        "script_good" => engine.handle(ended(0), now),
+        "script_bad" => engine.handle(ended(1), now),
+        "link_down" => {
+            let running = false;
+            engine.handle(Event::Link(vrrp::Link { running, ..eth0(5) }), now);
+        }
+        "link_gone" => engine.handle(Event::LinkGone(crate::fixture::ETH0), now),
+        "timeout" => {
+            let first = engine.instances().next().unwrap().state.deadline();
+            engine.handle_timeout(first.unwrap_or(now));
+        }
+        "stop" => engine.handle(Event::Stop, now),
+        "reload" => engine.reload(&apart, now),
+        "reload_apart" => {
+            apart.vrrp_sync_groups.clear();
+            engine.reload(&apart, now);
+        }
+        _ => panic!("{event}"),
+    }
+}
+
+#[test]
+fn every_cell_of_a_group_is_as_the_table_says() {
+    let mut rows = TABLE
+        .lines()
+        .map(|row| row.split_whitespace().collect::<Vec<_>>());
+    let states = rows.find(|row| !row.is_empty()).unwrap();
+    let mut wrong = Vec::new();
+    for row in rows.filter(|row| !row.is_empty()) {
+        for (state, expected) in states.iter().zip(&row).skip(1) {
+            let mut engine = reach(state);
+            befall(&mut engine, row[0]);
+            let got = letters(&engine);
+            if got != *expected {
+                wrong.push(format!("{state} on {}: {got}, not {expected}", row[0]));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}

@@ -52,7 +52,7 @@ fn who_was_not_believed_is_told_with_the_cause_when_it_falls_silent() {
     assert_eq!(
         said,
         [
-            "(VI_1) 10.0.0.9 with priority 0 was MASTER beside us for 29.000 s, 0 adverts; it is silent now",
+            "(VI_1) 10.0.0.9, which we did not believe, was MASTER beside us for 29.000 s; it is silent now",
             "(VI_1) rejected 30 adverts from 10.0.0.9: authentication type mismatch",
         ]
     );
@@ -60,6 +60,32 @@ fn who_was_not_believed_is_told_with_the_cause_when_it_falls_silent() {
     let rejections = &engine.instances().next().unwrap().rejections;
     assert_eq!(rejections.senders.len(), 1);
     assert_eq!(rejections.senders[0].1.0, [("authentication type mismatch", 30)]);
+}
+
+#[test]
+fn an_episode_that_does_not_end_is_told_of_ever_more_seldom() {
+    let mut lan = owner();
+    let mut packet_of = |seconds: u64| {
+        let plain = advert(&instance(100), 9, 100);
+        let mut said = Vec::new();
+        for _ in 0..seconds {
+            let mut packet = packet_from(9, &plain);
+            packet.hop_limit = 64;
+            lan.handle("a", Event::Packet(packet));
+            lan.run_for(Duration::from_secs(1));
+            said.extend(announcements(&mut lan).1);
+        }
+        said
+    };
+    assert_eq!(packet_of(59).len(), 1, "the refusal");
+    assert_eq!(
+        packet_of(1),
+        [
+            "(VI_1) 10.0.0.9 has been MASTER beside us for 60.000 s",
+            "(VI_1) rejected 60 adverts from 10.0.0.9: TTL or hop limit mismatch"
+        ]
+    );
+    assert_eq!(packet_of(3600 * 3).len(), 2 * 7, "after 2, 4 ... 128 minutes");
 }
 
 #[test]

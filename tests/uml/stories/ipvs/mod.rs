@@ -1,6 +1,10 @@
 //! The `ipvs` crate on the real kernel, read back with `ipvsadm`.
 
 mod forms;
+mod module;
+mod scale;
+mod service_wide;
+mod table;
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -10,7 +14,16 @@ use ipvs::{Change, Destination, DestinationKey, Family, Flags, Forwarding, Servi
 use super::run;
 
 pub(crate) fn stories() -> Vec<crate::Story> {
-    [forms::stories()].into_iter().flatten().collect()
+    [
+        module::stories(),
+        forms::stories(),
+        service_wide::stories(),
+        table::stories(),
+        scale::stories(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// A TCP service with the scheduler `wlc`.
