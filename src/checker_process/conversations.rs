@@ -16,12 +16,15 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
-use tokio::time::timeout;
+use tokio::time::sleep;
 
 use super::tls::Tls;
 
 /// What waits for the loop at most; tasks with more to tell wait, and their peers with them.
 const WAITING: usize = 1024;
+
+/// What is heard of it in one turn of the loop.
+const AT_ONCE: usize = 64;
 
 /// Bytes of a stream read at a time.
 const PORTION: usize = 4096;
@@ -29,7 +32,7 @@ const PORTION: usize = 4096;
 /// Largest datagram, as IP can carry.
 const LARGEST_DATAGRAM: usize = 65_535;
 
-/// A peer that does not take `close_notify` for this long gets none.
+/// What is left of a conversation that ends with `close_notify` ends after this, whatever it is at.
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// What a conversation has to tell the engine.
@@ -56,7 +59,7 @@ pub(super) struct Conversations {
 struct Live {
     say: mpsc::UnboundedSender<Vec<u8>>,
     task: AbortHandle,
-    /// The task ends by itself when `say` is dropped.
+    /// The task goes on for a moment when `say` is dropped.
     says_farewell: bool,
 }
 
@@ -81,7 +84,13 @@ impl Conversations {
     pub(super) fn open(&mut self, opening: Opening) {
         let (say, said) = mpsc::unbounded_channel();
         let id = opening.conversation;
-        let says_farewell = matches!(opening.transport, Transport::Tls { close_notify: true, .. });
+        let says_farewell = matches!(
+            opening.transport,
+            Transport::Tls {
+                close_notify: true,
+                ..
+            }
+        );
         let end = End {
             id,
             said,
@@ -108,32 +117,32 @@ impl Conversations {
 
     /// Ends a conversation.
     pub(super) fn close(&mut self, id: ConversationId) {
-        if let Some(live) = self.live.remove(&id)
-            && !live.says_farewell
-        {
-            live.task.abort();
+        let Some(Live {
+            task, says_farewell, ..
+        }) = self.live.remove(&id)
+        else {
+            return;
+        };
+        if says_farewell {
+            tokio::spawn(async move {
+                sleep(FAREWELL).await;
+                task.abort();
+            });
+        } else {
+            task.abort();
         }
     }
 
-    /// How many are under way.
-    pub(super) fn len(&self) -> usize {
-        self.live.len()
+    /// Waits for the next things to tell, and adds them to `heard`. Cancelling the wait loses nothing.
+    pub(super) async fn next(&mut self, heard: &mut Vec<(ConversationId, Happened)>) {
+        self.hear.recv_many(heard, AT_ONCE).await;
     }
 
-    /// Waits for the next thing to tell. Cancelling the wait loses nothing.
-    pub(super) async fn next(&mut self) -> (ConversationId, Happened) {
-        loop {
-            let Some((id, happened)) = self.hear.recv().await else {
-                // `tell` is ours: this cannot be.
-                return std::future::pending().await;
-            };
-            if !self.live.contains_key(&id) {
-                continue;
-            }
-            if matches!(happened, Happened::Failed(_)) {
-                self.live.remove(&id);
-            }
-            return (id, happened);
+    /// Whether what was heard still matters: its conversation has not been closed meanwhile.
+    pub(super) fn takes(&mut self, (id, happened): &(ConversationId, Happened)) -> bool {
+        match happened {
+            Happened::Failed(_) => self.live.remove(id).is_some(),
+            Happened::Opened | Happened::Received(_) | Happened::Closed => self.live.contains_key(id),
         }
     }
 }
@@ -177,7 +186,6 @@ async fn carry(opening: Opening, tls: Arc<Tls>, mut end: End) {
 
 async fn tcp(opening: &Opening) -> Result<TcpStream, Failure> {
     let socket = near_end(opening, Type::STREAM, Protocol::TCP)?;
-    // `FailedToBind`-like errors are behind us: what fails now is the way or the far end.
     TcpSocket::from_std_stream(socket.into())
         .connect(SocketAddr::new(opening.address, opening.port))
         .await
@@ -191,7 +199,10 @@ async fn shake_hands(
 ) -> Result<tokio_rustls::client::TlsStream<TcpStream>, Failure> {
     let (connector, name) = tls.connector(server_name).map_err(Failure::Tls)?;
     let stream = tcp(opening).await?;
-    connector.connect(name, stream).await.map_err(|error| broken(&error))
+    connector
+        .connect(name, stream)
+        .await
+        .map_err(|error| broken(&error))
 }
 
 fn datagrams(opening: &Opening) -> Result<UdpSocket, Failure> {
@@ -209,9 +220,13 @@ fn datagrams(opening: &Opening) -> Result<UdpSocket, Failure> {
 
 /// A non-blocking socket, bound as asked.
 fn near_end(opening: &Opening, kind: Type, protocol: Protocol) -> Result<Socket, Failure> {
-    let socket = Socket::new(Domain::for_address(SocketAddr::new(opening.address, 0)), kind, Some(protocol))
-        .and_then(|socket| socket.set_nonblocking(true).map(|()| socket))
-        .map_err(|error| Failure::NoSocket(errno(&error)))?;
+    let socket = Socket::new(
+        Domain::for_address(SocketAddr::new(opening.address, 0)),
+        kind,
+        Some(protocol),
+    )
+    .and_then(|socket| socket.set_nonblocking(true).map(|()| socket))
+    .map_err(|error| Failure::NoSocket(errno(&error)))?;
     let Some(source) = &opening.source else {
         return Ok(socket);
     };
@@ -267,7 +282,8 @@ async fn stream_both_ways(
         }
     }
     if farewell {
-        let _ = timeout(FAREWELL, stream.shutdown()).await;
+        // A peer that does not take it has lost nothing.
+        let _ = stream.shutdown().await;
     }
     Ok(())
 }
@@ -303,14 +319,19 @@ fn errno(error: &io::Error) -> i32 {
     error.raw_os_error().unwrap_or(libc::EIO)
 }
 
+/// A failure of the way or of the far end, unless this machine has run out of something.
 fn network(error: &io::Error) -> Failure {
-    Failure::Network(errno(error))
+    match errno(error) {
+        out @ (libc::EADDRNOTAVAIL | libc::EADDRINUSE) => Failure::Bind(out),
+        out @ (libc::ENOBUFS | libc::ENOMEM) => Failure::NoSocket(out),
+        errno => Failure::Network(errno),
+    }
 }
 
 /// Why a stream broke: the network, or TLS.
 fn broken(error: &io::Error) -> Failure {
     match (error.raw_os_error(), error.kind()) {
-        (Some(errno), _) => Failure::Network(errno),
+        (Some(_), _) => network(error),
         (None, io::ErrorKind::UnexpectedEof) => Failure::Tls("the peer hung up in the handshake".to_owned()),
         (None, _) => Failure::Tls(error.to_string().replace(['\n', '\r'], " ")),
     }

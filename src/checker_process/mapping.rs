@@ -2,8 +2,8 @@
 
 use std::num::NonZeroU16;
 
-use checkers::table::{Destination, Key, Settings};
 use checkers::Table;
+use checkers::table::{Destination, Key, Settings};
 use ipvs::NameError;
 use parser::config::forwarding;
 use parser::config::virtual_server;
@@ -15,7 +15,9 @@ pub(super) fn wanted(table: &Table) -> Result<Vec<ipvs::Wanted>, NameError> {
         let destinations = table.destinations.iter();
         Ok(ipvs::Wanted {
             service: of_service(key, &table.settings)?,
-            destinations: destinations.map(|destination| of_destination(key, destination)).collect(),
+            destinations: destinations
+                .map(|destination| of_destination(key, destination))
+                .collect(),
             draining: Vec::new(),
         })
     };
@@ -53,7 +55,11 @@ fn of_service(key: &Key, settings: &Settings) -> Result<ipvs::Service, NameError
                 virtual_server::Granularity::Netmask(mask) => ipvs::Granularity::Netmask(mask),
                 virtual_server::Granularity::PrefixLen(length) => ipvs::Granularity::PrefixLen(length),
             },
-            engine: settings.persistence_engine.as_deref().map(str::parse).transpose()?,
+            engine: settings
+                .persistence_engine
+                .as_deref()
+                .map(str::parse)
+                .transpose()?,
         }),
     };
     Ok(ipvs::Service {
