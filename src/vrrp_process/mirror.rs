@@ -146,6 +146,7 @@ impl Mirror {
                 IpAddr::V6(local) if local.is_unicast_link_local() => Some(local),
                 _ => None,
             }),
+            addresses: foreign.iter().map(|address| address.local).collect(),
             mtu: known.mtu,
         })
     }

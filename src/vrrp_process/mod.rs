@@ -4,9 +4,14 @@
 //! wait for, and what must come after them (announcements, notifies) follows when the round is done.
 
 mod announce;
+mod buffers;
+mod keys;
 mod mirror;
 mod round;
 mod socket;
+mod track_file;
+mod track_process;
+mod trackers;
 
 use std::collections::{BTreeSet, HashSet};
 use std::io;
@@ -21,17 +26,21 @@ use parser::config::global_defs::DynamicInterfaces;
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 use tracing::{debug, error, info, warn};
-use vrrp::{Action, Engine, Event, Instance, InstanceId, LinkId, News, ScriptId, ScriptOutcome, Whose};
+use vrrp::{
+    Action, Datagram, Endpoint, Engine, Event, Instance, InstanceId, Instant, LinkId, News, ScriptId,
+    ScriptOutcome, Whose,
+};
 
 use crate::child::{Child, Order};
 use crate::message::BEAT_INTERVAL;
 use crate::notify::{Limits, Notifier, Party};
 use crate::scripts::{Inspector, Policy, Prepared, Runner};
-use crate::timer::{Timer, now};
+use crate::timer::{Timer, now, utc};
 use announce::{Announcement, Announcer};
 use mirror::{Mirror, on_link};
 use round::{Rounds, Step, Written};
 use socket::{Received, Sockets};
+use trackers::Trackers;
 
 /// A deadline met this much too late means that the process was held up, and the master may have been heard meanwhile: what
 /// waits in the sockets comes first then.
@@ -92,8 +101,13 @@ struct Process {
     runner: Arc<Runner>,
     notifier: Notifier,
     ended: Ended,
-    /// Links with a fault of ours that the log has told of: no socket, no way to send.
-    ailing: HashSet<LinkId>,
+    trackers: Trackers,
+    /// What a successor needs is not what was saved last.
+    unsaved: bool,
+    /// What the log has said does not work: a socket that cannot be opened (no destination), a way that cannot be sent.
+    ailing: HashSet<(Endpoint, Option<IpAddr>)>,
+    /// The sockets may not be those that the engine's instances need.
+    sockets_stale: bool,
     /// What the kernel has is known: links and addresses have been read once.
     settled: bool,
     stopping: bool,
@@ -129,7 +143,10 @@ impl Process {
             notifier,
             runner: Arc::new(runner),
             ended: Ended::new(),
+            trackers: Trackers::start(&config, child.saved_state().is_empty()),
+            unsaved: false,
             ailing: HashSet::new(),
+            sockets_stale: false,
             settled: false,
             stopping: false,
             config,
@@ -151,9 +168,19 @@ impl Process {
                 event = self.monitor.next() => self.kernel(event)?,
                 Some((script, outcome)) = self.ended.hear.recv() => {
                     self.engine.handle(Event::ScriptEnded { script, outcome }, now());
+                    self.unsaved = true;
+                }
+                reading = self.trackers.next() => {
+                    self.engine.handle(reading, now());
+                    self.unsaved = true;
                 }
                 order = self.child.next_order() => self.order(order),
-                _ = beat.tick() => self.child.beat(),
+                _ = beat.tick() => {
+                    self.child.beat();
+                    self.save();
+                    // What could not be opened is tried again.
+                    self.sockets_stale |= !self.ailing.is_empty();
+                }
             }
             self.turn()?;
         }
@@ -166,8 +193,8 @@ impl Process {
     /// What follows every event: deadlines that have come, what the engine asks, the next round, the next alarm.
     fn turn(&mut self) -> io::Result<()> {
         let now = now();
-        if !self.settled {
-            // The engine judges nothing before it has been told of all links.
+        if !self.settled || !self.trackers.are_read() {
+            // The engine judges nothing before it has been told of all links and of what is tracked.
             return Ok(());
         }
         if let Some(deadline) = self.engine.next_deadline().filter(|deadline| *deadline <= now) {
@@ -176,7 +203,11 @@ impl Process {
                 self.sockets.receive_waiting(&mut waiting);
                 self.packets(Ok(()), &mut waiting);
             }
+            self.tell_time(now);
             self.engine.handle_timeout(now);
+        }
+        if std::mem::take(&mut self.sockets_stale) {
+            self.keep_sockets();
         }
         self.carry_out();
         let (engine, mirror) = (&self.engine, &self.mirror);
@@ -186,12 +217,15 @@ impl Process {
 
     fn carry_out(&mut self) {
         let mut transitions = false;
+        let mut adverts = Vec::new();
         while let Some(action) = self.engine.next_action() {
+            if let Action::Send(advert) = action {
+                adverts.push(advert);
+                continue;
+            }
+            self.send(&mut adverts);
             match action {
-                Action::Send(advert) => {
-                    let sent = self.sockets.send(&advert);
-                    self.tell_health(advert.link, "send adverts", sent);
-                }
+                Action::Send(_) => {}
                 Action::Reconcile(_) if self.stopping && self.child.options.dont_release_vrrp => {}
                 Action::Reconcile(instance) => self.rounds.push(Step::Reconcile(instance)),
                 Action::Announce { instance, repeat } => {
@@ -213,8 +247,31 @@ impl Process {
                 Action::Tell(news) => tell(&news),
             }
         }
+        self.send(&mut adverts);
         if transitions {
+            self.unsaved = true;
+            self.save();
+        }
+    }
+
+    fn save(&mut self) {
+        if std::mem::take(&mut self.unsaved) {
             self.child.save_state(&self.engine.snapshot());
+        }
+    }
+
+    /// Sends what has been gathered: the engine gives all adverts of an event first.
+    fn send(&mut self, adverts: &mut Vec<Datagram>) {
+        let outcomes = self.sockets.send(adverts);
+        for (advert, sent) in adverts.drain(..).zip(outcomes) {
+            self.tell_health(advert.endpoint, Some(advert.destination), sent);
+        }
+    }
+
+    /// Lends the engine the time of day, where adverts are signed with it.
+    fn tell_time(&mut self, now: Instant) {
+        if self.engine.wants_clock() {
+            self.engine.handle(Event::Clock(utc()), now);
         }
     }
 
@@ -239,6 +296,7 @@ impl Process {
             warn!("Unable to receive VRRP packets: {error}");
         }
         let now = now();
+        self.tell_time(now);
         for packet in received.drain(..) {
             self.engine.handle(Event::Packet(packet.packet()), now);
         }
@@ -248,14 +306,18 @@ impl Process {
         match order {
             Order::Stop => {
                 self.stopping = true;
+                self.tell_time(now());
                 self.engine.handle(Event::Stop, now());
             }
             Order::Reload(text) => self.reload(&text),
-            Order::Bfd(report) => debug!(
-                "BFD session {} is {}",
-                report.session,
-                if report.up { "up" } else { "down" }
-            ),
+            Order::Bfd(report) => {
+                let session = Event::Bfd {
+                    session: &report.session,
+                    up: report.up,
+                };
+                self.engine.handle(session, now());
+                self.unsaved = true;
+            }
             Order::Data | Order::Stats | Order::StatsClear | Order::Json => {
                 info!("Dump files are not supported yet");
             }
@@ -272,6 +334,8 @@ impl Process {
         tokio::spawn(async move { old.stop_all().await });
         (self.config, self.scripts) = admit(text, &self.notifier);
         self.engine.reload(&self.config, now());
+        self.trackers = Trackers::start(&self.config, false);
+        self.sockets_stale = true;
         let orphans = self.mirror.claim(claims(&self.engine));
         self.rounds.remove(orphans);
         for link in self.mirror.links() {
@@ -288,8 +352,7 @@ impl Process {
             }
             Ok(netlink::Event::LinkGone(index)) => {
                 self.mirror.link_gone(index);
-                self.sockets.close(LinkId(index));
-                self.ailing.remove(&LinkId(index));
+                self.sockets_stale = true;
                 self.engine.handle(Event::LinkGone(LinkId(index)), now());
             }
             Ok(netlink::Event::Address(address)) => {
@@ -329,15 +392,16 @@ impl Process {
     }
 
     fn demand_interfaces(&self) -> Result<(), VrrpProcessError> {
-        let missing = self
-            .config
-            .vrrp_instances
-            .iter()
-            .find(|instance| !instance.interface.is_empty() && !self.mirror.has(&instance.interface));
-        missing.map_or(Ok(()), |instance| {
+        let named = self.config.vrrp_instances.iter().flat_map(|instance| {
+            let tracked = instance.track_interface.iter().map(|tracked| &tracked.name);
+            let names = std::iter::once(&instance.interface).chain(tracked);
+            names.map(move |interface| (&instance.name, interface))
+        });
+        let mut missing = named.filter(|(_, name)| !name.is_empty() && !self.mirror.has(name));
+        missing.next().map_or(Ok(()), |(instance, interface)| {
             Err(VrrpProcessError::NoInterface {
-                instance: instance.name.clone(),
-                interface: instance.interface.clone(),
+                instance: instance.clone(),
+                interface: interface.clone(),
             })
         })
     }
@@ -360,35 +424,41 @@ impl Process {
         }
     }
 
-    /// Opens the sockets that the instances on a link need, then tells the engine of the link.
     fn link_changed(&mut self, link: LinkId) {
-        let Some(known) = self.mirror.describe(link) else {
-            return;
-        };
-        let groups: BTreeSet<IpAddr> = self
-            .engine
-            .instances()
-            .filter(|instance| instance.config.interface == known.name)
-            .map(|instance| instance.config.mcast_dst_ip)
-            .collect();
-        for group in groups {
-            let opened = self.sockets.open(link, group);
-            self.tell_health(link, "open a VRRP socket", opened);
+        if let Some(known) = self.mirror.describe(link) {
+            self.engine.handle(Event::Link(known), now());
+            self.sockets_stale = true;
         }
-        self.engine.handle(Event::Link(known), now());
     }
 
-    /// Says once that something does not work on a link, and once that it works again.
-    fn tell_health(&mut self, link: LinkId, what: &str, result: io::Result<()>) {
+    /// Opens the sockets that the instances need now, and closes the others.
+    fn keep_sockets(&mut self) {
+        let wanted = buffers::wanted(&self.config.global.vrrp_rx_bufs, self.engine.instances());
+        self.ailing.retain(|(endpoint, _)| wanted.contains_key(endpoint));
+        for (endpoint, opened) in self.sockets.keep(&wanted) {
+            self.tell_health(endpoint, None, opened);
+        }
+    }
+
+    /// Says once that a socket cannot be opened, or nothing be sent to a destination, and once that it works again.
+    fn tell_health(&mut self, endpoint: Endpoint, destination: Option<IpAddr>, result: io::Result<()>) {
+        let at = |process: &Self| match endpoint.link {
+            Some(link) => format!("{} on {}", endpoint.local, process.mirror.name_of(link.0)),
+            None => endpoint.local.to_string(),
+        };
+        let what = || match destination {
+            Some(destination) => format!("send adverts to {destination} from the socket of"),
+            None => "open a VRRP socket for".to_owned(),
+        };
         match result {
             Ok(()) => {
-                if self.ailing.remove(&link) {
-                    info!("Able to {what} on {} again", self.mirror.name_of(link.0));
+                if !self.ailing.is_empty() && self.ailing.remove(&(endpoint, destination)) {
+                    info!("Able to {} {} again", what(), at(self));
                 }
             }
             Err(error) => {
-                if self.ailing.insert(link) {
-                    warn!("Unable to {what} on {}: {error}", self.mirror.name_of(link.0));
+                if self.ailing.insert((endpoint, destination)) {
+                    warn!("Unable to {} {}: {error}", what(), at(self));
                 }
             }
         }
@@ -494,6 +564,9 @@ fn admit(text: &str, notifier: &Notifier) -> (Config, Vec<Arc<Prepared>>) {
         instance
             .track_script
             .retain(|tracked| known.contains(tracked.name.as_str()));
+    }
+    for instance in &mut config.vrrp_instances {
+        keys::load(instance);
     }
     notifier.learn(&config.vrrp_instances, &config.vrrp_sync_groups, &mut inspector);
     inspector.say_violation();

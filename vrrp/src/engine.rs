@@ -13,18 +13,19 @@ use parser::units::Family;
 
 use crate::action::Action;
 use crate::deadlines::Deadlines;
-use crate::event::{Event, InstanceId, Link, LinkId, Packet, ScriptId, ScriptOutcome};
+use crate::event::{Event, FileId, InstanceId, Link, LinkId, Packet, ProcessId, ScriptId, ScriptOutcome};
 use crate::group::Group;
-use crate::instance::Instance;
+use crate::instance::{Instance, Route};
 use crate::news::{Happening, News};
 use crate::outbox::Outbox;
 use crate::pace::Paces;
 use crate::quota::Quota;
-use crate::reload::{sane, scripts_of};
+use crate::reload::sane;
 use crate::script::Script;
 use crate::snapshot::{self, Snapshot};
 use crate::state::{State, next_in_series};
 use crate::time::Instant;
+use crate::track::{Kind, TrackedFile, TrackedProcess, TrackedSession};
 use crate::transition::LOOK_AGAIN;
 use crate::world::World;
 
@@ -50,12 +51,16 @@ pub struct Engine {
     pub(crate) deadlines: Deadlines,
     /// Over the deadlines of `world.scripts`.
     pub(crate) script_deadlines: Deadlines,
-    /// Who gets a packet.
-    routes: BTreeMap<(LinkId, Family, u8), InstanceId>,
+    /// Who may get a packet.
+    routes: BTreeMap<Route, BTreeSet<InstanceId>>,
+    /// The time of day, and when it was told.
+    clock: Option<(Instant, Duration)>,
     /// Who cares for a link, by its name.
     pub(crate) watchers: BTreeMap<String, Vec<InstanceId>>,
-    /// Who tracks a script, indexed by [`ScriptId`].
-    pub(crate) trackers: Vec<Vec<InstanceId>>,
+    /// Who tracks a script, a file, processes or a session, by its name.
+    pub(crate) trackers: BTreeMap<(Kind, String), Vec<InstanceId>>,
+    /// Who cares for every link.
+    pub(crate) roamers: Vec<InstanceId>,
     /// How fast announcements leave.
     pub(crate) paces: Paces,
     /// When `vrrp_startup_delay` is over, while it runs.
@@ -129,25 +134,21 @@ impl Engine {
             instances: Vec::with_capacity(config.vrrp_instances.len()),
             order: Vec::with_capacity(config.vrrp_instances.len()),
             groups: Vec::new(),
-            world: World::default(),
+            world: World::new(config),
             out: Outbox::default(),
             strays: Strays::default(),
             deadlines: Deadlines::default(),
             script_deadlines: Deadlines::default(),
             routes: BTreeMap::new(),
+            clock: None,
             watchers: BTreeMap::new(),
-            trackers: Vec::new(),
+            trackers: BTreeMap::new(),
+            roamers: Vec::new(),
             paces: Paces::new(config),
             delayed_until: (!delay.is_zero()).then_some(now + delay),
             stopped: false,
         };
-        let mut scripts = scripts_of(config);
-        for script in &mut scripts {
-            if let Some((health, result)) = snapshot.scripts.get(&script.config.name) {
-                script.restore(*health, *result);
-            }
-        }
-        engine.world.set_scripts(scripts);
+        engine.world.restore(&snapshot);
         for instance in &config.vrrp_instances {
             let saved = snapshot.instances.remove(&snapshot::identity(instance));
             let not_before = if saved.is_some() { now } else { now + delay };
@@ -168,11 +169,16 @@ impl Engine {
         if self.stopped {
             return;
         }
+        self.tell_time(now);
         match event {
             Event::Packet(packet) => self.on_packet(&packet, now),
             Event::Link(link) => self.on_link(link, now),
             Event::LinkGone(id) => self.on_link_gone(id, now),
             Event::ScriptEnded { script, outcome } => self.on_script(script, outcome, now),
+            Event::File { file, value } => self.on_file(file, value, now),
+            Event::Processes { process, count } => self.on_processes(process, count, now),
+            Event::Bfd { session, up } => self.on_bfd(session, up, now),
+            Event::Clock(utc) => self.clock = Some((now, utc)),
             Event::Stop => self.on_stop(now),
         }
         self.pace(now);
@@ -180,6 +186,7 @@ impl Engine {
 
     /// [`Engine::next_deadline`] has come, or any time has passed. Afterwards the next deadline is later than `now`.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.tell_time(now);
         if self.delayed_until.take_if(|until| *until <= now).is_some() {
             self.tell_all(Happening::DelayedStartCompleted);
         }
@@ -191,7 +198,16 @@ impl Engine {
             script.advance(now, &mut self.out);
             self.script_deadlines.set(index, script.run_at);
         }
+        if self.world.next_turn().is_some_and(|turn| turn <= now) {
+            self.turn_delayed(now);
+        }
         self.pace(now);
+    }
+
+    /// Whether any instance signs with the time of day: [`Event::Clock`] is wanted.
+    pub fn wants_clock(&self) -> bool {
+        self.instances()
+            .any(|instance| instance.config.auth_hmac.is_some())
     }
 
     /// When [`Engine::handle_timeout`] must be called next.
@@ -200,6 +216,7 @@ impl Engine {
             self.deadlines.first(),
             self.script_deadlines.first(),
             self.paces.deadline(),
+            self.world.next_turn().filter(|_| !self.stopped),
         ]
         .into_iter()
         .flatten()
@@ -230,6 +247,21 @@ impl Engine {
         &self.world.scripts
     }
 
+    /// The tracked files, in the order of the configuration.
+    pub fn files(&self) -> &[TrackedFile] {
+        &self.world.files
+    }
+
+    /// The tracked processes, in the order of the configuration.
+    pub fn processes(&self) -> &[TrackedProcess] {
+        &self.world.processes
+    }
+
+    /// The BFD sessions, in the order of the configuration.
+    pub fn sessions(&self) -> &[TrackedSession] {
+        &self.world.sessions
+    }
+
     /// The addresses that an instance should have on the kernel's links now; empty unless it is master.
     pub fn owned(&self, instance: InstanceId) -> impl Iterator<Item = Owned<'_>> {
         self.instance(instance)
@@ -246,18 +278,23 @@ impl Engine {
             })
     }
 
-    /// The state that a successor needs to go on (one line per instance; versioned text).
+    /// The state that a successor needs to go on (one line per instance and tracker; versioned text).
     pub fn snapshot(&self) -> String {
-        snapshot::write(self.instances(), self.world.scripts.iter())
+        snapshot::write(self.instances(), &self.world)
     }
 
     fn on_packet(&mut self, packet: &Packet<'_>, now: Instant) {
-        let Some(&vrid) = packet.payload.get(1) else {
+        let Some(&vrid) = packet.vrrp().get(1) else {
             self.strays.truncated += 1;
             return;
         };
-        let route = (packet.link, Family::of(packet.source), vrid);
-        let Some(&id) = self.routes.get(&route) else {
+        let route = Route {
+            link: packet.link,
+            family: Family::of(packet.source),
+            vrid,
+        };
+        let candidates = self.routes.get(&route).into_iter().flatten();
+        let Some(&id) = candidates.min_by_key(|id| self.instances[id.0 as usize].unfitness(packet)) else {
             self.on_stray(packet.link, vrid, now);
             return;
         };
@@ -309,10 +346,18 @@ impl Engine {
         }
     }
 
-    fn on_stray(&mut self, link: LinkId, vrid: u8, now: Instant) {
+    /// What is signed and judged from here on carries this time of day.
+    fn tell_time(&mut self, now: Instant) {
+        if let Some((told, utc)) = self.clock {
+            self.out.utc = utc + (now - told);
+        }
+    }
+
+    fn on_stray(&mut self, link: Option<LinkId>, vrid: u8, now: Instant) {
         self.strays.unknown_vrid += 1;
         if self.global.log_unknown_vrids && self.strays.quota.allow(now) {
-            let name = self.world.link(link).map_or("", |link| link.name.as_str());
+            let link = link.and_then(|link| self.world.link(link));
+            let name = link.map_or("", |link| link.name.as_str());
             self.out.tell(News {
                 subject: name.into(),
                 what: Happening::UnknownVrid(vrid),
@@ -320,7 +365,13 @@ impl Engine {
         }
     }
 
-    fn on_link(&mut self, link: Link, now: Instant) {
+    fn on_link(&mut self, mut link: Link, now: Instant) {
+        self.world.delay(&mut link, now);
+        self.take_link(link, now);
+    }
+
+    /// A link as it counts now.
+    fn take_link(&mut self, link: Link, now: Instant) {
         if self.world.link(link.id) == Some(&link) {
             return;
         }
@@ -345,7 +396,7 @@ impl Engine {
     /// Links of these names are not what they were.
     fn on_links(&mut self, names: &BTreeSet<String>, change: LinkChange, now: Instant) {
         let watchers = names.iter().filter_map(|name| self.watchers.get(name));
-        let watchers: BTreeSet<InstanceId> = watchers.flatten().copied().collect();
+        let watchers: BTreeSet<InstanceId> = watchers.flatten().chain(&self.roamers).copied().collect();
         let watchers: Vec<InstanceId> = watchers.into_iter().collect();
         let mut masters = watchers.clone();
         masters.retain(|id| {
@@ -388,7 +439,55 @@ impl Engine {
             return;
         };
         if script.end(outcome, &mut self.out) {
-            let trackers = self.trackers[id.0 as usize].clone();
+            let name = Arc::clone(&script.name);
+            self.refresh_trackers(Kind::Script, &name, now);
+        }
+    }
+
+    fn on_file(&mut self, id: FileId, value: i64, now: Instant) {
+        let Some(file) = self.world.files.get_mut(id.0 as usize) else {
+            return;
+        };
+        if file.value.replace(value) != Some(value) {
+            let name = Arc::clone(&file.name);
+            self.refresh_trackers(Kind::File, &name, now);
+        }
+    }
+
+    fn on_processes(&mut self, id: ProcessId, count: usize, now: Instant) {
+        let Some(process) = self.world.processes.get_mut(id.0 as usize) else {
+            return;
+        };
+        if process.counted(count, now, &mut self.out) {
+            let name = Arc::clone(&process.name);
+            self.refresh_trackers(Kind::Process, &name, now);
+        }
+    }
+
+    fn on_bfd(&mut self, session: &str, up: bool, now: Instant) {
+        if self.world.set_session(session, up) {
+            self.refresh_trackers(Kind::Bfd, session, now);
+        }
+    }
+
+    /// What has held for as long as was asked counts now.
+    fn turn_delayed(&mut self, now: Instant) {
+        for link in self.world.turned_links(now) {
+            self.take_link(link, now);
+        }
+        let mut turned = Vec::new();
+        for process in &mut self.world.processes {
+            if process.advance(now, &mut self.out) {
+                turned.push(Arc::clone(&process.name));
+            }
+        }
+        for name in turned {
+            self.refresh_trackers(Kind::Process, &name, now);
+        }
+    }
+
+    fn refresh_trackers(&mut self, kind: Kind, name: &str, now: Instant) {
+        if let Some(trackers) = self.trackers.get(&(kind, name.to_owned())).cloned() {
             self.refresh(&trackers, now);
         }
     }
@@ -415,16 +514,21 @@ impl Engine {
             let instance = &mut self.instances[id.0 as usize];
             instance.look(&self.world, now, &mut self.out);
             if let Some(route) = instance.route() {
-                self.routes.entry(route).or_insert(*id);
+                self.routes.entry(route).or_default().insert(*id);
             }
         }
         self.conclude(ids, now);
     }
 
     pub(crate) fn unroute(&mut self, id: InstanceId) {
-        let route = self.instances[id.0 as usize].route();
-        if let Some(route) = route.filter(|route| self.routes.get(route) == Some(&id)) {
-            self.routes.remove(&route);
+        let Some(route) = self.instances[id.0 as usize].route() else {
+            return;
+        };
+        if let Some(ids) = self.routes.get_mut(&route) {
+            ids.remove(&id);
+            if ids.is_empty() {
+                self.routes.remove(&route);
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! Why an instance may not run.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use parser::units::Family;
@@ -28,14 +29,40 @@ pub enum FaultReason {
         /// It succeeds, and that is the fault.
         reverse: bool,
     },
+    /// The number in a file under `track_file` makes a fault: not 0 with weight 0 (or 0, reversed), or a product of -254
+    /// and less.
+    File {
+        /// Its name.
+        name: Arc<str>,
+        /// The number.
+        value: i64,
+    },
+    /// Processes under `track_process` with weight 0 have no quorum, or, reversed, have it.
+    Process {
+        /// Their name.
+        name: Arc<str>,
+        /// They have it, and that is the fault.
+        reverse: bool,
+    },
+    /// A session under `track_bfd` with weight 0 is down, or, reversed, up.
+    Bfd {
+        /// Its name.
+        name: Arc<str>,
+        /// It is up, and that is the fault.
+        reverse: bool,
+    },
     /// Another member of the sync group, by this name, may not run.
     Member(Arc<str>),
     /// Another member of the sync group has not begun. Keeps an instance from starting, never from going on.
     AwaitingMember(Arc<str>),
     /// A script with weight 0 has not ended its first run. Keeps an instance from starting, never from going on.
     AwaitingScript(Arc<str>),
-    /// Something is configured, by this name, without which an advert would be a lie.
-    NotSupported(&'static str),
+    /// `track_src_ip`: no interface, or not ours, has the configured source address.
+    SourceMissing(IpAddr),
+    /// `unicast_fault_no_peer`: unicast without peers.
+    NoPeer,
+    /// `auth_hmac`: the bytes of the active key are not known, so that no advert could be signed.
+    NoKey(u8),
 }
 
 impl FaultReason {
@@ -48,8 +75,13 @@ impl FaultReason {
             | Self::NoSourceAddress(_)
             | Self::TrackedInterface { .. }
             | Self::Script { .. }
+            | Self::File { .. }
+            | Self::Process { .. }
+            | Self::Bfd { .. }
             | Self::Member(_)
-            | Self::NotSupported(_) => false,
+            | Self::SourceMissing(_)
+            | Self::NoPeer
+            | Self::NoKey(_) => false,
         }
     }
 
@@ -62,8 +94,13 @@ impl FaultReason {
             | Self::NoSourceAddress(_)
             | Self::TrackedInterface { .. }
             | Self::Script { .. }
+            | Self::File { .. }
+            | Self::Process { .. }
+            | Self::Bfd { .. }
             | Self::AwaitingScript(_)
-            | Self::NotSupported(_) => false,
+            | Self::SourceMissing(_)
+            | Self::NoPeer
+            | Self::NoKey(_) => false,
         }
     }
 }
@@ -81,10 +118,21 @@ impl fmt::Display for FaultReason {
             }
             Self::Script { name, reverse: false } => write!(f, "script {name} failed"),
             Self::Script { name, reverse: true } => write!(f, "script {name} succeeded, reversed"),
+            Self::File { name, value } => write!(f, "tracked file {name} holds {value}"),
+            Self::Process { name, reverse: false } => {
+                write!(f, "tracked process {name} quorum not achieved")
+            }
+            Self::Process { name, reverse: true } => {
+                write!(f, "tracked process {name} quorum achieved, reversed")
+            }
+            Self::Bfd { name, reverse: false } => write!(f, "BFD session {name} down"),
+            Self::Bfd { name, reverse: true } => write!(f, "BFD session {name} up, reversed"),
             Self::Member(name) => write!(f, "{name} of the same sync group is in FAULT state"),
             Self::AwaitingMember(name) => write!(f, "waiting for {name} of the same sync group"),
             Self::AwaitingScript(name) => write!(f, "waiting for the first result of script {name}"),
-            Self::NotSupported(what) => write!(f, "{what} is not supported"),
+            Self::SourceMissing(address) => write!(f, "source address {address} missing"),
+            Self::NoPeer => f.write_str("unicast without a unicast_peer"),
+            Self::NoKey(id) => write!(f, "HMAC key {id} cannot be read"),
         }
     }
 }

@@ -14,7 +14,8 @@ use crate::refusal::Refusal;
 /// One line for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct News {
-    /// Name of the instance, the sync group, the script or the interface; empty where the whole daemon is meant.
+    /// Name of the instance, the sync group, the script, the processes or the interface; empty where the whole daemon is
+    /// meant.
     pub subject: Arc<str>,
     /// What happened.
     pub what: Happening,
@@ -147,6 +148,10 @@ pub enum Happening {
         /// After.
         to: u8,
     },
+    /// Instance: a peer sums its VRRPv3 unicast adverts as keepalived before 1.3.7 did; so do we from now on.
+    OldUnicastChecksum,
+    /// Instance: AH has no sequence number left.
+    AhExhausted,
     /// Script: another exit status than last time.
     ScriptReturning(u8),
     /// Script: counts as good now.
@@ -157,6 +162,10 @@ pub enum Happening {
     ScriptSkipped,
     /// Script: was bad before the reload and still counts as bad.
     ScriptBadOnReload,
+    /// Processes: their quorum is there.
+    QuorumGained,
+    /// Processes: their quorum is lost.
+    QuorumLost,
     /// Interface: is up.
     LinkUp,
     /// Interface: is down.
@@ -279,6 +288,15 @@ impl fmt::Display for News {
             Happening::PriorityChanged { from, to } => {
                 write!(f, "({name}) Changing effective priority from {from} to {to}")
             }
+            Happening::OldUnicastChecksum => {
+                write!(f, "({name}) Setting unicast VRRPv3 checksum to old version")
+            }
+            Happening::AhExhausted => {
+                write!(
+                    f,
+                    "({name}) AH sequence numbers have run out, another router should take over"
+                )
+            }
             Happening::ScriptReturning(status) => write!(f, "Script `{name}` now returning {status}"),
             Happening::ScriptSucceeded => write!(f, "VRRP_Script({name}) succeeded"),
             Happening::ScriptFailed(outcome) => write_failure(f, name, *outcome),
@@ -291,6 +309,8 @@ impl fmt::Display for News {
             Happening::ScriptBadOnReload => {
                 write!(f, "VRRP_Script({name}) considered unsuccessful on reload")
             }
+            Happening::QuorumGained => write!(f, "Quorum gained for tracked process {name}"),
+            Happening::QuorumLost => write!(f, "Quorum lost for tracked process {name}"),
             Happening::LinkUp => write!(f, "Netlink reports {name} up"),
             Happening::LinkDown => write!(f, "Netlink reports {name} down"),
             Happening::UnknownVrid(vrid) => {
@@ -359,11 +379,15 @@ impl News {
             | Happening::Refused(_)
             | Happening::Swallowed(_)
             | Happening::PriorityChanged { .. }
+            | Happening::OldUnicastChecksum
+            | Happening::AhExhausted
             | Happening::ScriptReturning(_)
             | Happening::ScriptSucceeded
             | Happening::ScriptFailed(_)
             | Happening::ScriptSkipped
             | Happening::ScriptBadOnReload
+            | Happening::QuorumGained
+            | Happening::QuorumLost
             | Happening::LinkUp
             | Happening::LinkDown
             | Happening::UnknownVrid(_)

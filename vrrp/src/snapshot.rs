@@ -1,24 +1,31 @@
 //! The state that a successor process on the same machine needs to go on: versioned text, a line for each instance and
-//! script. What is foreign or damaged is worth nothing, and is never half believed.
+//! tracker. What is foreign or damaged is worth nothing, and is never half believed.
 //!
 //! ```text
-//! holdfast-vrrp 2 2
-//! instance 51 4 eth0 multicast/224.0.0.18 MASTER 17 120000000 1000000000
+//! holdfast-vrrp 2 5
+//! instance 51 4 eth0 multicast/224.0.0.18 MASTER 17 120000000 1000000000 0
 //! script chk_http Good 2
+//! file load 40
+//! process nginx Good
+//! bfd peer up
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use parser::config::VrrpInstance;
+use parser::config::vrrp_instance::Authentication;
 use parser::units::Family;
 
 use crate::action::Notified;
+use crate::ah;
 use crate::instance::Instance;
-use crate::script::{Health, Script};
+use crate::script::Health;
+use crate::seal::Seal;
 use crate::text;
 use crate::time::Instant;
+use crate::world::World;
 
 const MAGIC: &str = "holdfast-vrrp 2";
 
@@ -61,32 +68,54 @@ pub(crate) struct Saved {
     pub(crate) ip_id: u16,
     pub(crate) since: Instant,
     pub(crate) master_interval: Duration,
+    /// The last sequence that was sent: of AH, or of a trailer.
+    pub(crate) sequence: u64,
 }
+
+impl Saved {
+    /// What the successor's adverts go on from. Trailers count in time; of AH the predecessor has used more numbers since.
+    pub(crate) fn seal(&self, config: &VrrpInstance, now: Instant) -> Seal {
+        let intervals = (now - self.since).as_nanos() / config.advert_int.as_nanos().max(1);
+        let used = u32::try_from(intervals)
+            .unwrap_or(u32::MAX)
+            .saturating_add(2)
+            .saturating_mul(MOST_IN_INTERVAL);
+        let ah = u32::try_from(self.sequence).unwrap_or(0).saturating_add(used);
+        match config.authentication {
+            Authentication::Ah(_) => Seal::after(ah.min(ah::LAST_SEQUENCE), 0),
+            Authentication::None | Authentication::Pass(_) => Seal::after(0, self.sequence),
+        }
+    }
+}
+
+/// A master's adverts in one interval, answers to others included, with something to spare.
+const MOST_IN_INTERVAL: u32 = 16;
 
 /// What a predecessor left.
 #[derive(Debug, Default)]
 pub(crate) struct Snapshot {
     pub(crate) instances: BTreeMap<Identity, Saved>,
     pub(crate) scripts: BTreeMap<String, (Health, u64)>,
+    pub(crate) files: BTreeMap<String, i64>,
+    /// Whether there is a quorum of them.
+    pub(crate) processes: BTreeMap<String, bool>,
+    /// Those that are up.
+    pub(crate) sessions: BTreeSet<String>,
 }
 
-/// Writes what matters of instances and scripts; those that have not begun leave nothing.
-pub(crate) fn write<'a>(
-    instances: impl Iterator<Item = &'a Instance>,
-    scripts: impl Iterator<Item = &'a Script>,
-) -> String {
+/// Writes what matters of instances and trackers; those that have not begun leave nothing.
+pub(crate) fn write<'a>(instances: impl Iterator<Item = &'a Instance>, world: &World) -> String {
     let mut lines = String::new();
-    let mut count = 0_usize;
     for instance in instances {
         let state = match instance.notified {
             Some(state @ (Notified::Backup | Notified::Master | Notified::Fault)) => state,
             Some(Notified::Stop | Notified::MasterRxLowerPri) | None => continue,
         };
-        count += 1;
+        let sequence = instance.seal.sent.max(instance.seal.ah.into());
         let identity = identity(&instance.config);
         let _ = writeln!(
             lines,
-            "instance {} {} {} {} {} {} {} {}",
+            "instance {} {} {} {} {} {} {} {} {sequence}",
             identity.vrid,
             family_digit(identity.family),
             text::escape(&identity.interface),
@@ -97,21 +126,51 @@ pub(crate) fn write<'a>(
             instance.master_interval.as_nanos(),
         );
     }
-    for script in scripts {
-        let health = match script.health {
-            Health::Unknown => continue,
-            Health::Good => "Good",
-            Health::Bad => "Bad",
-        };
-        count += 1;
-        let _ = writeln!(
-            lines,
-            "script {} {health} {}",
-            text::escape(&script.name),
-            script.result
-        );
+    write_trackers(world, &mut lines);
+    format!("{MAGIC} {}\n{lines}", lines.lines().count())
+}
+
+fn write_trackers(world: &World, lines: &mut String) {
+    for script in &world.scripts {
+        if let Some(good) = is_good(script.health) {
+            let (name, health) = (text::escape(&script.name), health_word(good));
+            let _ = writeln!(lines, "script {name} {health} {}", script.result);
+        }
     }
-    format!("{MAGIC} {count}\n{lines}")
+    for file in &world.files {
+        if let Some(value) = file.value {
+            let _ = writeln!(lines, "file {} {value}", text::escape(&file.name));
+        }
+    }
+    for process in &world.processes {
+        if let Some(good) = is_good(process.health()) {
+            let _ = writeln!(
+                lines,
+                "process {} {}",
+                text::escape(&process.name),
+                health_word(good)
+            );
+        }
+    }
+    for session in world.sessions.iter().filter(|session| session.up) {
+        let _ = writeln!(lines, "bfd {} up", text::escape(&session.name));
+    }
+}
+
+fn is_good(health: Health) -> Option<bool> {
+    match health {
+        Health::Unknown => None,
+        Health::Good => Some(true),
+        Health::Bad => Some(false),
+    }
+}
+
+fn health_word(good: bool) -> &'static str {
+    if good { "Good" } else { "Bad" }
+}
+
+fn read_health(word: &str) -> Option<bool> {
+    [true, false].into_iter().find(|good| health_word(*good) == word)
 }
 
 impl Snapshot {
@@ -130,36 +189,35 @@ impl Snapshot {
         for line in body.lines() {
             let words: Vec<&str> = line.split(' ').collect();
             match *words {
-                [
-                    "instance",
-                    vrid,
-                    family,
-                    interface,
-                    way,
-                    state,
-                    ip_id,
-                    since,
-                    interval,
-                ] => {
+                ["instance", vrid, family, interface, way, ref saved @ ..] => {
                     let identity = Identity {
                         vrid: vrid.parse().ok()?,
                         family: read_family(family)?,
                         interface: text::unescape(interface)?,
                         way: text::unescape(way)?,
                     };
-                    snapshot
-                        .instances
-                        .insert(identity, read_saved(state, ip_id, since, interval)?);
+                    snapshot.instances.insert(identity, read_saved(saved)?);
                 }
                 ["script", name, health, result] => {
-                    let health = match health {
-                        "Good" => Health::Good,
-                        "Bad" => Health::Bad,
-                        _ => return None,
+                    let health = if read_health(health)? {
+                        Health::Good
+                    } else {
+                        Health::Bad
                     };
                     snapshot
                         .scripts
                         .insert(text::unescape(name)?, (health, result.parse().ok()?));
+                }
+                ["file", name, value] => {
+                    let name = text::unescape(name)?;
+                    snapshot.files.insert(name, value.parse().ok()?);
+                }
+                ["process", name, health] => {
+                    let name = text::unescape(name)?;
+                    snapshot.processes.insert(name, read_health(health)?);
+                }
+                ["bfd", name, "up"] => {
+                    snapshot.sessions.insert(text::unescape(name)?);
                 }
                 _ => return None,
             }
@@ -168,7 +226,10 @@ impl Snapshot {
     }
 }
 
-fn read_saved(state: &str, ip_id: &str, since: &str, interval: &str) -> Option<Saved> {
+fn read_saved(words: &[&str]) -> Option<Saved> {
+    let &[state, ip_id, since, interval, sequence] = words else {
+        return None;
+    };
     let master_interval = Duration::from_nanos(interval.parse().ok()?);
     // Longer than any that the wire can carry, or none at all.
     if master_interval.is_zero() || master_interval > Duration::from_secs(255) {
@@ -183,6 +244,7 @@ fn read_saved(state: &str, ip_id: &str, since: &str, interval: &str) -> Option<S
             nanos: since.parse().ok()?,
         },
         master_interval,
+        sequence: sequence.parse().ok()?,
     })
 }
 
@@ -205,7 +267,7 @@ fn read_family(digit: &str) -> Option<Family> {
 mod tests {
     use super::*;
 
-    const SOUND: &str = "holdfast-vrrp 2 2\ninstance 51 4 eth0 multicast/224.0.0.18 MASTER 17 120000000 1000000000\nscript chk Good 2\n";
+    const SOUND: &str = "holdfast-vrrp 2 2\ninstance 51 4 eth0 multicast/224.0.0.18 MASTER 17 120000000 1000000000 0\nscript chk Good 2\n";
 
     #[test]
     fn a_sound_text_is_read() {
@@ -222,6 +284,7 @@ mod tests {
                 ip_id: 17,
                 since: Instant { nanos: 120_000_000 },
                 master_interval: Duration::from_secs(1),
+                sequence: 0,
             }
         );
         assert_eq!(snapshot.scripts["chk"], (Health::Good, 2));

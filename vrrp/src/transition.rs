@@ -6,6 +6,7 @@ use crate::action::{Notified, Transition, Whose};
 use crate::instance::Instance;
 use crate::news::Happening;
 use crate::outbox::Outbox;
+use crate::outlet::Stamp;
 use crate::state::{Burst, Mastery, State};
 use crate::time::Instant;
 
@@ -132,13 +133,25 @@ impl Instance {
     /// Sends the advert that is due.
     pub(crate) fn advertise(&mut self, out: &mut Outbox) {
         let Some(outlet) = &self.outlet else { return };
-        out.send(outlet.advert(self.id, self.ip_id));
+        let mut stamp = Stamp {
+            instance: self.id,
+            ip_id: self.ip_id,
+            utc: out.utc,
+            seal: &mut self.seal,
+        };
+        out.send(outlet.adverts(&self.config, &mut stamp));
         self.count_sent();
     }
 
     fn resign(&mut self, out: &mut Outbox) {
         let Some(outlet) = &self.outlet else { return };
-        out.send(outlet.resignation(self.id, &self.config, self.ip_id));
+        let mut stamp = Stamp {
+            instance: self.id,
+            ip_id: self.ip_id,
+            utc: out.utc,
+            seal: &mut self.seal,
+        };
+        out.send(outlet.resignation(&self.config, &mut stamp));
         self.count_sent();
         self.stats.pri_zero_sent += 1;
         self.tell(Happening::SentPriorityZero, out);

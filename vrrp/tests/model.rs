@@ -49,7 +49,7 @@ struct World {
     taken_from_living: bool,
 }
 
-#[derive(Clone)]
+#[derive(Clone, Default)]
 struct Host {
     engine: Option<Arc<Engine>>,
     /// Addresses that the kernel has, as far as it was asked.
@@ -224,7 +224,8 @@ impl Routers {
             host.heard_at.remove(&id);
         }
         let packet = Packet {
-            link: ETH0,
+            link: Some(ETH0),
+            ip_header: &[],
             source: address(flight.from),
             destination: vrrp::packet::GROUP_V4.into(),
             hop_limit: 255,
@@ -256,8 +257,8 @@ impl Routers {
                     let before = host.kernel.insert(id, owned).unwrap_or(0);
                     let heard = host.heard_at.get(&id);
                     // Three adverts of a second each are lost before anybody may take over.
-                    let hears = heard.is_some_and(|at| world.now - *at < Duration::from_secs(3));
-                    world.taken_from_living |= self.nopreempt && owned > before && hears;
+                    let is_near = heard.is_some_and(|at| world.now - *at < Duration::from_secs(3));
+                    world.taken_from_living |= self.nopreempt && owned > before && is_near;
                 }
                 _ => {}
             }
@@ -350,16 +351,6 @@ impl fmt::Debug for World {
     }
 }
 
-impl Default for Host {
-    fn default() -> Self {
-        Self {
-            engine: None,
-            kernel: BTreeMap::new(),
-            heard_at: BTreeMap::new(),
-        }
-    }
-}
-
 impl Host {
     fn is_honest(&self) -> bool {
         let Some(engine) = &self.engine else { return true };
@@ -393,6 +384,7 @@ fn eth0(host: usize) -> Link {
         hardware_address: vec![2, 0, 0, 0, 0, ipv4.octets()[3]],
         ipv4: Some(ipv4),
         ipv6_link_local: None,
+        addresses: Vec::new(),
         mtu: 1500,
     }
 }
