@@ -12,7 +12,13 @@ use parser::{Place, Sources};
 const OUTSIDE: &[&str] = &[
     "bfd_instance",
     "global_defs",
+    "interface_up_down_delays",
+    "linkbeat_interfaces", // the kernel tells of the carrier: docs/differences.md
+    "linkbeat_use_polling",
+    "track_file",
     "vrrp_script",
+    "vrrp_track_file",
+    "vrrp_track_process",
     "vrrp_instance",
     "vrrp_sync_group",
     "garp_group",
@@ -28,6 +34,8 @@ const GLOBAL_DEFS: &[&str] = &[
     "iproute_etc_dir",
     "iproute_usr_dir",
     "log_unknown_vrids",
+    "process_monitor_rcv_bufs",
+    "process_monitor_rcv_bufs_force",
     "random_seed",
     "router_id", // shows only in mails
     "script_user",
@@ -70,6 +78,7 @@ const VRRP_INSTANCE: &[&str] = &[
     "garp_master_repeat",
     "higher_prio_send_advert",
     "interface",
+    "linkbeat_use_polling",
     "lower_prio_no_advert",
     "mcast_dst_ip",
     "mcast_src_ip",
@@ -89,7 +98,10 @@ const VRRP_INSTANCE: &[&str] = &[
     "skip_check_adv_addr",
     "state",
     "timer_expired_backup",
+    "track_bfd",
+    "track_file",
     "track_interface",
+    "track_process",
     "track_script",
     "version",
     "virtual_ipaddress",
@@ -107,7 +119,10 @@ const VRRP_SYNC_GROUP: &[&str] = &[
     "notify_master",
     "notify_stop",
     "sync_group_tracking_weight",
+    "track_bfd",
+    "track_file",
     "track_interface",
+    "track_process",
     "track_script",
 ];
 

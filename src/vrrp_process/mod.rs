@@ -7,6 +7,9 @@ mod announce;
 mod mirror;
 mod round;
 mod socket;
+mod track_file;
+mod track_process;
+mod trackers;
 
 use std::collections::{BTreeSet, HashSet};
 use std::io;
@@ -32,6 +35,7 @@ use announce::{Announcement, Announcer};
 use mirror::{Mirror, on_link};
 use round::{Rounds, Step, Written};
 use socket::{Received, Sockets};
+use trackers::Trackers;
 
 /// A deadline met this much too late means that the process was held up, and the master may have been heard meanwhile: what
 /// waits in the sockets comes first then.
@@ -92,6 +96,9 @@ struct Process {
     runner: Arc<Runner>,
     notifier: Notifier,
     ended: Ended,
+    trackers: Trackers,
+    /// What a successor needs is not what was saved last.
+    unsaved: bool,
     /// Links with a fault of ours that the log has told of: no socket, no way to send.
     ailing: HashSet<LinkId>,
     /// What the kernel has is known: links and addresses have been read once.
@@ -129,6 +136,8 @@ impl Process {
             notifier,
             runner: Arc::new(runner),
             ended: Ended::new(),
+            trackers: Trackers::start(&config, child.saved_state().is_empty()),
+            unsaved: false,
             ailing: HashSet::new(),
             settled: false,
             stopping: false,
@@ -151,9 +160,17 @@ impl Process {
                 event = self.monitor.next() => self.kernel(event)?,
                 Some((script, outcome)) = self.ended.hear.recv() => {
                     self.engine.handle(Event::ScriptEnded { script, outcome }, now());
+                    self.unsaved = true;
+                }
+                reading = self.trackers.next() => {
+                    self.engine.handle(reading, now());
+                    self.unsaved = true;
                 }
                 order = self.child.next_order() => self.order(order),
-                _ = beat.tick() => self.child.beat(),
+                _ = beat.tick() => {
+                    self.child.beat();
+                    self.save();
+                }
             }
             self.turn()?;
         }
@@ -166,8 +183,8 @@ impl Process {
     /// What follows every event: deadlines that have come, what the engine asks, the next round, the next alarm.
     fn turn(&mut self) -> io::Result<()> {
         let now = now();
-        if !self.settled {
-            // The engine judges nothing before it has been told of all links.
+        if !self.settled || !self.trackers.are_read() {
+            // The engine judges nothing before it has been told of all links and of what is tracked.
             return Ok(());
         }
         if let Some(deadline) = self.engine.next_deadline().filter(|deadline| *deadline <= now) {
@@ -214,6 +231,13 @@ impl Process {
             }
         }
         if transitions {
+            self.unsaved = true;
+            self.save();
+        }
+    }
+
+    fn save(&mut self) {
+        if std::mem::take(&mut self.unsaved) {
             self.child.save_state(&self.engine.snapshot());
         }
     }
@@ -251,11 +275,14 @@ impl Process {
                 self.engine.handle(Event::Stop, now());
             }
             Order::Reload(text) => self.reload(&text),
-            Order::Bfd(report) => debug!(
-                "BFD session {} is {}",
-                report.session,
-                if report.up { "up" } else { "down" }
-            ),
+            Order::Bfd(report) => {
+                let session = Event::Bfd {
+                    session: &report.session,
+                    up: report.up,
+                };
+                self.engine.handle(session, now());
+                self.unsaved = true;
+            }
             Order::Data | Order::Stats | Order::StatsClear | Order::Json => {
                 info!("Dump files are not supported yet");
             }
@@ -272,6 +299,7 @@ impl Process {
         tokio::spawn(async move { old.stop_all().await });
         (self.config, self.scripts) = admit(text, &self.notifier);
         self.engine.reload(&self.config, now());
+        self.trackers = Trackers::start(&self.config, false);
         let orphans = self.mirror.claim(claims(&self.engine));
         self.rounds.remove(orphans);
         for link in self.mirror.links() {
@@ -329,15 +357,16 @@ impl Process {
     }
 
     fn demand_interfaces(&self) -> Result<(), VrrpProcessError> {
-        let missing = self
-            .config
-            .vrrp_instances
-            .iter()
-            .find(|instance| !instance.interface.is_empty() && !self.mirror.has(&instance.interface));
-        missing.map_or(Ok(()), |instance| {
+        let named = self.config.vrrp_instances.iter().flat_map(|instance| {
+            let tracked = instance.track_interface.iter().map(|tracked| &tracked.name);
+            let names = std::iter::once(&instance.interface).chain(tracked);
+            names.map(move |interface| (&instance.name, interface))
+        });
+        let mut missing = named.filter(|(_, name)| !name.is_empty() && !self.mirror.has(name));
+        missing.next().map_or(Ok(()), |(instance, interface)| {
             Err(VrrpProcessError::NoInterface {
-                instance: instance.name.clone(),
-                interface: instance.interface.clone(),
+                instance: instance.clone(),
+                interface: interface.clone(),
             })
         })
     }

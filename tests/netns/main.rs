@@ -24,4 +24,5 @@ mod restart;
 mod scene;
 mod script;
 mod takeover;
+mod trackers;
 mod trouble;

@@ -13,18 +13,19 @@ use parser::units::Family;
 
 use crate::action::Action;
 use crate::deadlines::Deadlines;
-use crate::event::{Event, InstanceId, Link, LinkId, Packet, ScriptId, ScriptOutcome};
+use crate::event::{Event, FileId, InstanceId, Link, LinkId, Packet, ProcessId, ScriptId, ScriptOutcome};
 use crate::group::Group;
 use crate::instance::Instance;
 use crate::news::{Happening, News};
 use crate::outbox::Outbox;
 use crate::pace::Paces;
 use crate::quota::Quota;
-use crate::reload::{sane, scripts_of};
+use crate::reload::sane;
 use crate::script::Script;
 use crate::snapshot::{self, Snapshot};
 use crate::state::{State, next_in_series};
 use crate::time::Instant;
+use crate::track::{Kind, TrackedFile, TrackedProcess, TrackedSession};
 use crate::transition::LOOK_AGAIN;
 use crate::world::World;
 
@@ -54,8 +55,8 @@ pub struct Engine {
     routes: BTreeMap<(LinkId, Family, u8), InstanceId>,
     /// Who cares for a link, by its name.
     pub(crate) watchers: BTreeMap<String, Vec<InstanceId>>,
-    /// Who tracks a script, indexed by [`ScriptId`].
-    pub(crate) trackers: Vec<Vec<InstanceId>>,
+    /// Who tracks a script, a file, processes or a session, by its name.
+    pub(crate) trackers: BTreeMap<(Kind, String), Vec<InstanceId>>,
     /// How fast announcements leave.
     pub(crate) paces: Paces,
     /// When `vrrp_startup_delay` is over, while it runs.
@@ -129,25 +130,19 @@ impl Engine {
             instances: Vec::with_capacity(config.vrrp_instances.len()),
             order: Vec::with_capacity(config.vrrp_instances.len()),
             groups: Vec::new(),
-            world: World::default(),
+            world: World::new(config),
             out: Outbox::default(),
             strays: Strays::default(),
             deadlines: Deadlines::default(),
             script_deadlines: Deadlines::default(),
             routes: BTreeMap::new(),
             watchers: BTreeMap::new(),
-            trackers: Vec::new(),
+            trackers: BTreeMap::new(),
             paces: Paces::new(config),
             delayed_until: (!delay.is_zero()).then_some(now + delay),
             stopped: false,
         };
-        let mut scripts = scripts_of(config);
-        for script in &mut scripts {
-            if let Some((health, result)) = snapshot.scripts.get(&script.config.name) {
-                script.restore(*health, *result);
-            }
-        }
-        engine.world.set_scripts(scripts);
+        engine.world.restore(&snapshot);
         for instance in &config.vrrp_instances {
             let saved = snapshot.instances.remove(&snapshot::identity(instance));
             let not_before = if saved.is_some() { now } else { now + delay };
@@ -173,6 +168,9 @@ impl Engine {
             Event::Link(link) => self.on_link(link, now),
             Event::LinkGone(id) => self.on_link_gone(id, now),
             Event::ScriptEnded { script, outcome } => self.on_script(script, outcome, now),
+            Event::File { file, value } => self.on_file(file, value, now),
+            Event::Processes { process, count } => self.on_processes(process, count, now),
+            Event::Bfd { session, up } => self.on_bfd(session, up, now),
             Event::Stop => self.on_stop(now),
         }
         self.pace(now);
@@ -191,6 +189,9 @@ impl Engine {
             script.advance(now, &mut self.out);
             self.script_deadlines.set(index, script.run_at);
         }
+        if self.world.next_turn().is_some_and(|turn| turn <= now) {
+            self.turn_delayed(now);
+        }
         self.pace(now);
     }
 
@@ -200,6 +201,7 @@ impl Engine {
             self.deadlines.first(),
             self.script_deadlines.first(),
             self.paces.deadline(),
+            self.world.next_turn().filter(|_| !self.stopped),
         ]
         .into_iter()
         .flatten()
@@ -230,6 +232,21 @@ impl Engine {
         &self.world.scripts
     }
 
+    /// The tracked files, in the order of the configuration.
+    pub fn files(&self) -> &[TrackedFile] {
+        &self.world.files
+    }
+
+    /// The tracked processes, in the order of the configuration.
+    pub fn processes(&self) -> &[TrackedProcess] {
+        &self.world.processes
+    }
+
+    /// The BFD sessions, in the order of the configuration.
+    pub fn sessions(&self) -> &[TrackedSession] {
+        &self.world.sessions
+    }
+
     /// The addresses that an instance should have on the kernel's links now; empty unless it is master.
     pub fn owned(&self, instance: InstanceId) -> impl Iterator<Item = Owned<'_>> {
         self.instance(instance)
@@ -246,9 +263,9 @@ impl Engine {
             })
     }
 
-    /// The state that a successor needs to go on (one line per instance; versioned text).
+    /// The state that a successor needs to go on (one line per instance and tracker; versioned text).
     pub fn snapshot(&self) -> String {
-        snapshot::write(self.instances(), self.world.scripts.iter())
+        snapshot::write(self.instances(), &self.world)
     }
 
     fn on_packet(&mut self, packet: &Packet<'_>, now: Instant) {
@@ -320,7 +337,13 @@ impl Engine {
         }
     }
 
-    fn on_link(&mut self, link: Link, now: Instant) {
+    fn on_link(&mut self, mut link: Link, now: Instant) {
+        self.world.delay(&mut link, now);
+        self.take_link(link, now);
+    }
+
+    /// A link as it counts now.
+    fn take_link(&mut self, link: Link, now: Instant) {
         if self.world.link(link.id) == Some(&link) {
             return;
         }
@@ -388,7 +411,55 @@ impl Engine {
             return;
         };
         if script.end(outcome, &mut self.out) {
-            let trackers = self.trackers[id.0 as usize].clone();
+            let name = Arc::clone(&script.name);
+            self.refresh_trackers(Kind::Script, &name, now);
+        }
+    }
+
+    fn on_file(&mut self, id: FileId, value: i64, now: Instant) {
+        let Some(file) = self.world.files.get_mut(id.0 as usize) else {
+            return;
+        };
+        if file.value.replace(value) != Some(value) {
+            let name = Arc::clone(&file.name);
+            self.refresh_trackers(Kind::File, &name, now);
+        }
+    }
+
+    fn on_processes(&mut self, id: ProcessId, count: usize, now: Instant) {
+        let Some(process) = self.world.processes.get_mut(id.0 as usize) else {
+            return;
+        };
+        if process.counted(count, now, &mut self.out) {
+            let name = Arc::clone(&process.name);
+            self.refresh_trackers(Kind::Process, &name, now);
+        }
+    }
+
+    fn on_bfd(&mut self, session: &str, up: bool, now: Instant) {
+        if self.world.set_session(session, up) {
+            self.refresh_trackers(Kind::Bfd, session, now);
+        }
+    }
+
+    /// What has held for as long as was asked counts now.
+    fn turn_delayed(&mut self, now: Instant) {
+        for link in self.world.turned_links(now) {
+            self.take_link(link, now);
+        }
+        let mut turned = Vec::new();
+        for process in &mut self.world.processes {
+            if process.advance(now, &mut self.out) {
+                turned.push(Arc::clone(&process.name));
+            }
+        }
+        for name in turned {
+            self.refresh_trackers(Kind::Process, &name, now);
+        }
+    }
+
+    fn refresh_trackers(&mut self, kind: Kind, name: &str, now: Instant) {
+        if let Some(trackers) = self.trackers.get(&(kind, name.to_owned())).cloned() {
             self.refresh(&trackers, now);
         }
     }

@@ -17,6 +17,14 @@ pub struct InstanceId(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ScriptId(pub u32);
 
+/// An index into the configuration's `track_files`, stable between two reloads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FileId(pub u32);
+
+/// An index into the configuration's `track_processes`, stable between two reloads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ProcessId(pub u32);
+
 /// Everything that can happen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event<'a> {
@@ -32,6 +40,28 @@ pub enum Event<'a> {
         script: ScriptId,
         /// How it ended.
         outcome: ScriptOutcome,
+    },
+    /// The number in a tracked file was read. Telling it again unchanged is harmless.
+    File {
+        /// Which file.
+        file: FileId,
+        /// The number, 0 where there is none ([`crate::track::read_value`]).
+        value: i64,
+    },
+    /// The processes of a `vrrp_track_process` were counted. Telling it again unchanged is harmless.
+    Processes {
+        /// Which ones.
+        process: ProcessId,
+        /// How many run.
+        count: usize,
+    },
+    /// The state of a BFD session, told once to a new engine and whenever it changes. A session that was never told of
+    /// is down.
+    Bfd {
+        /// Its name; of one that is not configured nothing is learned.
+        session: &'a str,
+        /// Whether it is Up (RFC 5880 6.2).
+        up: bool,
     },
     /// The daemon stops: masters resign, addresses go.
     Stop,

@@ -28,6 +28,28 @@ pub enum FaultReason {
         /// It succeeds, and that is the fault.
         reverse: bool,
     },
+    /// The number in a file under `track_file` makes a fault: not 0 with weight 0 (or 0, reversed), or a product of -254
+    /// and less.
+    File {
+        /// Its name.
+        name: Arc<str>,
+        /// The number.
+        value: i64,
+    },
+    /// Processes under `track_process` with weight 0 have no quorum, or, reversed, have it.
+    Process {
+        /// Their name.
+        name: Arc<str>,
+        /// They have it, and that is the fault.
+        reverse: bool,
+    },
+    /// A session under `track_bfd` with weight 0 is down, or, reversed, up.
+    Bfd {
+        /// Its name.
+        name: Arc<str>,
+        /// It is up, and that is the fault.
+        reverse: bool,
+    },
     /// Another member of the sync group, by this name, may not run.
     Member(Arc<str>),
     /// Another member of the sync group has not begun. Keeps an instance from starting, never from going on.
@@ -48,6 +70,9 @@ impl FaultReason {
             | Self::NoSourceAddress(_)
             | Self::TrackedInterface { .. }
             | Self::Script { .. }
+            | Self::File { .. }
+            | Self::Process { .. }
+            | Self::Bfd { .. }
             | Self::Member(_)
             | Self::NotSupported(_) => false,
         }
@@ -62,6 +87,9 @@ impl FaultReason {
             | Self::NoSourceAddress(_)
             | Self::TrackedInterface { .. }
             | Self::Script { .. }
+            | Self::File { .. }
+            | Self::Process { .. }
+            | Self::Bfd { .. }
             | Self::AwaitingScript(_)
             | Self::NotSupported(_) => false,
         }
@@ -81,6 +109,15 @@ impl fmt::Display for FaultReason {
             }
             Self::Script { name, reverse: false } => write!(f, "script {name} failed"),
             Self::Script { name, reverse: true } => write!(f, "script {name} succeeded, reversed"),
+            Self::File { name, value } => write!(f, "tracked file {name} holds {value}"),
+            Self::Process { name, reverse: false } => {
+                write!(f, "tracked process {name} quorum not achieved")
+            }
+            Self::Process { name, reverse: true } => {
+                write!(f, "tracked process {name} quorum achieved, reversed")
+            }
+            Self::Bfd { name, reverse: false } => write!(f, "BFD session {name} down"),
+            Self::Bfd { name, reverse: true } => write!(f, "BFD session {name} up, reversed"),
             Self::Member(name) => write!(f, "{name} of the same sync group is in FAULT state"),
             Self::AwaitingMember(name) => write!(f, "waiting for {name} of the same sync group"),
             Self::AwaitingScript(name) => write!(f, "waiting for the first result of script {name}"),

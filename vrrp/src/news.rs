@@ -14,7 +14,8 @@ use crate::refusal::Refusal;
 /// One line for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct News {
-    /// Name of the instance, the sync group, the script or the interface; empty where the whole daemon is meant.
+    /// Name of the instance, the sync group, the script, the processes or the interface; empty where the whole daemon is
+    /// meant.
     pub subject: Arc<str>,
     /// What happened.
     pub what: Happening,
@@ -157,6 +158,10 @@ pub enum Happening {
     ScriptSkipped,
     /// Script: was bad before the reload and still counts as bad.
     ScriptBadOnReload,
+    /// Processes: their quorum is there.
+    QuorumGained,
+    /// Processes: their quorum is lost.
+    QuorumLost,
     /// Interface: is up.
     LinkUp,
     /// Interface: is down.
@@ -291,6 +296,8 @@ impl fmt::Display for News {
             Happening::ScriptBadOnReload => {
                 write!(f, "VRRP_Script({name}) considered unsuccessful on reload")
             }
+            Happening::QuorumGained => write!(f, "Quorum gained for tracked process {name}"),
+            Happening::QuorumLost => write!(f, "Quorum lost for tracked process {name}"),
             Happening::LinkUp => write!(f, "Netlink reports {name} up"),
             Happening::LinkDown => write!(f, "Netlink reports {name} down"),
             Happening::UnknownVrid(vrid) => {
@@ -364,6 +371,8 @@ impl News {
             | Happening::ScriptFailed(_)
             | Happening::ScriptSkipped
             | Happening::ScriptBadOnReload
+            | Happening::QuorumGained
+            | Happening::QuorumLost
             | Happening::LinkUp
             | Happening::LinkDown
             | Happening::UnknownVrid(_)

@@ -13,7 +13,7 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
-use crate::event::{Event, Link, LinkId, Packet, ScriptId, ScriptOutcome};
+use crate::event::{Event, FileId, Link, LinkId, Packet, ProcessId, ScriptId, ScriptOutcome};
 use crate::text;
 use crate::time::Instant;
 
@@ -40,7 +40,7 @@ pub fn write(step: &Step<'_>, now: Instant) -> String {
     line
 }
 
-/// Reads a line back. The bytes of a packet are put into `buffer`, which the step borrows.
+/// Reads a line back. The bytes of a packet or a name are put into `buffer`, which the step borrows.
 pub fn read<'a>(line: &str, buffer: &'a mut Vec<u8>) -> Result<(Instant, Step<'a>), NotRecorded> {
     try_read(line, buffer).ok_or(NotRecorded)
 }
@@ -60,7 +60,7 @@ fn write_step(step: &Step<'_>, to: &mut String) -> fmt::Result {
             write_hex(payload, to)
         }
         Step::Event(Event::Link(link)) => {
-            let running = if link.running { "up" } else { "down" };
+            let running = up_or_down(link.running);
             write!(to, "link {} {} {running} ", link.id.0, text::escape(&link.name))?;
             write_hex(&link.hardware_address, to)?;
             write_option(link.ipv4, to)?;
@@ -77,8 +77,17 @@ fn write_step(step: &Step<'_>, to: &mut String) -> fmt::Result {
                 ScriptOutcome::NotStarted(errno) => write!(to, "not-started {errno}"),
             }
         }
+        Step::Event(Event::File { file, value }) => write!(to, "file {} {value}", file.0),
+        Step::Event(Event::Processes { process, count }) => write!(to, "processes {} {count}", process.0),
+        Step::Event(Event::Bfd { session, up }) => {
+            write!(to, "bfd {} {}", text::escape(session), up_or_down(*up))
+        }
         Step::Event(Event::Stop) => to.write_str("stop"),
     }
+}
+
+fn up_or_down(up: bool) -> &'static str {
+    if up { "up" } else { "down" }
 }
 
 /// No bytes are a dash, so that the line keeps its words.
@@ -117,16 +126,27 @@ fn try_read<'a>(recorded: &str, buffer: &'a mut Vec<u8>) -> Option<(Instant, Ste
         ["link", id, name, running, hardware, ipv4, ipv6, mtu] => Event::Link(Link {
             id: LinkId(id.parse().ok()?),
             name: text::unescape(name)?,
-            running: match running {
-                "up" => true,
-                "down" => false,
-                _ => return None,
-            },
+            running: read_up(running)?,
             hardware_address: read_hex(hardware)?,
             ipv4: read_option(ipv4).ok()?,
             ipv6_link_local: read_option(ipv6).ok()?,
             mtu: mtu.parse().ok()?,
         }),
+        ["file", file, value] => Event::File {
+            file: FileId(file.parse().ok()?),
+            value: value.parse().ok()?,
+        },
+        ["processes", process, count] => Event::Processes {
+            process: ProcessId(process.parse().ok()?),
+            count: count.parse().ok()?,
+        },
+        ["bfd", session, state] => {
+            *buffer = text::unescape(session)?.into_bytes();
+            Event::Bfd {
+                session: std::str::from_utf8(buffer).ok()?,
+                up: read_up(state)?,
+            }
+        }
         ["script", script, ref outcome @ ..] => Event::ScriptEnded {
             script: ScriptId(script.parse().ok()?),
             outcome: match *outcome {
@@ -140,6 +160,14 @@ fn try_read<'a>(recorded: &str, buffer: &'a mut Vec<u8>) -> Option<(Instant, Ste
         _ => return None,
     };
     Some((at, Step::Event(event)))
+}
+
+fn read_up(word: &str) -> Option<bool> {
+    match word {
+        "up" => Some(true),
+        "down" => Some(false),
+        _ => None,
+    }
 }
 
 fn read_instant(word: &str) -> Option<Instant> {

@@ -10,28 +10,29 @@ use parser::units::Version;
 
 use crate::action::Notified;
 use crate::engine::Engine;
-use crate::event::{InstanceId, ScriptId};
+use crate::event::InstanceId;
 use crate::group::Group;
 use crate::instance::Instance;
-use crate::script::Script;
 use crate::snapshot::{self, Identity};
 use crate::state::State;
 use crate::time::Instant;
+use crate::track::Kind;
+use crate::world::World;
 
 impl Engine {
     /// A new configuration: what is unchanged keeps state, timers and addresses; what is gone resigns.
     ///
     /// An instance is the same if virtual router, family, interface, unicast or multicast, their source or group,
     /// `use_vmac` and `use_vmac_addr` are the same, whatever its name; it keeps its
-    /// [`InstanceId`] then. A [`ScriptId`] is from now on an index into the new `config.vrrp_scripts`; runs in progress
-    /// are forgotten, and the shell ends them.
+    /// [`InstanceId`] then. The numbers of scripts, files and processes are from now on indexes into the new `config`; runs
+    /// in progress are forgotten, and the shell ends them; what files and processes are now is to be told anew.
     pub fn reload(&mut self, config: &Config, now: Instant) {
         if self.is_stopped() {
             return;
         }
         self.global = config.global.clone();
         self.change_paces(config, now);
-        self.adopt_scripts(config, now);
+        self.adopt_world(config, now);
         let mut vacant = self.vacant_ids();
         let mut old = self.by_identity();
         let mut order = Vec::with_capacity(config.vrrp_instances.len());
@@ -80,21 +81,23 @@ impl Engine {
     /// Who cares for which link and script, and when they are all due.
     pub(crate) fn index(&mut self, now: Instant) {
         self.watchers.clear();
-        self.trackers = vec![Vec::new(); self.world.scripts.len()];
+        self.trackers.clear();
         for id in &self.order {
             let instance = &self.instances[id.0 as usize];
             for link in instance.links() {
                 self.watchers.entry(link.to_owned()).or_default().push(*id);
             }
-            for tracked in &instance.config.track_script {
-                if let Some(script) = self.world.script_named(&tracked.name) {
-                    self.trackers[script.id.0 as usize].push(*id);
-                }
+            for (kind, tracked) in instance.tracked() {
+                let key = (kind, tracked.name.clone());
+                self.trackers.entry(key).or_default().push(*id);
             }
             self.deadlines.set(id.0, instance.state.deadline());
         }
-        for (script, trackers) in self.world.scripts.iter_mut().zip(&self.trackers) {
-            script.run_at = script.run_at.or(Some(now)).filter(|_| !trackers.is_empty());
+        for script in &mut self.world.scripts {
+            let is_tracked = self
+                .trackers
+                .contains_key(&(Kind::Script, script.config.name.clone()));
+            script.run_at = script.run_at.or(Some(now)).filter(|_| is_tracked);
             self.script_deadlines.set(script.id.0, script.run_at);
         }
     }
@@ -155,9 +158,9 @@ impl Engine {
         }
     }
 
-    fn adopt_scripts(&mut self, config: &Config, now: Instant) {
-        let mut scripts = scripts_of(config);
-        for script in &mut scripts {
+    fn adopt_world(&mut self, config: &Config, now: Instant) {
+        let mut world = World::new(config);
+        for script in &mut world.scripts {
             if let Some(old) = self.world.script_named(&script.name) {
                 script.adopt(old, now, &mut self.out);
             }
@@ -165,7 +168,8 @@ impl Engine {
         for script in &self.world.scripts {
             self.script_deadlines.set(script.id.0, None);
         }
-        self.world.set_scripts(scripts);
+        world.adopt(&mut self.world);
+        self.world = world;
     }
 
     fn vacant_ids(&self) -> Vec<InstanceId> {
@@ -256,14 +260,6 @@ impl Instance {
         }
         self.shift_take_over(silence, now);
     }
-}
-
-/// The scripts of a configuration, nothing known of them yet.
-pub(crate) fn scripts_of(config: &Config) -> Vec<Script> {
-    (0..)
-        .zip(&config.vrrp_scripts)
-        .map(|(index, script)| Script::new(ScriptId(index), script))
-        .collect()
 }
 
 /// The parser keeps intervals in range; a zero that came another way would be a busy loop.

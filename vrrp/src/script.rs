@@ -43,8 +43,10 @@ pub struct Script {
     pub running: bool,
     /// The next start; `None` while nobody tracks the script.
     pub(crate) run_at: Option<Instant>,
-    /// The run in progress has been complained about.
-    overrun_told: bool,
+    /// The last start that was due was skipped, because a run had not ended.
+    skipped: bool,
+    /// That has been said, and not a single interval was kept since.
+    skip_told: bool,
 }
 
 impl Script {
@@ -64,7 +66,8 @@ impl Script {
             last_outcome: None,
             running: false,
             run_at: None,
-            overrun_told: false,
+            skipped: false,
+            skip_told: false,
         }
     }
 
@@ -79,6 +82,8 @@ impl Script {
             Health::Bad => 0,
         };
         self.last_outcome = old.last_outcome;
+        self.skip_told = old.skip_told;
+        self.skipped = old.skipped;
         self.run_at = if old.running || old.config.script != self.config.script {
             Some(now)
         } else {
@@ -101,12 +106,14 @@ impl Script {
             return;
         };
         self.run_at = Some(next_in_series(due, self.interval(), now));
+        // A script that hangs is late every other time: said once, until it keeps its interval again.
+        self.skip_told &= self.skipped || self.running;
+        self.skipped = self.running;
         if !self.running {
             self.running = true;
-            self.overrun_told = false;
             out.run(self.id);
-        } else if !self.overrun_told {
-            self.overrun_told = true;
+        } else if !self.skip_told {
+            self.skip_told = true;
             self.tell(Happening::ScriptSkipped, out);
         }
     }

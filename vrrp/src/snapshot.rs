@@ -1,13 +1,16 @@
 //! The state that a successor process on the same machine needs to go on: versioned text, a line for each instance and
-//! script. What is foreign or damaged is worth nothing, and is never half believed.
+//! tracker. What is foreign or damaged is worth nothing, and is never half believed.
 //!
 //! ```text
-//! holdfast-vrrp 2 2
+//! holdfast-vrrp 2 5
 //! instance 51 4 eth0 multicast/224.0.0.18 MASTER 17 120000000 1000000000
 //! script chk_http Good 2
+//! file load 40
+//! process nginx Good
+//! bfd peer up
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -16,9 +19,10 @@ use parser::units::Family;
 
 use crate::action::Notified;
 use crate::instance::Instance;
-use crate::script::{Health, Script};
+use crate::script::Health;
 use crate::text;
 use crate::time::Instant;
+use crate::world::World;
 
 const MAGIC: &str = "holdfast-vrrp 2";
 
@@ -68,21 +72,21 @@ pub(crate) struct Saved {
 pub(crate) struct Snapshot {
     pub(crate) instances: BTreeMap<Identity, Saved>,
     pub(crate) scripts: BTreeMap<String, (Health, u64)>,
+    pub(crate) files: BTreeMap<String, i64>,
+    /// Whether there is a quorum of them.
+    pub(crate) processes: BTreeMap<String, bool>,
+    /// Those that are up.
+    pub(crate) sessions: BTreeSet<String>,
 }
 
-/// Writes what matters of instances and scripts; those that have not begun leave nothing.
-pub(crate) fn write<'a>(
-    instances: impl Iterator<Item = &'a Instance>,
-    scripts: impl Iterator<Item = &'a Script>,
-) -> String {
+/// Writes what matters of instances and trackers; those that have not begun leave nothing.
+pub(crate) fn write<'a>(instances: impl Iterator<Item = &'a Instance>, world: &World) -> String {
     let mut lines = String::new();
-    let mut count = 0_usize;
     for instance in instances {
         let state = match instance.notified {
             Some(state @ (Notified::Backup | Notified::Master | Notified::Fault)) => state,
             Some(Notified::Stop | Notified::MasterRxLowerPri) | None => continue,
         };
-        count += 1;
         let identity = identity(&instance.config);
         let _ = writeln!(
             lines,
@@ -97,21 +101,51 @@ pub(crate) fn write<'a>(
             instance.master_interval.as_nanos(),
         );
     }
-    for script in scripts {
-        let health = match script.health {
-            Health::Unknown => continue,
-            Health::Good => "Good",
-            Health::Bad => "Bad",
-        };
-        count += 1;
-        let _ = writeln!(
-            lines,
-            "script {} {health} {}",
-            text::escape(&script.name),
-            script.result
-        );
+    write_trackers(world, &mut lines);
+    format!("{MAGIC} {}\n{lines}", lines.lines().count())
+}
+
+fn write_trackers(world: &World, lines: &mut String) {
+    for script in &world.scripts {
+        if let Some(good) = is_good(script.health) {
+            let (name, health) = (text::escape(&script.name), health_word(good));
+            let _ = writeln!(lines, "script {name} {health} {}", script.result);
+        }
     }
-    format!("{MAGIC} {count}\n{lines}")
+    for file in &world.files {
+        if let Some(value) = file.value {
+            let _ = writeln!(lines, "file {} {value}", text::escape(&file.name));
+        }
+    }
+    for process in &world.processes {
+        if let Some(good) = is_good(process.health()) {
+            let _ = writeln!(
+                lines,
+                "process {} {}",
+                text::escape(&process.name),
+                health_word(good)
+            );
+        }
+    }
+    for session in world.sessions.iter().filter(|session| session.up) {
+        let _ = writeln!(lines, "bfd {} up", text::escape(&session.name));
+    }
+}
+
+fn is_good(health: Health) -> Option<bool> {
+    match health {
+        Health::Unknown => None,
+        Health::Good => Some(true),
+        Health::Bad => Some(false),
+    }
+}
+
+fn health_word(good: bool) -> &'static str {
+    if good { "Good" } else { "Bad" }
+}
+
+fn read_health(word: &str) -> Option<bool> {
+    [true, false].into_iter().find(|good| health_word(*good) == word)
 }
 
 impl Snapshot {
@@ -152,14 +186,25 @@ impl Snapshot {
                         .insert(identity, read_saved(state, ip_id, since, interval)?);
                 }
                 ["script", name, health, result] => {
-                    let health = match health {
-                        "Good" => Health::Good,
-                        "Bad" => Health::Bad,
-                        _ => return None,
+                    let health = if read_health(health)? {
+                        Health::Good
+                    } else {
+                        Health::Bad
                     };
                     snapshot
                         .scripts
                         .insert(text::unescape(name)?, (health, result.parse().ok()?));
+                }
+                ["file", name, value] => {
+                    let name = text::unescape(name)?;
+                    snapshot.files.insert(name, value.parse().ok()?);
+                }
+                ["process", name, health] => {
+                    let name = text::unescape(name)?;
+                    snapshot.processes.insert(name, read_health(health)?);
+                }
+                ["bfd", name, "up"] => {
+                    snapshot.sessions.insert(text::unescape(name)?);
                 }
                 _ => return None,
             }

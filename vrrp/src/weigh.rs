@@ -1,4 +1,4 @@
-//! What links and scripts as they are now make of an instance: its priority, and the reasons why it may not run.
+//! What links and trackers as they are now make of an instance: its priority, and the reasons why it may not run.
 //!
 //! Nothing here changes a state; [`crate::instance`] draws the consequences.
 
@@ -14,6 +14,7 @@ use crate::news::Happening;
 use crate::outbox::Outbox;
 use crate::script::Health;
 use crate::time::Instant;
+use crate::track::Kind;
 use crate::world::World;
 
 impl Instance {
@@ -23,7 +24,7 @@ impl Instance {
             // An owner's priority moves for nobody but another owner.
             (base, if self.gave_way { 254 } else { 255 })
         } else {
-            let total = base + self.script_weights(world) + self.link_weights(world);
+            let total = base + self.weights(world);
             (total, u8::try_from(total.clamp(1, 254)).unwrap_or(254))
         };
         self.total_priority = total;
@@ -49,59 +50,46 @@ impl Instance {
         }
     }
 
-    fn script_weights(&self, world: &World) -> i32 {
-        let worth = |tracked: &Tracked| match world.script_named(&tracked.name).map(|script| script.health) {
-            Some(Health::Good) => weight_of(tracked, true),
-            Some(Health::Bad) => weight_of(tracked, false),
-            Some(Health::Unknown) | None => 0,
-        };
-        self.config.track_script.iter().map(worth).sum()
-    }
-
-    fn link_weights(&self, world: &World) -> i32 {
-        self.tracked_links()
-            .map(|tracked| weight_of(tracked, world.is_running(&tracked.name)))
+    fn weights(&self, world: &World) -> i32 {
+        let worths = self
+            .tracked()
+            .map(|(kind, tracked)| worth(tracked, world.standing(kind, &tracked.name)));
+        worths
+            .map(|worth| {
+                if let Worth::Weight(weight) = worth {
+                    weight
+                } else {
+                    0
+                }
+            })
             .sum()
     }
 
-    /// keepalived ignores the instance's own interface in `track_interface`.
-    fn tracked_links(&self) -> impl Iterator<Item = &Tracked> {
-        self.config
-            .track_interface
-            .iter()
-            .filter(|tracked| tracked.name != self.config.interface)
+    /// Everything that it tracks.
+    pub(crate) fn tracked(&self) -> impl Iterator<Item = (Kind, &Tracked)> {
+        let lists = [
+            (Kind::Script, &self.config.track_script),
+            (Kind::Interface, &self.config.track_interface),
+            (Kind::File, &self.config.track_file),
+            (Kind::Process, &self.config.track_process),
+            (Kind::Bfd, &self.config.track_bfd),
+        ];
+        lists
+            .into_iter()
+            .flat_map(|(kind, list)| list.iter().map(move |tracked| (kind, tracked)))
     }
 
     pub(crate) fn find_faults(&self, world: &World) -> BTreeSet<FaultReason> {
         let mut faults = BTreeSet::new();
         self.find_link_faults(world, &mut faults);
-        for tracked in self.tracked_links().filter(|tracked| tracked.weight == 0) {
-            if world.is_running(&tracked.name) == tracked.reverse {
-                faults.insert(FaultReason::TrackedInterface {
-                    name: tracked.name.as_str().into(),
-                    reverse: tracked.reverse,
-                });
-            }
-        }
-        for tracked in self
-            .config
-            .track_script
-            .iter()
-            .filter(|tracked| tracked.weight == 0)
-        {
-            let Some(script) = world.script_named(&tracked.name) else {
-                continue;
-            };
-            let name = Arc::clone(&script.name);
-            let reverse = tracked.reverse;
-            match (script.health, reverse) {
-                (Health::Unknown, _) if self.is_waiting() => {
-                    faults.insert(FaultReason::AwaitingScript(name));
-                }
-                (Health::Unknown, _) | (Health::Good, false) | (Health::Bad, true) => {}
-                (Health::Good, true) | (Health::Bad, false) => {
-                    faults.insert(FaultReason::Script { name, reverse });
-                }
+        for (kind, tracked) in self.tracked() {
+            let standing = world.standing(kind, &tracked.name);
+            if worth(tracked, standing) == Worth::Fault {
+                faults.insert(reason(kind, tracked, standing));
+            } else if (kind, standing, tracked.weight) == (Kind::Script, Standing::Unknown, 0)
+                && self.is_waiting()
+            {
+                faults.insert(FaultReason::AwaitingScript(tracked.name.as_str().into()));
             }
         }
         faults
@@ -137,13 +125,89 @@ impl Instance {
     }
 }
 
-/// keepalived: a positive weight counts while good, a negative one while bad; `reverse` turns the sign.
-fn weight_of(tracked: &Tracked, good: bool) -> i32 {
+/// What something tracked is now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Not known yet: weighs nothing.
+    Unknown,
+    /// A script that succeeds, an interface or a session that is up, processes that have their quorum.
+    Good,
+    /// The opposite.
+    Bad,
+    /// The number in a file.
+    Value(i64),
+}
+
+impl Standing {
+    pub(crate) fn of(good: bool) -> Self {
+        if good { Self::Good } else { Self::Bad }
+    }
+}
+
+impl From<Health> for Standing {
+    fn from(health: Health) -> Self {
+        match health {
+            Health::Unknown => Self::Unknown,
+            Health::Good => Self::Good,
+            Health::Bad => Self::Bad,
+        }
+    }
+}
+
+/// What that means to an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Worth {
+    /// It moves the priority by so much.
+    Weight(i32),
+    /// The instance may not run.
+    Fault,
+}
+
+/// keepalived: a positive weight counts while good, a negative one while bad; `reverse` turns the sign. Without weight
+/// bad is a fault, or, reversed, good.
+fn worth(tracked: &Tracked, standing: Standing) -> Worth {
     let weight = i32::from(tracked.weight);
-    let counts = (weight > 0) == good;
-    match (counts, tracked.reverse) {
-        (false, _) => 0,
-        (true, false) => weight,
-        (true, true) => -weight,
+    let good = match standing {
+        Standing::Unknown => return Worth::Weight(0),
+        Standing::Value(value) => return worth_of_value(tracked, value),
+        Standing::Good => true,
+        Standing::Bad => false,
+    };
+    match (weight, tracked.reverse) {
+        (0, reverse) if good == reverse => Worth::Fault,
+        (weight, reverse) if weight != 0 && (weight > 0) == good => {
+            Worth::Weight(if reverse { -weight } else { weight })
+        }
+        _ => Worth::Weight(0),
+    }
+}
+
+/// keepalived: the number in a file times the weight, or its opposite if reversed; -254 and less is a fault, and no
+/// more than 253 is added. Without weight a number other than 0 is a fault, or, reversed, 0.
+fn worth_of_value(tracked: &Tracked, value: i64) -> Worth {
+    if tracked.weight == 0 {
+        return if (value != 0) == tracked.reverse {
+            Worth::Weight(0)
+        } else {
+            Worth::Fault
+        };
+    }
+    let sign = if tracked.reverse { -1 } else { 1 };
+    let product = value.saturating_mul(i64::from(tracked.weight) * sign);
+    match i32::try_from(product.clamp(-254, 253)) {
+        Ok(weight) if weight > -254 => Worth::Weight(weight),
+        Ok(_) | Err(_) => Worth::Fault,
+    }
+}
+
+fn reason(kind: Kind, tracked: &Tracked, standing: Standing) -> FaultReason {
+    let (name, reverse) = (Arc::from(tracked.name.as_str()), tracked.reverse);
+    match (kind, standing) {
+        (Kind::Script, _) => FaultReason::Script { name, reverse },
+        (Kind::Interface, _) => FaultReason::TrackedInterface { name, reverse },
+        (Kind::File, Standing::Value(value)) => FaultReason::File { name, value },
+        (Kind::File, _) => FaultReason::File { name, value: 0 },
+        (Kind::Process, _) => FaultReason::Process { name, reverse },
+        (Kind::Bfd, _) => FaultReason::Bfd { name, reverse },
     }
 }

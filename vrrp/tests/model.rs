@@ -49,7 +49,7 @@ struct World {
     taken_from_living: bool,
 }
 
-#[derive(Clone)]
+#[derive(Clone, Default)]
 struct Host {
     engine: Option<Arc<Engine>>,
     /// Addresses that the kernel has, as far as it was asked.
@@ -256,8 +256,8 @@ impl Routers {
                     let before = host.kernel.insert(id, owned).unwrap_or(0);
                     let heard = host.heard_at.get(&id);
                     // Three adverts of a second each are lost before anybody may take over.
-                    let hears = heard.is_some_and(|at| world.now - *at < Duration::from_secs(3));
-                    world.taken_from_living |= self.nopreempt && owned > before && hears;
+                    let is_near = heard.is_some_and(|at| world.now - *at < Duration::from_secs(3));
+                    world.taken_from_living |= self.nopreempt && owned > before && is_near;
                 }
                 _ => {}
             }
@@ -347,16 +347,6 @@ impl fmt::Debug for World {
             write!(f, "{words:?} ")?;
         }
         write!(f, "{} on the way", self.wire.len())
-    }
-}
-
-impl Default for Host {
-    fn default() -> Self {
-        Self {
-            engine: None,
-            kernel: BTreeMap::new(),
-            heard_at: BTreeMap::new(),
-        }
     }
 }
 

@@ -92,10 +92,10 @@ fn the_refresh_goes_on_for_ever() {
 fn paced(text: &str, instances: &[(&str, u8, &[u8])], time: Duration) -> Vec<(u128, u32, u8)> {
     let mut all = text.to_owned();
     for (index, (name, priority, addresses)) in instances.iter().enumerate() {
-        let lines: String = addresses
-            .iter()
-            .map(|last| format!("10.0.0.{last} dev {name}\n"))
-            .collect();
+        let lines = addresses.iter().fold(String::new(), |mut lines, last| {
+            let _ = writeln!(lines, "10.0.0.{last} dev {name}");
+            lines
+        });
         let _ = write!(
             all,
             "vrrp_instance VI_{index} {{

@@ -9,7 +9,7 @@ use crate::fixture::{advert, at, eth0, from, instance, ms, parsed, vrid};
 use crate::lan::Lan;
 
 /// `VI_1` and `VI_2` of these priorities on eth0, virtual routers 51 and 52, in group G1; each tracks a script of its
-/// own; `more` stands in VI_1, `group` in the group.
+/// own; `more` stands in the first, `group` in the group.
 fn pair(priorities: [u8; 2], more: &str, group: &str) -> Config {
     let [one, two] = priorities;
     parsed(&format!(
@@ -505,7 +505,7 @@ fn who_leaves_a_group_that_waited_waits_no_more() {
     assert_eq!(states(&lan, "a"), "MASTER BACKUP");
 }
 
-/// What befalls VI_1, and what both members are then: W is backup that would be master and waits for the other.
+/// What befalls `VI_1`, and what both members are then: W is backup that would be master and waits for the other.
 const TABLE: &str = "
     event           init backup waiting master fault
     advert_higher   II   BB     BB      BB     FF
@@ -522,7 +522,7 @@ const TABLE: &str = "
     reload_apart    IB   BB     BB      MM     FB
 ";
 
-/// 10.0.0.5 at second 10, VI_2 hearing a master of its own where the state needs one.
+/// 10.0.0.5 at second 10, `VI_2` hearing a master of its own where the state needs one.
 fn reach(state: &str) -> Engine {
     let mut engine = Engine::new(&pair([100, 100], "", ""), "", at(0));
     engine.handle(Event::Link(eth0(5)), at(0));

@@ -20,3 +20,4 @@ mod rivals;
 mod scripts;
 mod stories;
 mod table;
+mod trackers;

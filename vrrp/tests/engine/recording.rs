@@ -4,7 +4,9 @@ use std::net::IpAddr;
 
 use proptest::prelude::*;
 use vrrp::record::{self, Step};
-use vrrp::{Action, Engine, Event, Instant, Link, LinkId, Packet, ScriptId, ScriptOutcome};
+use vrrp::{
+    Action, Engine, Event, FileId, Instant, Link, LinkId, Packet, ProcessId, ScriptId, ScriptOutcome,
+};
 
 use crate::fixture::{advert, at, config, eth0, from, instance, packet_from};
 
@@ -112,6 +114,14 @@ fn without_bytes() -> impl Strategy<Value = Step<'static>> {
         Just(Step::Event(Event::Stop)),
         any::<u32>().prop_map(|id| Step::Event(Event::LinkGone(LinkId(id)))),
         link().prop_map(Step::Event),
+        any::<(u32, i64)>().prop_map(|(file, value)| {
+            let file = FileId(file);
+            Step::Event(Event::File { file, value })
+        }),
+        any::<(u32, usize)>().prop_map(|(process, count)| {
+            let process = ProcessId(process);
+            Step::Event(Event::Processes { process, count })
+        }),
         (any::<u32>(), outcome()).prop_map(|(script, outcome)| {
             let script = ScriptId(script);
             Step::Event(Event::ScriptEnded { script, outcome })
@@ -140,8 +150,15 @@ proptest! {
     }
 
     #[test]
+    fn sessions_too(session in name(), up in any::<bool>()) {
+        let step = Step::Event(Event::Bfd { session: &session, up });
+        let mut buffer = Vec::new();
+        prop_assert_eq!(record::read(&record::write(&step, at(7)), &mut buffer), Ok((at(7), step)));
+    }
+
+    #[test]
     fn no_text_makes_the_reader_panic(
-        line in prop_oneof![".*", "[0-9]{1,25}\\.[0-9]{9} (link|packet|script|stop|timeout|link-gone)( [0-9a-f:.%-]{0,9}){0,8}"]
+        line in prop_oneof![".*", "[0-9]{1,25}\\.[0-9]{9} (link|packet|script|stop|timeout|link-gone|file|processes|bfd)( [0-9a-f:.%-]{0,9}){0,8}"]
     ) {
         let (mut buffer, mut again) = (Vec::new(), Vec::new());
         if let Ok((now, step)) = record::read(&line, &mut buffer) {

@@ -282,6 +282,35 @@ fn runs_start_every_interval_and_never_two_at_a_time() {
 }
 
 #[test]
+fn a_script_that_is_always_late_is_said_to_be_so_once_until_it_keeps_its_interval() {
+    let mut engine = started(&tracking(100, 5, script("chk")));
+    let mut skips = Vec::new();
+    // Every run takes one and a half intervals up to the tenth second, then half of one, then again too long.
+    for half in 0..80_u64 {
+        let now = at(500 * half);
+        let ends = match half / 2 {
+            10..20 => half % 2 == 1,
+            _ => half % 4 == 3,
+        };
+        if ends {
+            let event = Event::ScriptEnded {
+                script: ScriptId(0),
+                outcome: ScriptOutcome::TimedOut,
+            };
+            engine.handle(event, now);
+        }
+        engine.handle_timeout(now);
+        let said = std::iter::from_fn(|| engine.next_action()).any(
+            |action| matches!(action, Action::Tell(news) if news.what == vrrp::Happening::ScriptSkipped),
+        );
+        if said {
+            skips.push(half / 2);
+        }
+    }
+    assert_eq!(skips, [1, 21]);
+}
+
+#[test]
 fn an_end_without_a_run_and_a_script_that_nobody_tracks_change_nothing() {
     let mut engine = started(&config(vec![instance(255)], vec![script("idle")]));
     while let Some(action) = engine.next_action() {

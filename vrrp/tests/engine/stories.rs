@@ -557,7 +557,7 @@ fn the_world_is_notified_of_each_change_once_and_in_order() {
 fn vrrp_delay_after_boot_counts_from_the_start_of_the_machine() {
     let booted = |millis| {
         let mut config = config(vec![instance(255)], vec![]);
-        config.global.vrrp_delay_after_boot = Duration::from_secs(60);
+        config.global.vrrp_delay_after_boot = Duration::from_mins(1);
         let now = crate::fixture::at(millis);
         let mut engine = vrrp::Engine::new(&config, "", now);
         engine.handle(vrrp::Event::Link(crate::fixture::eth0(5)), now);
