@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use parser::config::is_keyword;
 use parser::tree::{Block, Line, Tree};
-use parser::{Place, Report};
+use parser::{Place, Sources};
 
 /// Blocks and settings outside every block that do what they say.
 const OUTSIDE: &[&str] = &[
@@ -148,9 +148,8 @@ const VRRP_SYNC_GROUP: &[&str] = &[
     "track_script",
 ];
 
-/// One sentence for each block or setting of a flattened configuration that has no effect yet.
-pub(super) fn not_yet(flattened: &str) -> Vec<String> {
-    let mut tree = Tree::read(flattened.to_owned(), &mut Report::default());
+/// One sentence for each block or setting of a configuration that has no effect yet.
+pub(super) fn not_yet(tree: &Tree, sources: &Sources) -> Vec<String> {
     let mut found: BTreeMap<String, (usize, Place)> = BTreeMap::new();
     let mut note = |line: Line<'_>, works: &[&str], inside: &str| {
         // What is no keyword at all is reported as a mistake.
@@ -172,14 +171,13 @@ pub(super) fn not_yet(flattened: &str) -> Vec<String> {
         let block: Block<'_> = line.block();
         block.lines().for_each(|line| note(line, works, inside));
     }
-    let files = tree.take_files();
     let sentence = |(what, (times, first)): (String, (usize, Place))| {
         let more = if times > 1 {
             format!(" (and {} more)", times - 1)
         } else {
             String::new()
         };
-        let name = files.get(first.file as usize).map_or("", String::as_str);
+        let name = sources.name(first);
         format!(
             "({name}: Line {}{more}) {what} is read, but has no effect yet",
             first.line
@@ -192,18 +190,23 @@ pub(super) fn not_yet(flattened: &str) -> Vec<String> {
 mod tests {
     use super::*;
 
+    fn told(text: &str) -> Vec<String> {
+        let reading = parser::parse_text(&parser::Machine, text);
+        not_yet(&reading.tree, &reading.sources)
+    }
+
     #[test]
     fn what_works_is_not_told() {
         let text =
             "vrrp_instance V {\ninterface eth0\nvirtual_router_id 1\nvirtual_ipaddress {\n10.0.0.1\n}\n}\n";
-        assert_eq!(not_yet(text), [] as [&str; 0]);
+        assert_eq!(told(text), [] as [&str; 0]);
     }
 
     #[test]
     fn what_does_not_is_told_once_with_its_first_place() {
         let text = "virtual_server 10.0.0.1 80 {\nprotocol TCP\n}\nvirtual_server 10.0.0.2 80 {\nprotocol TCP\n}\n\
                     vrrp_instance V {\nuse_vmac\nuse_vmacc\n}\n";
-        let told = not_yet(text);
+        let told = told(text);
         assert_eq!(told.len(), 2, "{told:?}");
         assert!(
             told[0].ends_with("use_vmac in vrrp_instance is read, but has no effect yet"),
