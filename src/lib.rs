@@ -8,6 +8,7 @@ pub mod cli;
 pub mod config_command;
 pub mod config_test;
 pub mod demo;
+pub mod genhash;
 pub mod lab;
 pub mod log;
 pub mod mail;
