@@ -132,6 +132,11 @@ impl Mirror {
         (self.owner(address) == Some(owner)).then_some(address)
     }
 
+    /// Every link as the kernel has it.
+    pub(super) fn known(&self) -> Vec<netlink::Link> {
+        self.links.values().cloned().collect()
+    }
+
     /// Every link.
     pub(super) fn links(&self) -> Vec<LinkId> {
         self.links.keys().copied().map(LinkId).collect()

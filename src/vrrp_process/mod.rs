@@ -5,6 +5,7 @@
 
 mod announce;
 mod buffers;
+mod firewall;
 mod kernel;
 mod keys;
 mod mirror;
@@ -16,6 +17,8 @@ mod socket;
 mod track_file;
 mod track_process;
 mod trackers;
+mod uppers;
+mod vmac;
 mod wants;
 mod writer;
 
@@ -41,12 +44,14 @@ use crate::notify::{Limits, Notifier};
 use crate::scripts::{Inspector, Policy, Prepared, Runner};
 use crate::timer::{Timer, now, utc};
 use announce::Announcer;
+use firewall::Firewall;
 use mirror::Mirror;
 use promote::Promoted;
 use repair::Repairs;
 use round::{Owner, Rounds, Step};
 use socket::{Received, Sockets};
 use trackers::Trackers;
+use vmac::Uppers;
 use wants::{Wants, address_lines};
 use writer::Writer;
 
@@ -82,7 +87,7 @@ pub fn run(child: Child) -> ExitCode {
         .enable_all()
         .build()
         .map_err(VrrpProcessError::Start)
-        .and_then(|runtime| runtime.block_on(async { Box::pin(Process::start(child)?.serve()).await }));
+        .and_then(|runtime| runtime.block_on(async { Box::pin(Process::start(child).await?.serve()).await }));
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => {
@@ -111,6 +116,8 @@ struct Process {
     /// When routes are looked at again that the kernel may have dropped without a word.
     recheck_at: Option<vrrp::Instant>,
     promoted: Promoted,
+    uppers: Uppers,
+    firewall: Option<Firewall>,
     /// Static items that the kernel refused in the last round about them.
     refused: HashSet<Object>,
     /// What the engine was told of static items that are missing.
@@ -147,10 +154,11 @@ impl Ended {
 }
 
 impl Process {
-    fn start(child: Child) -> Result<Self, VrrpProcessError> {
+    async fn start(child: Child) -> Result<Self, VrrpProcessError> {
         let runner = Runner::new()?;
         let notifier = Notifier::new(&runner, Limits::default());
-        let (config, scripts) = admit(&child.config_text(), &notifier);
+        let (mut config, scripts) = admit(&child.config_text(), &notifier);
+        let wishes = uppers::put_on(&mut config).await?;
         let mut process = Self {
             engine: Engine::new(&config, &child.saved_state(), now()),
             mirror: Mirror::default(),
@@ -163,6 +171,8 @@ impl Process {
             repairs: Repairs::default(),
             recheck_at: None,
             promoted: Promoted::default(),
+            uppers: Uppers::new(wishes),
+            firewall: Firewall::of(&config),
             refused: HashSet::new(),
             lacking: BTreeMap::new(),
             cleaning: BTreeSet::new(),
@@ -188,6 +198,7 @@ impl Process {
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut received = Vec::new();
         let port = self.rounds.port();
+        self.make_uppers(&mut beat).await;
         // What an earlier run left behind is known, and gone, before a stop ends the loop.
         while !(self.stopping && self.settled && self.rounds.is_idle()) {
             tokio::select! {
@@ -214,6 +225,7 @@ impl Process {
             }
             self.turn()?;
         }
+        self.release_uppers().await;
         self.runner.stop_all().await;
         self.notifier.finish().await;
         self.child.stopped();
@@ -241,17 +253,24 @@ impl Process {
         }
         self.carry_out();
         self.repair();
+        self.give_up_uppers(now);
         let wants = Wants {
             config: &self.config,
             engine: &self.engine,
             mirror: &self.mirror,
             stopping: self.stopping,
         };
-        self.rounds.begin(|owners, orphans| wants.job(owners, orphans));
+        let (uppers, firewall) = (&mut self.uppers, self.firewall.as_ref());
+        self.rounds.begin(|owners, orphans| {
+            let mut job = wants.job(owners, orphans);
+            uppers.join(&mut job, firewall, wants);
+            job
+        });
         let deadlines = [
             self.engine.next_deadline(),
             self.repairs.next_deadline(),
             self.recheck_at,
+            self.uppers.next_deadline(),
         ];
         self.timer.arm(deadlines.into_iter().flatten().min())
     }
@@ -378,7 +397,10 @@ impl Process {
         let old = std::mem::replace(&mut self.runner, runner);
         tokio::spawn(async move { old.stop_all().await });
         let before = self.wants().configured();
-        let (config, scripts) = admit(text, &self.notifier);
+        let (mut config, scripts) = admit(text, &self.notifier);
+        self.uppers.wishes = vmac::put_on(&mut config, &self.mirror.known());
+        self.firewall = Firewall::of(&config);
+        self.prepare();
         let statics_differ = config.static_ipaddress != self.config.static_ipaddress
             || config.static_routes != self.config.static_routes
             || config.static_rules != self.config.static_rules;
