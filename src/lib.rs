@@ -7,6 +7,8 @@ pub mod cli;
 pub mod config_command;
 pub mod config_test;
 pub mod demo;
+pub mod fifo;
+pub mod herald;
 pub mod idle_process;
 pub mod lab;
 pub mod log;

@@ -80,10 +80,7 @@ impl Notifier {
         }
     }
 
-    /// Tells everyone of a transition, and returns at once. Needs a tokio runtime.
-    ///
-    /// Whoever else is to be told is told here, after the scripts, in keepalived's order: FIFO lines, D-Bus, SNMP,
-    /// mail.
+    /// Queues the scripts of a transition, and returns at once. Needs a tokio runtime.
     pub fn tell(&self, transition: &Transition, party: &Party) {
         self.queue_scripts(transition, party);
     }
@@ -218,14 +215,15 @@ pub enum Party {
 }
 
 impl Party {
-    fn name(&self) -> &str {
+    /// Its name.
+    pub fn name(&self) -> &str {
         match self {
             Self::Instance(name) | Self::Group(name) => name,
         }
     }
 
     /// The first word that keepalived appends to `notify`.
-    fn word(&self) -> &'static str {
+    pub fn word(&self) -> &'static str {
         match self {
             Self::Instance(_) => "INSTANCE",
             Self::Group(_) => "GROUP",
@@ -306,6 +304,7 @@ struct Scripts {
     backup: Option<Arc<Prepared>>,
     fault: Option<Arc<Prepared>>,
     stop: Option<Arc<Prepared>>,
+    deleted: Option<Arc<Prepared>>,
     master_rx_lower_pri: Option<Arc<Prepared>>,
     any: Option<Arc<Prepared>>,
 }
@@ -322,6 +321,7 @@ impl Scripts {
             backup: admit("notify_backup", &notify.backup),
             fault: admit("notify_fault", &notify.fault),
             stop: admit("notify_stop", &notify.stop),
+            deleted: admit("notify_deleted", &notify.deleted),
             master_rx_lower_pri: admit("notify_master_rx_lower_pri", &notify.master_rx_lower_pri),
             any: admit("notify", &notify.any),
         }
@@ -338,6 +338,7 @@ impl Scripts {
             backup: admit("notify_backup", &notify.backup),
             fault: admit("notify_fault", &notify.fault),
             stop: admit("notify_stop", &notify.stop),
+            deleted: None,
             master_rx_lower_pri: None,
             any: admit("notify", &notify.any),
         }
@@ -350,7 +351,9 @@ impl Scripts {
             Notified::Backup => ("notify_backup", &self.backup),
             Notified::Fault => ("notify_fault", &self.fault),
             Notified::Stop => ("notify_stop", &self.stop),
+            Notified::Deleted => ("notify_deleted", &self.deleted),
             Notified::MasterRxLowerPri => ("notify_master_rx_lower_pri", &self.master_rx_lower_pri),
+            Notified::MasterPriority | Notified::BackupPriority => return Vec::new(),
         };
         let specific = specific.iter().map(|script| Run {
             keyword,
@@ -366,7 +369,7 @@ impl Scripts {
         let any = self
             .any
             .iter()
-            .filter(|_| transition.to != Notified::MasterRxLowerPri)
+            .filter(|_| transition.to.is_state())
             .map(|script| Run {
                 keyword: "notify",
                 script: Arc::clone(script),
@@ -377,7 +380,7 @@ impl Scripts {
 }
 
 /// What a script said on standard error, as the end of a log line.
-struct Said<'a>(&'a [u8]);
+pub(crate) struct Said<'a>(pub(crate) &'a [u8]);
 
 impl std::fmt::Display for Said<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -27,8 +27,9 @@ use tracing::{debug, error, info, warn};
 use vrrp::{Action, Engine, Event, Instance, InstanceId, LinkId, News, ScriptId, ScriptOutcome, Whose};
 
 use crate::child::{Child, Order};
+use crate::herald::Herald;
 use crate::message::BEAT_INTERVAL;
-use crate::notify::{Limits, Notifier, Party};
+use crate::notify::Party;
 use crate::scripts::{Inspector, Policy, Prepared, Runner};
 use crate::timer::{Timer, now};
 use announce::{Announcement, Announcer};
@@ -94,7 +95,7 @@ struct Process {
     rounds: Rounds,
     scripts: Vec<Arc<Prepared>>,
     runner: Arc<Runner>,
-    notifier: Notifier,
+    herald: Herald,
     ended: Ended,
     trackers: Trackers,
     /// What a successor needs is not what was saved last.
@@ -122,8 +123,8 @@ impl Ended {
 impl Process {
     fn start(child: Child) -> Result<Self, VrrpProcessError> {
         let runner = Runner::new()?;
-        let notifier = Notifier::new(&runner, Limits::default());
-        let (config, scripts) = admit(&child.config_text(), &notifier);
+        let mut herald = Herald::new(&runner);
+        let (config, scripts) = admit(&child.config_text(), &mut herald);
         let mut process = Self {
             engine: Engine::new(&config, &child.saved_state(), now()),
             mirror: Mirror::default(),
@@ -133,7 +134,7 @@ impl Process {
             timer: Timer::new()?,
             rounds: Rounds::new(Netlink::open()?),
             scripts,
-            notifier,
+            herald,
             runner: Arc::new(runner),
             ended: Ended::new(),
             trackers: Trackers::start(&config, child.saved_state().is_empty()),
@@ -175,7 +176,7 @@ impl Process {
             self.turn()?;
         }
         self.runner.stop_all().await;
-        self.notifier.finish().await;
+        self.herald.finish().await;
         self.child.stopped();
         Ok(())
     }
@@ -297,8 +298,11 @@ impl Process {
         let runner = Arc::new(self.runner.sibling());
         let old = std::mem::replace(&mut self.runner, runner);
         tokio::spawn(async move { old.stop_all().await });
-        (self.config, self.scripts) = admit(text, &self.notifier);
+        (self.config, self.scripts) = admit(text, &mut self.herald);
         self.engine.reload(&self.config, now());
+        if self.config.global.fifo_write_vrrp_states_on_reload {
+            self.herald.tell_states();
+        }
         self.trackers = Trackers::start(&self.config, false);
         let orphans = self.mirror.claim(claims(&self.engine));
         self.rounds.remove(orphans);
@@ -461,7 +465,7 @@ impl Process {
                             .map(|instance| Party::Instance(instance.config.name.clone())),
                     };
                     if let Some(party) = party {
-                        self.notifier.tell(&transition, &party);
+                        self.herald.tell(&transition, &party);
                     }
                 }
                 Step::Reconcile(_) => {}
@@ -505,7 +509,7 @@ impl Process {
 }
 
 /// The configuration in a text, without the scripts that may not run on this machine, and the scripts that may.
-fn admit(text: &str, notifier: &Notifier) -> (Config, Vec<Arc<Prepared>>) {
+fn admit(text: &str, herald: &mut Herald) -> (Config, Vec<Arc<Prepared>>) {
     let mut config = parser::parse_text(&parser::Machine, text).config;
     let mut inspector = Inspector::new(Policy::new(&config.global));
     let mut prepared = Vec::new();
@@ -524,7 +528,7 @@ fn admit(text: &str, notifier: &Notifier) -> (Config, Vec<Arc<Prepared>>) {
             .track_script
             .retain(|tracked| known.contains(tracked.name.as_str()));
     }
-    notifier.learn(&config.vrrp_instances, &config.vrrp_sync_groups, &mut inspector);
+    herald.learn(&config, &mut inspector);
     inspector.say_violation();
     (config, prepared)
 }

@@ -85,7 +85,7 @@ pub(crate) fn write<'a>(instances: impl Iterator<Item = &'a Instance>, world: &W
     for instance in instances {
         let state = match instance.notified {
             Some(state @ (Notified::Backup | Notified::Master | Notified::Fault)) => state,
-            Some(Notified::Stop | Notified::MasterRxLowerPri) | None => continue,
+            Some(_) | None => continue,
         };
         let identity = identity(&instance.config);
         let _ = writeln!(
