@@ -24,5 +24,6 @@ mod restart;
 mod scene;
 mod script;
 mod takeover;
+mod telling;
 mod trackers;
 mod trouble;
