@@ -5,6 +5,7 @@
     reason = "the one file of the shell for system calls without a safe wrapper"
 )]
 
+pub(crate) mod capability;
 pub(crate) mod exec;
 pub(crate) mod net;
 

@@ -5,7 +5,7 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
@@ -23,6 +23,12 @@ pub(crate) fn now() -> Instant {
     Instant {
         nanos: seconds * 1_000_000_000 + u64::try_from(time.tv_nsec()).unwrap_or(0),
     }
+}
+
+/// The time of day, as seconds of UTC since 1970, as the engine is lent it.
+pub(super) fn utc() -> Duration {
+    // A clock before 1970 is as good as none.
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 /// A one-shot alarm at an absolute instant.

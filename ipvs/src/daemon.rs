@@ -60,8 +60,8 @@ impl SyncDaemon {
     /// Whether `running` is what starting this one would give: what is `None` here may be anything there, and so may
     /// `max_len`, which the kernel fits to the interface.
     pub fn is_met_by(&self, running: &Self) -> bool {
-        fn met<T: PartialEq>(wanted: Option<T>, running: Option<T>) -> bool {
-            wanted.is_none() || wanted == running
+        fn met<T: PartialEq + Copy>(wanted: Option<T>, running: Option<T>) -> bool {
+            wanted.is_none_or(|value| running == Some(value))
         }
         (self.role, self.interface, self.sync_id) == (running.role, running.interface, running.sync_id)
             && met(self.group, running.group)

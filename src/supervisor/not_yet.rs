@@ -11,18 +11,22 @@ use parser::{Place, Report};
 /// Blocks and settings outside every block that do what they say.
 const OUTSIDE: &[&str] = &[
     "bfd_instance",
+    "child_wait_time",
+    "garp_group",
     "global_defs",
     "interface_up_down_delays",
     "linkbeat_interfaces", // the kernel tells of the carrier: docs/differences.md
     "linkbeat_use_polling",
+    "static_ipaddress",
+    "static_routes",
+    "static_rules",
     "track_file",
+    "track_group",
+    "vrrp_instance",
     "vrrp_script",
+    "vrrp_sync_group",
     "vrrp_track_file",
     "vrrp_track_process",
-    "vrrp_instance",
-    "vrrp_sync_group",
-    "garp_group",
-    "child_wait_time",
 ];
 
 /// The same for `global_defs`.
@@ -39,6 +43,8 @@ const GLOBAL_DEFS: &[&str] = &[
     "random_seed",
     "router_id", // shows only in mails
     "script_user",
+    "v3_checksum_as_v2",
+    "vrrp_check_unicast_src",
     "vrrp_delay_after_boot",
     "vrrp_down_timer_adverts",
     "vrrp_garp_extra_if",
@@ -56,6 +62,8 @@ const GLOBAL_DEFS: &[&str] = &[
     "vrrp_mcast_group6",
     "vrrp_min_garp",
     "vrrp_owner_ignore_adverts",
+    "vrrp_rx_bufs_multiplier",
+    "vrrp_rx_bufs_policy",
     "vrrp_skip_check_adv_addr",
     "vrrp_startup_delay",
     "vrrp_version",
@@ -65,7 +73,9 @@ const GLOBAL_DEFS: &[&str] = &[
 const VRRP_INSTANCE: &[&str] = &[
     "accept",
     "advert_int",
+    "auth_hmac",
     "authentication",
+    "check_unicast_src",
     "debug", // without effect in keepalived too
     "dont_track_primary",
     "down_timer_adverts",
@@ -79,6 +89,7 @@ const VRRP_INSTANCE: &[&str] = &[
     "higher_prio_send_advert",
     "interface",
     "linkbeat_use_polling",
+    "kernel_rx_buf_size",
     "lower_prio_no_advert",
     "mcast_dst_ip",
     "mcast_src_ip",
@@ -91,10 +102,12 @@ const VRRP_INSTANCE: &[&str] = &[
     "notify_master",
     "notify_master_rx_lower_pri",
     "notify_stop",
+    "old_unicast_checksum",
     "owner_ignore_adverts",
     "preempt",
     "preempt_delay",
     "priority",
+    "promote_secondaries",
     "skip_check_adv_addr",
     "state",
     "timer_expired_backup",
@@ -103,10 +116,19 @@ const VRRP_INSTANCE: &[&str] = &[
     "track_interface",
     "track_process",
     "track_script",
+    "track_src_ip",
+    "unicast_fault_no_peer",
+    "unicast_peer",
+    "unicast_src_ip",
+    "unicast_ttl",
+    "v3_checksum_as_v2",
     "version",
     "virtual_ipaddress",
     "virtual_ipaddress_excluded",
     "virtual_router_id",
+    "vrf",
+    "virtual_routes",
+    "virtual_rules",
 ];
 
 /// The same for `vrrp_sync_group`.

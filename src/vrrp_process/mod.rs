@@ -1,42 +1,54 @@
 //! The VRRP process: lends the engine packets and time, and carries out what it asks.
 //!
-//! One thread, one loop. Adverts leave before anything else; addresses are written in rounds that the loop does not
-//! wait for, and what must come after them (announcements, notifies) follows when the round is done.
+//! One thread, one loop. Adverts leave before anything else; addresses, routes and rules are written in rounds by another
+//! thread, and what must come after them (announcements, notifies) follows when the round is done.
 
 mod announce;
+mod buffers;
+mod kernel;
+mod keys;
 mod mirror;
+mod objects;
+mod promote;
+mod repair;
 mod round;
 mod socket;
 mod track_file;
 mod track_process;
 mod trackers;
+mod wants;
+mod writer;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io;
 use std::net::IpAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use netlink::{Change, Monitor, Netlink};
+use netlink::{Monitor, Object, Objects, Removal, Removals};
 use parser::Config;
-use parser::config::global_defs::DynamicInterfaces;
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 use tracing::{debug, error, info, warn};
-use vrrp::{Action, Engine, Event, Instance, InstanceId, LinkId, News, ScriptId, ScriptOutcome, Whose};
+use vrrp::{
+    Action, Datagram, Endpoint, Engine, Event, Instance, InstanceId, Instant, News, ScriptId, ScriptOutcome,
+};
 
 use crate::child::{Child, Order};
 use crate::herald::Herald;
 use crate::message::BEAT_INTERVAL;
-use crate::notify::Party;
 use crate::scripts::{Inspector, Policy, Prepared, Runner};
-use crate::timer::{Timer, now};
-use announce::{Announcement, Announcer};
-use mirror::{Mirror, on_link};
-use round::{Rounds, Step, Written};
+use crate::timer::{Timer, now, utc};
+use announce::Announcer;
+use mirror::Mirror;
+use promote::Promoted;
+use repair::Repairs;
+use round::{Owner, Rounds, Step};
 use socket::{Received, Sockets};
 use trackers::Trackers;
+use wants::{Wants, address_lines};
+use writer::Writer;
 
 /// A deadline met this much too late means that the process was held up, and the master may have been heard meanwhile: what
 /// waits in the sockets comes first then.
@@ -70,7 +82,7 @@ pub fn run(child: Child) -> ExitCode {
         .enable_all()
         .build()
         .map_err(VrrpProcessError::Start)
-        .and_then(|runtime| runtime.block_on(async { Process::start(child)?.serve().await }));
+        .and_then(|runtime| runtime.block_on(async { Box::pin(Process::start(child)?.serve()).await }));
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => {
@@ -89,10 +101,22 @@ struct Process {
     engine: Engine,
     mirror: Mirror,
     monitor: Monitor,
+    /// Lost routes and rules, where there are some to lose.
+    removals: Option<Removals>,
     sockets: Sockets,
     announcer: Announcer,
     timer: Timer,
     rounds: Rounds,
+    repairs: Repairs,
+    /// When routes are looked at again that the kernel may have dropped without a word.
+    recheck_at: Option<vrrp::Instant>,
+    promoted: Promoted,
+    /// Static items that the kernel refused in the last round about them.
+    refused: HashSet<Object>,
+    /// What the engine was told of static items that are missing.
+    lacking: BTreeMap<InstanceId, Vec<String>>,
+    /// Owners whose leftovers of an earlier run have not been looked for.
+    cleaning: BTreeSet<Owner>,
     scripts: Vec<Arc<Prepared>>,
     runner: Arc<Runner>,
     herald: Herald,
@@ -100,8 +124,10 @@ struct Process {
     trackers: Trackers,
     /// What a successor needs is not what was saved last.
     unsaved: bool,
-    /// Links with a fault of ours that the log has told of: no socket, no way to send.
-    ailing: HashSet<LinkId>,
+    /// What the log has said does not work: a socket that cannot be opened (no destination), a way that cannot be sent.
+    ailing: HashSet<(Endpoint, Option<IpAddr>)>,
+    /// The sockets may not be those that the engine's instances need.
+    sockets_stale: bool,
     /// What the kernel has is known: links and addresses have been read once.
     settled: bool,
     stopping: bool,
@@ -129,10 +155,17 @@ impl Process {
             engine: Engine::new(&config, &child.saved_state(), now()),
             mirror: Mirror::default(),
             monitor: Monitor::open()?,
+            removals: None,
             sockets: Sockets::new(),
             announcer: Announcer::open()?,
             timer: Timer::new()?,
-            rounds: Rounds::new(Netlink::open()?),
+            rounds: Rounds::new(Writer::start()?),
+            repairs: Repairs::default(),
+            recheck_at: None,
+            promoted: Promoted::default(),
+            refused: HashSet::new(),
+            lacking: BTreeMap::new(),
+            cleaning: BTreeSet::new(),
             scripts,
             herald,
             runner: Arc::new(runner),
@@ -140,12 +173,13 @@ impl Process {
             trackers: Trackers::start(&config, child.saved_state().is_empty()),
             unsaved: false,
             ailing: HashSet::new(),
+            sockets_stale: false,
             settled: false,
             stopping: false,
             config,
             child,
         };
-        process.mirror.claim(claims(&process.engine));
+        process.claim();
         Ok(process)
     }
 
@@ -153,12 +187,15 @@ impl Process {
         let mut beat = tokio::time::interval(BEAT_INTERVAL);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut received = Vec::new();
-        while !(self.stopping && self.rounds.is_idle()) {
+        let port = self.rounds.port();
+        // What an earlier run left behind is known, and gone, before a stop ends the loop.
+        while !(self.stopping && self.settled && self.rounds.is_idle()) {
             tokio::select! {
                 rung = self.timer.rings() => rung?,
                 got = self.sockets.receive(&mut received) => self.packets(got, &mut received),
-                written = self.rounds.done() => self.finish_round(written),
+                written = self.rounds.done(now) => self.finish_round(written),
                 event = self.monitor.next() => self.kernel(event)?,
+                removal = next_removal(&mut self.removals, port) => self.removal(&removal),
                 Some((script, outcome)) = self.ended.hear.recv() => {
                     self.engine.handle(Event::ScriptEnded { script, outcome }, now());
                     self.unsaved = true;
@@ -171,6 +208,8 @@ impl Process {
                 _ = beat.tick() => {
                     self.child.beat();
                     self.save();
+                    // What could not be opened is tried again.
+                    self.sockets_stale |= !self.ailing.is_empty();
                 }
             }
             self.turn()?;
@@ -194,24 +233,42 @@ impl Process {
                 self.sockets.receive_waiting(&mut waiting);
                 self.packets(Ok(()), &mut waiting);
             }
+            self.tell_time(now);
             self.engine.handle_timeout(now);
         }
+        if std::mem::take(&mut self.sockets_stale) {
+            self.keep_sockets();
+        }
         self.carry_out();
-        let (engine, mirror) = (&self.engine, &self.mirror);
-        self.rounds.begin(|instances| changes(engine, mirror, instances));
-        self.timer.arm(self.engine.next_deadline())
+        self.repair();
+        let wants = Wants {
+            config: &self.config,
+            engine: &self.engine,
+            mirror: &self.mirror,
+            stopping: self.stopping,
+        };
+        self.rounds.begin(|owners, orphans| wants.job(owners, orphans));
+        let deadlines = [
+            self.engine.next_deadline(),
+            self.repairs.next_deadline(),
+            self.recheck_at,
+        ];
+        self.timer.arm(deadlines.into_iter().flatten().min())
     }
 
     fn carry_out(&mut self) {
         let mut transitions = false;
+        let mut adverts = Vec::new();
         while let Some(action) = self.engine.next_action() {
+            if let Action::Send(advert) = action {
+                adverts.push(advert);
+                continue;
+            }
+            self.send(&mut adverts);
             match action {
-                Action::Send(advert) => {
-                    let sent = self.sockets.send(&advert);
-                    self.tell_health(advert.link, "send adverts", sent);
-                }
+                Action::Send(_) => {}
                 Action::Reconcile(_) if self.stopping && self.child.options.dont_release_vrrp => {}
-                Action::Reconcile(instance) => self.rounds.push(Step::Reconcile(instance)),
+                Action::Reconcile(instance) => self.rounds.push(Step::Reconcile(Owner::Instance(instance))),
                 Action::Announce { instance, repeat } => {
                     self.rounds.push(Step::Announce(instance, None, repeat));
                 }
@@ -231,6 +288,7 @@ impl Process {
                 Action::Tell(news) => tell(&news),
             }
         }
+        self.send(&mut adverts);
         if transitions {
             self.unsaved = true;
             self.save();
@@ -240,6 +298,21 @@ impl Process {
     fn save(&mut self) {
         if std::mem::take(&mut self.unsaved) {
             self.child.save_state(&self.engine.snapshot());
+        }
+    }
+
+    /// Sends what has been gathered: the engine gives all adverts of an event first.
+    fn send(&mut self, adverts: &mut Vec<Datagram>) {
+        let outcomes = self.sockets.send(adverts);
+        for (advert, sent) in adverts.drain(..).zip(outcomes) {
+            self.tell_health(advert.endpoint, Some(advert.destination), sent);
+        }
+    }
+
+    /// Lends the engine the time of day, where adverts are signed with it.
+    fn tell_time(&mut self, now: Instant) {
+        if self.engine.wants_clock() {
+            self.engine.handle(Event::Clock(utc()), now);
         }
     }
 
@@ -264,6 +337,7 @@ impl Process {
             warn!("Unable to receive VRRP packets: {error}");
         }
         let now = now();
+        self.tell_time(now);
         for packet in received.drain(..) {
             self.engine.handle(Event::Packet(packet.packet()), now);
         }
@@ -273,7 +347,12 @@ impl Process {
         match order {
             Order::Stop => {
                 self.stopping = true;
+                self.tell_time(now());
                 self.engine.handle(Event::Stop, now());
+                self.promote();
+                if !self.child.options.dont_release_vrrp {
+                    self.rounds.push(Step::Reconcile(Owner::Statics));
+                }
             }
             Order::Reload(text) => self.reload(&text),
             Order::Bfd(report) => {
@@ -298,212 +377,75 @@ impl Process {
         let runner = Arc::new(self.runner.sibling());
         let old = std::mem::replace(&mut self.runner, runner);
         tokio::spawn(async move { old.stop_all().await });
-        (self.config, self.scripts) = admit(text, &mut self.herald);
+        let before = self.wants().configured();
+        let (config, scripts) = admit(text, &mut self.herald);
+        let statics_differ = config.static_ipaddress != self.config.static_ipaddress
+            || config.static_routes != self.config.static_routes
+            || config.static_rules != self.config.static_rules;
+        (self.config, self.scripts) = (config, scripts);
         self.engine.reload(&self.config, now());
         if self.config.global.fifo_write_vrrp_states_on_reload {
             self.herald.tell_states();
         }
         self.trackers = Trackers::start(&self.config, false);
-        let orphans = self.mirror.claim(claims(&self.engine));
+        self.sockets_stale = true;
+        let orphans = Objects {
+            addresses: self.claim(),
+            ..orphans(before, &self.wants().configured())
+        };
         self.rounds.remove(orphans);
+        if statics_differ {
+            self.rounds.push(Step::Reconcile(Owner::Statics));
+        }
         for link in self.mirror.links() {
             self.link_changed(link);
         }
+        self.lacking.clear();
+        self.judge_statics();
+        self.watch_routing();
+        self.promote();
+        let stays: BTreeSet<Owner> = wants::owners(&self.engine).collect();
+        self.repairs.keep(|owner| stays.contains(&owner));
         self.child.reloaded();
     }
 
-    fn kernel(&mut self, event: Result<netlink::Event, netlink::Error>) -> Result<(), VrrpProcessError> {
-        match event {
-            Ok(netlink::Event::Link(link)) => {
-                let link = self.mirror.link(link);
-                self.link_changed(link);
-            }
-            Ok(netlink::Event::LinkGone(index)) => {
-                self.mirror.link_gone(index);
-                self.sockets.close(LinkId(index));
-                self.ailing.remove(&LinkId(index));
-                self.engine.handle(Event::LinkGone(LinkId(index)), now());
-            }
-            Ok(netlink::Event::Address(address)) => {
-                let link = LinkId(address.link);
-                if self.mirror.address(address).is_none() {
-                    self.link_changed(link);
-                }
-            }
-            Ok(netlink::Event::AddressGone(address)) => match self.mirror.address_gone(&address) {
-                Some(instance) => self.put_back(instance, &address),
-                None => self.link_changed(LinkId(address.link)),
-            },
-            Ok(netlink::Event::Settled) => self.settle()?,
-            Ok(netlink::Event::Overrun) => debug!("Netlink events were lost, reading the state anew"),
-            Err(error) => warn!("Unable to follow the kernel's links and addresses: {error}"),
-        }
-        Ok(())
+    /// Has the mirror tell the addresses of the configuration from others; answers with those that nobody claims any more.
+    fn claim(&mut self) -> Vec<netlink::Address> {
+        let (config, engine) = (&self.config, &self.engine);
+        let lines = wants::owners(engine).flat_map(|owner| address_lines(config, engine, owner));
+        self.mirror.claim(lines)
     }
 
-    /// What the kernel has is known. What an earlier run left behind is removed, or taken over by a master that goes on.
-    fn settle(&mut self) -> Result<(), VrrpProcessError> {
-        if self.settled {
-            return Ok(());
-        }
-        self.settled = true;
-        // A successor goes on, whatever has become of the interfaces meanwhile.
-        if self.config.global.dynamic_interfaces == DynamicInterfaces::No
-            && self.child.saved_state().is_empty()
-        {
-            self.demand_interfaces()?;
-        }
-        for instance in self.engine.instances() {
-            self.rounds.push(Step::Reconcile(instance.id));
-        }
-        self.child.ready();
-        Ok(())
-    }
-
-    fn demand_interfaces(&self) -> Result<(), VrrpProcessError> {
-        let named = self.config.vrrp_instances.iter().flat_map(|instance| {
-            let tracked = instance.track_interface.iter().map(|tracked| &tracked.name);
-            let names = std::iter::once(&instance.interface).chain(tracked);
-            names.map(move |interface| (&instance.name, interface))
-        });
-        let mut missing = named.filter(|(_, name)| !name.is_empty() && !self.mirror.has(name));
-        missing.next().map_or(Ok(()), |(instance, interface)| {
-            Err(VrrpProcessError::NoInterface {
-                instance: instance.clone(),
-                interface: interface.clone(),
-            })
-        })
-    }
-
-    /// One of our addresses is gone from its link, by somebody's hand or with the link.
-    fn put_back(&mut self, instance: InstanceId, gone: &netlink::Address) {
-        if self
-            .engine
-            .owned(instance)
-            .any(|owned| on_link(owned.address, owned.link).key() == gone.key())
-        {
-            info!(
-                "({}) {} was removed from {} by another program, putting it back",
-                name_of(&self.engine, instance),
-                gone.local,
-                self.mirror.name_of(gone.link)
-            );
-            self.rounds.push(Step::Reconcile(instance));
-            self.rounds.push(Step::Announce(instance, None, 1));
+    /// Opens the sockets that the instances need now, and closes the others.
+    fn keep_sockets(&mut self) {
+        let wanted = buffers::wanted(&self.config.global.vrrp_rx_bufs, self.engine.instances());
+        self.ailing.retain(|(endpoint, _)| wanted.contains_key(endpoint));
+        for (endpoint, opened) in self.sockets.keep(&wanted) {
+            self.tell_health(endpoint, None, opened);
         }
     }
 
-    /// Opens the sockets that the instances on a link need, then tells the engine of the link.
-    fn link_changed(&mut self, link: LinkId) {
-        let Some(known) = self.mirror.describe(link) else {
-            return;
+    /// Says once that a socket cannot be opened, or nothing be sent to a destination, and once that it works again.
+    fn tell_health(&mut self, endpoint: Endpoint, destination: Option<IpAddr>, result: io::Result<()>) {
+        let at = |process: &Self| match endpoint.link {
+            Some(link) => format!("{} on {}", endpoint.local, process.mirror.name_of(link.0)),
+            None => endpoint.local.to_string(),
         };
-        let groups: BTreeSet<IpAddr> = self
-            .engine
-            .instances()
-            .filter(|instance| instance.config.interface == known.name)
-            .map(|instance| instance.config.mcast_dst_ip)
-            .collect();
-        for group in groups {
-            let opened = self.sockets.open(link, group);
-            self.tell_health(link, "open a VRRP socket", opened);
-        }
-        self.engine.handle(Event::Link(known), now());
-    }
-
-    /// Says once that something does not work on a link, and once that it works again.
-    fn tell_health(&mut self, link: LinkId, what: &str, result: io::Result<()>) {
+        let what = || match destination {
+            Some(destination) => format!("send adverts to {destination} from the socket of"),
+            None => "open a VRRP socket for".to_owned(),
+        };
         match result {
             Ok(()) => {
-                if self.ailing.remove(&link) {
-                    info!("Able to {what} on {} again", self.mirror.name_of(link.0));
+                if !self.ailing.is_empty() && self.ailing.remove(&(endpoint, destination)) {
+                    info!("Able to {} {} again", what(), at(self));
                 }
             }
             Err(error) => {
-                if self.ailing.insert(link) {
-                    warn!("Unable to {what} on {}: {error}", self.mirror.name_of(link.0));
+                if self.ailing.insert((endpoint, destination)) {
+                    warn!("Unable to {} {}: {error}", what(), at(self));
                 }
             }
-        }
-    }
-
-    fn finish_round(&mut self, written: Written) {
-        let refused: HashSet<_> = written
-            .failures
-            .iter()
-            .map(|failure| failure.change.address().key())
-            .collect();
-        for change in written
-            .changes
-            .iter()
-            .filter(|change| !refused.contains(&change.address().key()))
-        {
-            self.mirror.written(change);
-        }
-        for failure in &written.failures {
-            let link = self.mirror.name_of(failure.change.address().link);
-            error!("Unable to {} on {link}: {}", failure.change, failure.error);
-        }
-        if let Some((error, addresses)) = written.broken {
-            error!("Unable to write addresses: {error}; reading them anew");
-            if let Some(addresses) = addresses {
-                self.mirror.replace_addresses(addresses);
-            }
-            for instance in self.engine.instances() {
-                self.rounds.push(Step::Reconcile(instance.id));
-            }
-        }
-        for step in written.after {
-            match step {
-                Step::Announce(instance, only, repeat) => self.announce(instance, only, repeat),
-                Step::Notify(transition) => {
-                    let party = match &transition.whose {
-                        Whose::Group(name) => Some(Party::Group(name.to_string())),
-                        Whose::Instance(id) => self
-                            .engine
-                            .instance(*id)
-                            .map(|instance| Party::Instance(instance.config.name.clone())),
-                    };
-                    if let Some(party) = party {
-                        self.herald.tell(&transition, &party);
-                    }
-                }
-                Step::Reconcile(_) => {}
-            }
-        }
-    }
-
-    /// Announces what an instance owns, or one address of that `only`.
-    fn announce(&self, instance: InstanceId, only: Option<(LinkId, IpAddr)>, repeat: u32) {
-        let announcements: Vec<Announcement> = self
-            .engine
-            .owned(instance)
-            .filter(|owned| only.is_none_or(|only| only == (owned.link, owned.address.address)))
-            .filter_map(|owned| {
-                let hardware_address = self.mirror.ethernet_address(owned.link)?;
-                let address = owned.address.address;
-                Some(Announcement {
-                    link: owned.link,
-                    hardware_address,
-                    address,
-                    router: false,
-                })
-            })
-            .collect();
-        let name = name_of(&self.engine, instance);
-        for Announcement { link, address, .. } in &announcements {
-            let what = if address.is_ipv4() {
-                "gratuitous ARPs"
-            } else {
-                "Unsolicited Neighbour Adverts"
-            };
-            debug!(
-                "({name}) Sending/queueing {what} on {} for {address}",
-                self.mirror.name_of(link.0)
-            );
-        }
-        if let Some((count, error)) = self.announcer.send(&announcements, repeat) {
-            warn!("({name}) {count} of the announcements of its addresses could not be sent: {error}");
         }
     }
 }
@@ -528,26 +470,26 @@ fn admit(text: &str, herald: &mut Herald) -> (Config, Vec<Arc<Prepared>>) {
             .track_script
             .retain(|tracked| known.contains(tracked.name.as_str()));
     }
+    for instance in &mut config.vrrp_instances {
+        keys::load(instance);
+    }
     herald.learn(&config, &mut inspector);
     inspector.say_violation();
     (config, prepared)
 }
 
-/// Which writes make the kernel agree with what the engine wants for these instances.
-fn changes(engine: &Engine, mirror: &Mirror, instances: &BTreeSet<InstanceId>) -> Vec<Change> {
-    let mut wanted = Vec::new();
-    let mut present = Vec::new();
-    for &id in instances {
-        wanted.extend(engine.owned(id).map(|owned| on_link(owned.address, owned.link)));
-        if let Some(instance) = engine.instance(id) {
-            present.extend(mirror.present(id, &instance.config));
-        }
-    }
-    netlink::plan(&wanted, &present, |_| true)
+/// Routes and rules that a reload has taken out of the configuration.
+fn orphans(mut before: Objects, after: &Objects) -> Objects {
+    before.routes.retain(|route| !after.routes.contains(route));
+    before.rules.retain(|rule| !after.rules.contains(rule));
+    before
 }
 
-fn claims(engine: &Engine) -> impl Iterator<Item = (InstanceId, &parser::config::VrrpInstance)> {
-    engine.instances().map(|instance| (instance.id, &instance.config))
+async fn next_removal(removals: &mut Option<Removals>, ours: u32) -> Result<Removal, netlink::Error> {
+    match removals {
+        Some(removals) => removals.next(ours).await,
+        None => std::future::pending().await,
+    }
 }
 
 fn name_of(engine: &Engine, id: InstanceId) -> &str {

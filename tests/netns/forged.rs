@@ -4,9 +4,9 @@ use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use holdfast::lab::Node;
+use holdfast::lab::{Frame, Host, Node};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::scene::{Scene, VIRTUAL, expect, holdfast, ready};
@@ -69,6 +69,129 @@ fn forged_packets_change_nothing_and_are_not_worth_many_lines() {
     expect("a believes a good packet", || {
         a.said("Entering BACKUP STATE") == 2
     });
+}
+
+/// Datagrams of the flood, sent at ten thousand a second.
+const FLOOD: usize = 20_000;
+
+/// A pair that speaks AH by unicast. `{own}` and `{peer}` are put in.
+const UNICAST: &str = "
+    vrrp_instance VI_1 {
+        interface eth0
+        virtual_router_id 51
+        priority {priority}
+        authentication {
+            auth_type AH
+            auth_pass secret
+        }
+        unicast_src_ip {own}
+        unicast_peer {
+            {peer} min_ttl 255
+        }
+        virtual_ipaddress {
+            192.0.2.10/24
+        }
+    }
+";
+
+#[test]
+fn a_flood_at_a_unicast_pair_costs_nothing() {
+    if !ready() {
+        return;
+    }
+    let scene = Scene::new();
+    let start = |host: &Host, priority: &str, peer: Ipv4Addr| {
+        let text = UNICAST
+            .replace("{priority}", priority)
+            .replace("{own}", &host.address.to_string())
+            .replace("{peer}", &peer.to_string());
+        holdfast().start(host, &text).unwrap()
+    };
+    let a = start(&scene.a, "200", scene.b.address);
+    let b = start(&scene.b, "100", scene.a.address);
+    let forger = scene.lab.host("forger", FORGER).unwrap();
+    let sockets = [51, 112].map(|protocol| forger.run(move || open_for(protocol)).unwrap().unwrap());
+    scene.expect_owner("a");
+    let true_adverts = || -> Vec<Frame> {
+        scene
+            .lab
+            .capture
+            .pick(|frame| frame.host.as_ref() == "a" && frame.bytes.get(23) == Some(&51))
+    };
+    expect("adverts of a", || true_adverts().len() >= 2);
+    let replayed = true_adverts()[0].bytes[14..].to_vec();
+    let (lines_a, lines_b) = (a.process.log.since(0).len(), b.process.log.since(0).len());
+
+    let began = Instant::now();
+    for n in 0..FLOOD {
+        let (victim, peer) = if n % 2 == 0 {
+            (&scene.b, &scene.a)
+        } else {
+            (&scene.a, &scene.b)
+        };
+        let packet = forged_unicast(n, victim.address, peer.address, &replayed);
+        let socket = &sockets[usize::from(packet[9] == 112)];
+        socket
+            .send_to(&packet, &SocketAddrV4::new(victim.address, 0).into())
+            .unwrap();
+        let due = Duration::from_micros(100) * u32::try_from(n).unwrap();
+        thread::sleep(due.saturating_sub(began.elapsed()));
+    }
+
+    let before = true_adverts().len();
+    expect("a goes on", || true_adverts().len() >= before + 3);
+    assert_eq!(scene.lab.owners(VIRTUAL), ["a"]);
+    assert_eq!(b.said("Entering MASTER STATE"), 0, "b was cut off from a");
+    assert_eq!(
+        a.said("Entering BACKUP STATE"),
+        1,
+        "a gave way to a forged packet"
+    );
+    for pair in true_adverts().windows(2) {
+        let gap = pair[1].at.duration_since(pair[0].at).unwrap();
+        assert!(
+            gap < Duration::from_millis(1200),
+            "an advertisement came {gap:?} after the one before"
+        );
+    }
+    for (node, lines) in [(&a, lines_a), (&b, lines_b)] {
+        let more = node.process.log.since(lines);
+        assert!(
+            (1..=FEW).contains(&more.len()),
+            "{} lines about forged packets",
+            more.len()
+        );
+    }
+}
+
+/// From a stranger; from the peer with a wrong digest, of the highest priority or a resignation; from too far away; without
+/// AH; oversized; and a true advert, once more.
+fn forged_unicast(n: usize, victim: Ipv4Addr, peer: Ipv4Addr, replayed: &[u8]) -> Vec<u8> {
+    let advert = |priority: u8, sequence: u8, size: usize| {
+        let mut bytes = vec![112, 4, 0, 0];
+        bytes.extend(peer.octets());
+        bytes.extend([255, 255, 255, sequence]);
+        bytes.extend([low(n); 12]);
+        bytes.extend([0x21, 51, priority, 1, 2, 1, 0, 0, 192, 0, 2, 10]);
+        bytes.resize(size, 0);
+        bytes
+    };
+    let with_header = |source: Ipv4Addr, ttl: u8, protocol: u8, payload: &[u8]| {
+        let mut bytes = vec![0x45, 0xc0, 0, 0, 0, 1, 0, 0, ttl, protocol, 0, 0];
+        bytes.extend(source.octets());
+        bytes.extend(victim.octets());
+        bytes.extend(payload);
+        bytes
+    };
+    match (n / 2) % 7 {
+        0 => with_header(FORGER, 255, 51, &advert(255, low(n), 44)),
+        1 => with_header(peer, 255, 51, &advert(255, low(n), 44)),
+        2 => with_header(peer, 255, 51, &advert(0, low(n), 44)),
+        3 => with_header(peer, 64, 51, &advert(255, low(n), 44)),
+        4 => with_header(peer, 255, 112, &advert(255, low(n), 44)[24..]),
+        5 => with_header(peer, 255, 51, &advert(255, low(n), 1400)),
+        _ => replayed.to_vec(),
+    }
 }
 
 /// An advertisement of a router that should be master, to be spoiled.
@@ -152,7 +275,11 @@ fn low(n: usize) -> u8 {
 }
 
 fn open() -> io::Result<Socket> {
-    let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(112)))?;
+    open_for(112)
+}
+
+fn open_for(protocol: i32) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(protocol)))?;
     socket.set_header_included_v4(true)?;
     socket.set_multicast_if_v4(&FORGER)?;
     Ok(socket)

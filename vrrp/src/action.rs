@@ -42,17 +42,30 @@ pub enum Action {
     Tell(News),
 }
 
+/// Which socket carries an instance's adverts, both ways. Instances with the same share it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Endpoint {
+    /// IP protocol: 112, or 51 with AH.
+    pub protocol: u8,
+    /// Bound to this interface or VRF; `None` sends by route and hears on every interface.
+    pub link: Option<LinkId>,
+    /// The multicast group that is joined, or the unicast source address.
+    pub local: IpAddr,
+}
+
 /// One advert to one destination.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Datagram {
     /// Whose advert.
     pub instance: InstanceId,
-    /// Interface to send on.
-    pub link: LinkId,
+    /// The socket to send from.
+    pub endpoint: Endpoint,
     /// Source address.
     pub source: IpAddr,
     /// Multicast group or unicast peer.
     pub destination: IpAddr,
+    /// Hop limit, for IPv6; `None` means the kernel's.
+    pub hop_limit: Option<u8>,
     /// IPv4: the whole datagram with its header (`IP_HDRINCL`). IPv6: the VRRP packet; the kernel writes the header and
     /// the checksum.
     pub bytes: Vec<u8>,

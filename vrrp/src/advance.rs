@@ -54,6 +54,10 @@ impl Instance {
     }
 
     fn advance_master(&mut self, now: Instant, out: &mut Outbox) {
+        if self.seal.is_exhausted() {
+            self.begin_ah_anew(now, out);
+            return;
+        }
         let State::Master(mastery) = &mut self.state else {
             return;
         };
@@ -112,5 +116,12 @@ impl Instance {
         if let Some(other) = stubborn {
             self.give_way(other, now, out);
         }
+    }
+
+    /// The sequence numbers of AH have run out: another router is to be master, and this one goes on from its numbers.
+    fn begin_ah_anew(&mut self, now: Instant, out: &mut Outbox) {
+        self.tell(Happening::AhExhausted, out);
+        self.become_backup(now + self.master_down(), now, out);
+        self.seal.ah = 0;
     }
 }

@@ -8,14 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parser::Config;
-use parser::config::{GlobalDefs, VirtualAddress};
+use parser::config::{GlobalDefs, Route, Rule, VirtualAddress, VrrpInstance};
 use parser::units::Family;
 
 use crate::action::Action;
 use crate::deadlines::Deadlines;
 use crate::event::{Event, FileId, InstanceId, Link, LinkId, Packet, ProcessId, ScriptId, ScriptOutcome};
 use crate::group::Group;
-use crate::instance::Instance;
+use crate::instance::{Addressee, Instance};
 use crate::news::{Happening, News};
 use crate::outbox::Outbox;
 use crate::pace::Paces;
@@ -51,12 +51,16 @@ pub struct Engine {
     pub(crate) deadlines: Deadlines,
     /// Over the deadlines of `world.scripts`.
     pub(crate) script_deadlines: Deadlines,
-    /// Who gets a packet.
-    routes: BTreeMap<(LinkId, Family, u8), InstanceId>,
+    /// Who may get a packet.
+    routes: BTreeMap<Addressee, BTreeSet<InstanceId>>,
+    /// The time of day, and when it was told.
+    clock: Option<(Instant, Duration)>,
     /// Who cares for a link, by its name.
     pub(crate) watchers: BTreeMap<String, Vec<InstanceId>>,
     /// Who tracks a script, a file, processes or a session, by its name.
     pub(crate) trackers: BTreeMap<(Kind, String), Vec<InstanceId>>,
+    /// Who cares for every link.
+    pub(crate) roamers: Vec<InstanceId>,
     /// How fast announcements leave.
     pub(crate) paces: Paces,
     /// When `vrrp_startup_delay` is over, while it runs.
@@ -136,8 +140,10 @@ impl Engine {
             deadlines: Deadlines::default(),
             script_deadlines: Deadlines::default(),
             routes: BTreeMap::new(),
+            clock: None,
             watchers: BTreeMap::new(),
             trackers: BTreeMap::new(),
+            roamers: Vec::new(),
             paces: Paces::new(config),
             delayed_until: (!delay.is_zero()).then_some(now + delay),
             stopped: false,
@@ -163,6 +169,7 @@ impl Engine {
         if self.stopped {
             return;
         }
+        self.tell_time(now);
         match event {
             Event::Packet(packet) => self.on_packet(&packet, now),
             Event::Link(link) => self.on_link(link, now),
@@ -171,6 +178,8 @@ impl Engine {
             Event::File { file, value } => self.on_file(file, value, now),
             Event::Processes { process, count } => self.on_processes(process, count, now),
             Event::Bfd { session, up } => self.on_bfd(session, up, now),
+            Event::Clock(utc) => self.clock = Some((now, utc)),
+            Event::Missing { instance, items } => self.on_missing(instance, items, now),
             Event::Stop => self.on_stop(now),
         }
         self.pace(now);
@@ -178,6 +187,7 @@ impl Engine {
 
     /// [`Engine::next_deadline`] has come, or any time has passed. Afterwards the next deadline is later than `now`.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.tell_time(now);
         if self.delayed_until.take_if(|until| *until <= now).is_some() {
             self.tell_all(Happening::DelayedStartCompleted);
         }
@@ -193,6 +203,12 @@ impl Engine {
             self.turn_delayed(now);
         }
         self.pace(now);
+    }
+
+    /// Whether any instance signs with the time of day: [`Event::Clock`] is wanted.
+    pub fn wants_clock(&self) -> bool {
+        self.instances()
+            .any(|instance| instance.config.auth_hmac.is_some())
     }
 
     /// When [`Engine::handle_timeout`] must be called next.
@@ -263,18 +279,38 @@ impl Engine {
             })
     }
 
+    /// The routes that an instance should have in the kernel now; none unless it is master.
+    pub fn owned_routes(&self, instance: InstanceId) -> &[Route] {
+        self.master(instance).map_or(&[], |config| &config.virtual_routes)
+    }
+
+    /// The policy rules that an instance should have in the kernel now; none unless it is master.
+    pub fn owned_rules(&self, instance: InstanceId) -> &[Rule] {
+        self.master(instance).map_or(&[], |config| &config.virtual_rules)
+    }
+
+    fn master(&self, instance: InstanceId) -> Option<&VrrpInstance> {
+        let instance = self.instance(instance)?;
+        instance.state.is_master().then_some(&instance.config)
+    }
+
     /// The state that a successor needs to go on (one line per instance and tracker; versioned text).
     pub fn snapshot(&self) -> String {
         snapshot::write(self.instances(), &self.world)
     }
 
     fn on_packet(&mut self, packet: &Packet<'_>, now: Instant) {
-        let Some(&vrid) = packet.payload.get(1) else {
+        let Some(&vrid) = packet.vrrp().get(1) else {
             self.strays.truncated += 1;
             return;
         };
-        let route = (packet.link, Family::of(packet.source), vrid);
-        let Some(&id) = self.routes.get(&route) else {
+        let route = Addressee {
+            link: packet.link,
+            family: Family::of(packet.source),
+            vrid,
+        };
+        let candidates = self.routes.get(&route).into_iter().flatten();
+        let Some(&id) = candidates.min_by_key(|id| self.instances[id.0 as usize].unfitness(packet)) else {
             self.on_stray(packet.link, vrid, now);
             return;
         };
@@ -326,10 +362,18 @@ impl Engine {
         }
     }
 
-    fn on_stray(&mut self, link: LinkId, vrid: u8, now: Instant) {
+    /// What is signed and judged from here on carries this time of day.
+    fn tell_time(&mut self, now: Instant) {
+        if let Some((told, utc)) = self.clock {
+            self.out.utc = utc + (now - told);
+        }
+    }
+
+    fn on_stray(&mut self, link: Option<LinkId>, vrid: u8, now: Instant) {
         self.strays.unknown_vrid += 1;
         if self.global.log_unknown_vrids && self.strays.quota.allow(now) {
-            let name = self.world.link(link).map_or("", |link| link.name.as_str());
+            let link = link.and_then(|link| self.world.link(link));
+            let name = link.map_or("", |link| link.name.as_str());
             self.out.tell(News {
                 subject: name.into(),
                 what: Happening::UnknownVrid(vrid),
@@ -368,7 +412,7 @@ impl Engine {
     /// Links of these names are not what they were.
     fn on_links(&mut self, names: &BTreeSet<String>, change: LinkChange, now: Instant) {
         let watchers = names.iter().filter_map(|name| self.watchers.get(name));
-        let watchers: BTreeSet<InstanceId> = watchers.flatten().copied().collect();
+        let watchers: BTreeSet<InstanceId> = watchers.flatten().chain(&self.roamers).copied().collect();
         let watchers: Vec<InstanceId> = watchers.into_iter().collect();
         let mut masters = watchers.clone();
         masters.retain(|id| {
@@ -464,6 +508,14 @@ impl Engine {
         }
     }
 
+    fn on_missing(&mut self, id: InstanceId, items: Vec<String>, now: Instant) {
+        let Some(instance) = self.instances.get_mut(id.0 as usize) else {
+            return;
+        };
+        instance.missing = items.into_iter().map(Arc::from).collect();
+        self.refresh(&[id], now);
+    }
+
     fn on_stop(&mut self, now: Instant) {
         self.stopped = true;
         self.delayed_until = None;
@@ -486,16 +538,21 @@ impl Engine {
             let instance = &mut self.instances[id.0 as usize];
             instance.look(&self.world, now, &mut self.out);
             if let Some(route) = instance.route() {
-                self.routes.entry(route).or_insert(*id);
+                self.routes.entry(route).or_default().insert(*id);
             }
         }
         self.conclude(ids, now);
     }
 
     pub(crate) fn unroute(&mut self, id: InstanceId) {
-        let route = self.instances[id.0 as usize].route();
-        if let Some(route) = route.filter(|route| self.routes.get(route) == Some(&id)) {
-            self.routes.remove(&route);
+        let Some(route) = self.instances[id.0 as usize].route() else {
+            return;
+        };
+        if let Some(ids) = self.routes.get_mut(&route) {
+            ids.remove(&id);
+            if ids.is_empty() {
+                self.routes.remove(&route);
+            }
         }
     }
 

@@ -1,6 +1,9 @@
 //! The engine's way in: everything that can happen to it, as one closed enum of plain values.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+use crate::ah;
 
 pub use clockwork::ScriptOutcome;
 
@@ -63,6 +66,17 @@ pub enum Event<'a> {
         /// Whether it is Up (RFC 5880 6.2).
         up: bool,
     },
+    /// The time of day, as seconds and nanoseconds of UTC since 1970. Wanted right before every packet and timeout while
+    /// [`crate::Engine::wants_clock`]; from one to the next the engine goes on by `now`.
+    Clock(Duration),
+    /// Which static addresses, routes and rules of its track groups an instance has to do without, in words; none is
+    /// well. Telling it again unchanged is harmless.
+    Missing {
+        /// Whose track groups.
+        instance: InstanceId,
+        /// What is missing.
+        items: Vec<String>,
+    },
     /// The daemon stops: masters resign, addresses go.
     Stop,
 }
@@ -70,17 +84,35 @@ pub enum Event<'a> {
 /// A datagram as the kernel handed it over, not yet believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Packet<'a> {
-    /// Interface that it came in on.
-    pub link: LinkId,
+    /// Interface that the socket is bound to, whichever it came in on.
+    pub link: Option<LinkId>,
     /// Source address of the IP header.
     pub source: IpAddr,
     /// Destination address of the IP header.
     pub destination: IpAddr,
     /// TTL or hop limit as received.
     pub hop_limit: u8,
+    /// The IPv4 header as received; empty on IPv6.
+    pub ip_header: &'a [u8],
     /// What follows the IP header.
     pub payload: &'a [u8],
 }
+
+impl<'a> Packet<'a> {
+    /// Whether it came with an authentication header.
+    pub(crate) fn is_ah(&self) -> bool {
+        self.ip_header.get(PROTOCOL_BYTE) == Some(&ah::PROTOCOL)
+    }
+
+    /// The VRRP packet.
+    pub(crate) fn vrrp(&self) -> &'a [u8] {
+        let skip = if self.is_ah() { ah::LEN } else { 0 };
+        self.payload.get(skip..).unwrap_or_default()
+    }
+}
+
+/// Where an IPv4 header names what follows it.
+const PROTOCOL_BYTE: usize = 9;
 
 /// An interface as it is now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,6 +129,8 @@ pub struct Link {
     pub ipv4: Option<Ipv4Addr>,
     /// First link-local IPv6 address that is not a virtual address of ours.
     pub ipv6_link_local: Option<Ipv6Addr>,
+    /// All addresses that are not virtual addresses of ours.
+    pub addresses: Vec<IpAddr>,
     /// Largest IP datagram in bytes.
     pub mtu: u32,
 }

@@ -1,6 +1,7 @@
 //! Why an instance may not run.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use parser::units::Family;
@@ -56,8 +57,14 @@ pub enum FaultReason {
     AwaitingMember(Arc<str>),
     /// A script with weight 0 has not ended its first run. Keeps an instance from starting, never from going on.
     AwaitingScript(Arc<str>),
-    /// Something is configured, by this name, without which an advert would be a lie.
-    NotSupported(&'static str),
+    /// `track_src_ip`: no interface, or not ours, has the configured source address.
+    SourceMissing(IpAddr),
+    /// `unicast_fault_no_peer`: unicast without peers.
+    NoPeer,
+    /// `auth_hmac`: the bytes of the active key are not known, so that no advert could be signed.
+    NoKey(u8),
+    /// A static address, route or rule of a track group is missing and cannot be put back.
+    StaticMissing(Arc<str>),
 }
 
 impl FaultReason {
@@ -73,8 +80,11 @@ impl FaultReason {
             | Self::File { .. }
             | Self::Process { .. }
             | Self::Bfd { .. }
+            | Self::StaticMissing(_)
             | Self::Member(_)
-            | Self::NotSupported(_) => false,
+            | Self::SourceMissing(_)
+            | Self::NoPeer
+            | Self::NoKey(_) => false,
         }
     }
 
@@ -91,7 +101,10 @@ impl FaultReason {
             | Self::Process { .. }
             | Self::Bfd { .. }
             | Self::AwaitingScript(_)
-            | Self::NotSupported(_) => false,
+            | Self::SourceMissing(_)
+            | Self::NoPeer
+            | Self::NoKey(_)
+            | Self::StaticMissing(_) => false,
         }
     }
 }
@@ -121,7 +134,10 @@ impl fmt::Display for FaultReason {
             Self::Member(name) => write!(f, "{name} of the same sync group is in FAULT state"),
             Self::AwaitingMember(name) => write!(f, "waiting for {name} of the same sync group"),
             Self::AwaitingScript(name) => write!(f, "waiting for the first result of script {name}"),
-            Self::NotSupported(what) => write!(f, "{what} is not supported"),
+            Self::SourceMissing(address) => write!(f, "source address {address} missing"),
+            Self::NoPeer => f.write_str("unicast without a unicast_peer"),
+            Self::NoKey(id) => write!(f, "HMAC key {id} cannot be read"),
+            Self::StaticMissing(what) => write!(f, "static {what} is missing"),
         }
     }
 }

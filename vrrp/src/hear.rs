@@ -11,11 +11,12 @@ use crate::action::Notified;
 use crate::election;
 use crate::event::Packet;
 use crate::instance::{Followed, Instance};
-use crate::judge::{self, Heard};
+use crate::judge::Heard;
 use crate::news::Happening;
 use crate::outbox::Outbox;
 use crate::refusal::Refusal;
 use crate::rival::rival_of;
+use crate::seal;
 use crate::state::{Burst, State};
 use crate::time::Instant;
 
@@ -36,14 +37,17 @@ impl Instance {
         }
         // A packet that waited while the process was held up is not to be answered as if nothing had happened.
         self.expire(now, out);
-        let known_master = self.master.map(|master| master.address);
-        let verdict = match judge::judge(&self.config, known_master, packet) {
+        let verdict = match self.judge(packet, out.utc) {
             Ok(verdict) => verdict,
             Err(refusal) => {
                 self.refuse(refusal, packet.source, now, out);
                 return false;
             }
         };
+        self.seal.spend(packet.source, verdict.proof, self.senders());
+        if verdict.sums_as_old {
+            self.sum_as_old(out);
+        }
         self.stats.advert_rcvd += 1;
         if verdict.heard.priority == 0 {
             self.stats.pri_zero_rcvd += 1;
@@ -63,6 +67,25 @@ impl Instance {
             self.refuse(remark, packet.source, now, out);
         }
         stood
+    }
+
+    /// Of how many senders sequences are remembered.
+    fn senders(&self) -> usize {
+        if self.config.unicast {
+            self.config.unicast_peers.len()
+        } else {
+            seal::MULTICAST_SENDERS
+        }
+    }
+
+    /// A peer is an old keepalived: the checksum is written and read its way from now on.
+    fn sum_as_old(&mut self, out: &mut Outbox) {
+        self.sums_as_old = true;
+        self.tell(Happening::OldUnicastChecksum, out);
+        if let Some(outlet) = &mut self.outlet {
+            outlet.sums_as_old = true;
+            outlet.rebuild(&self.config, self.priority.get());
+        }
     }
 
     /// Counts a refusal or remark, and says it unless its kind has been said since state or master changed.
@@ -315,7 +338,7 @@ impl Instance {
         }
         self.priority = self.config.priority;
         if let Some(outlet) = &mut self.outlet {
-            outlet.rebuild(&self.config, self.priority);
+            outlet.rebuild(&self.config, self.priority.get());
         }
     }
 }

@@ -9,20 +9,23 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parser::config::vrrp_instance::InitialState;
+use parser::config::vrrp_instance::{Authentication, InitialState, OldUnicastChecksum};
 use parser::config::{VirtualAddress, VrrpInstance};
 use parser::units::{Family, Priority};
 
-use crate::action::Notified;
+use crate::action::{Endpoint, Notified};
+use crate::ah;
 use crate::election;
 use crate::event::{InstanceId, Link, LinkId};
 use crate::fault::FaultReason;
 use crate::news::{Happening, News};
 use crate::outbox::Outbox;
-use crate::outlet::Outlet;
+use crate::outlet::{self, Outlet};
+use crate::packet;
 use crate::quota::Quota;
 use crate::refusal::Refusal;
 use crate::rival::Rejections;
+use crate::seal::Seal;
 use crate::snapshot::Saved;
 use crate::state::State;
 use crate::stats::Stats;
@@ -60,14 +63,26 @@ pub struct Instance {
     pub master_interval: Duration,
     /// The link of `interface`, if there is one.
     pub link: Option<LinkId>,
+    /// The socket that it needs, whether it runs or not; `None` while its interface or source address is missing.
+    pub endpoint: Option<Endpoint>,
     /// Counters.
     pub stats: Stats,
+    /// What its track groups have to do without.
+    pub missing: BTreeSet<Arc<str>>,
     /// Whose packets were not believed, and why.
     pub rejections: Rejections,
     /// When `vrrp_startup_delay` is over: never master earlier.
     pub(crate) not_before: Instant,
     pub(crate) outlet: Option<Outlet>,
     pub(crate) ip_id: u16,
+    /// Largest IP datagram of its link, in bytes.
+    pub mtu: u32,
+    /// How many addresses an advert has room for.
+    pub(crate) room: usize,
+    /// What authentication remembers.
+    pub(crate) seal: Seal,
+    /// The checksum of unicast adverts in version 3 is that of an old keepalived.
+    pub(crate) sums_as_old: bool,
     pub(crate) quota: Quota,
     /// Kinds of refusal already told since state or master changed.
     pub(crate) told: Vec<Discriminant<Refusal>>,
@@ -78,6 +93,17 @@ pub struct Instance {
     /// One of two address owners: gave way, priority 254 until the other is gone.
     pub(crate) gave_way: bool,
 }
+
+/// The packets that are for an instance, unless another has the same; then their destination and sender decide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Addressee {
+    pub(crate) link: Option<LinkId>,
+    pub(crate) family: Family,
+    pub(crate) vrid: u8,
+}
+
+/// MTU of an instance without an interface: that of Ethernet, as nothing is known of the way.
+const USUAL_MTU: u32 = 1500;
 
 /// The master that a backup follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,11 +138,19 @@ impl Instance {
                 .as_ref()
                 .map_or(config.advert_int, |saved| saved.master_interval),
             link: None,
+            endpoint: None,
+            mtu: USUAL_MTU,
+            room: usize::MAX,
             stats: Stats::default(),
+            missing: BTreeSet::new(),
             rejections: Rejections::default(),
             not_before,
             outlet: None,
             ip_id: saved.as_ref().map_or(1, |saved| saved.ip_id),
+            seal: saved
+                .as_ref()
+                .map_or_else(Seal::default, |saved| saved.seal(&config, now)),
+            sums_as_old: config.old_unicast_checksum == OldUnicastChecksum::Always,
             quota: Quota::default(),
             told: Vec::new(),
             notified: saved.as_ref().map(|saved| saved.notified),
@@ -134,15 +168,42 @@ impl Instance {
             .chain(&self.config.virtual_ipaddress_excluded)
     }
 
+    /// The addresses that its adverts list; what the link's MTU has no room for is owned all the same.
+    pub(crate) fn advertised(&self) -> &[VirtualAddress] {
+        let all = &self.config.virtual_ipaddress;
+        &all[..self.room.min(all.len())]
+    }
+
+    /// Bytes of one of its adverts with the IP header; 0 while there is none.
+    pub fn advert_len(&self) -> usize {
+        self.outlet.as_ref().map_or(0, Outlet::len)
+    }
+
     /// The packets that are for it.
-    pub(crate) fn route(&self) -> Option<(LinkId, Family, u8)> {
-        let link = self.link?;
-        Some((link, self.config.family, self.config.virtual_router_id.get()))
+    pub(crate) fn route(&self) -> Option<Addressee> {
+        Some(Addressee {
+            link: self.endpoint?.link,
+            family: self.config.family,
+            vrid: self.config.virtual_router_id.get(),
+        })
+    }
+
+    /// The name of the interface or VRF that it lives on; a unicast instance may have none.
+    pub(crate) fn place(&self) -> Option<&str> {
+        let interface = Some(self.config.interface.as_str()).filter(|name| !name.is_empty());
+        interface.or(self.config.vrf.as_deref())
     }
 
     /// Whether it lives on, or owns an address on, the link of this name.
     pub(crate) fn uses_link(&self, name: &str) -> bool {
-        self.config.interface == name || self.addresses().any(|line| line.dev.as_deref() == Some(name))
+        let mut hops = self
+            .config
+            .virtual_routes
+            .iter()
+            .flat_map(|route| &route.next_hops);
+        self.config.interface == name
+            || self.addresses().any(|line| line.dev.as_deref() == Some(name))
+            || hops.any(|hop| hop.dev.as_deref() == Some(name))
     }
 
     /// The names of all links that matter to it.
@@ -153,24 +214,60 @@ impl Instance {
             .iter()
             .map(|tracked| tracked.name.as_str());
         let devs = self.addresses().filter_map(|line| line.dev.as_deref());
-        std::iter::once(self.config.interface.as_str())
+        let hops = self
+            .config
+            .virtual_routes
+            .iter()
+            .flat_map(|route| &route.next_hops);
+        self.place()
+            .into_iter()
             .chain(tracked)
             .chain(devs)
+            .chain(hops.filter_map(|hop| hop.dev.as_deref()))
             .collect()
     }
 
     /// Looks again at the link: where adverts leave, and with which bytes.
     fn attach(&mut self, world: &World) {
-        let link = world.link_named(&self.config.interface);
-        self.link = link.map(|link| link.id);
-        match link.filter(|link| link.running) {
-            None => self.outlet = None,
+        let is_placed = self.place().is_some();
+        let link = self.place().and_then(|name| world.link_named(name));
+        self.link = link
+            .filter(|link| link.name == self.config.interface)
+            .map(|link| link.id);
+        self.mtu = link.map_or(USUAL_MTU, |link| link.mtu);
+        self.room = outlet::room(&self.config, self.mtu);
+        let source = self.source(link);
+        if is_placed && link.is_none() {
+            self.endpoint = None;
+            self.outlet = None;
+            return;
+        }
+        let local = if self.config.unicast {
+            source.or(self.endpoint.map(|endpoint| endpoint.local))
+        } else {
+            Some(self.config.mcast_dst_ip)
+        };
+        self.endpoint = local.map(|local| Endpoint {
+            protocol: match self.config.authentication {
+                Authentication::Ah(_) => ah::PROTOCOL,
+                Authentication::None | Authentication::Pass(_) => packet::PROTOCOL,
+            },
+            link: link.map(|link| link.id),
+            local,
+        });
+        if link.is_some_and(|link| !link.running) {
+            self.outlet = None;
+        } else if let (Some(endpoint), Some(source)) = (self.endpoint, source) {
             // Where the source has gone but the link has not, the last outlet stays for the resignation.
-            Some(link) => {
-                if let Some(source) = self.source(link) {
-                    self.outlet = Some(Outlet::new(&self.config, self.priority, link, source));
-                }
-            }
+            let priority = self.priority.get();
+            self.outlet = Some(Outlet::new(
+                &self.config,
+                priority,
+                endpoint,
+                source,
+                self.mtu,
+                self.sums_as_old,
+            ));
         }
     }
 
@@ -237,11 +334,16 @@ impl Instance {
         }
     }
 
-    pub(crate) fn source(&self, link: &Link) -> Option<IpAddr> {
-        self.config.mcast_src_ip.or(match self.config.family {
-            Family::Ipv4 => link.ipv4.map(IpAddr::V4),
-            Family::Ipv6 => link.ipv6_link_local.map(IpAddr::V6),
-        })
+    /// Where its adverts come from: what is configured, else the link's own address.
+    pub(crate) fn source(&self, link: Option<&Link>) -> Option<IpAddr> {
+        let config = &self.config;
+        config
+            .unicast_src_ip
+            .or(config.mcast_src_ip)
+            .or_else(|| match config.family {
+                Family::Ipv4 => link?.ipv4.map(IpAddr::V4),
+                Family::Ipv6 => link?.ipv6_link_local.map(IpAddr::V6),
+            })
     }
 
     fn tell_faults(&self, before: &BTreeSet<FaultReason>, out: &mut Outbox) {

@@ -3,6 +3,7 @@
 
 pub mod action;
 mod advance;
+mod ah;
 pub mod announce;
 mod delayed;
 mod election;
@@ -12,6 +13,7 @@ pub mod fault;
 pub mod group;
 mod hear;
 pub mod instance;
+mod ipv4;
 mod judge;
 pub mod news;
 mod outbox;
@@ -24,10 +26,12 @@ pub mod refusal;
 mod reload;
 pub mod rival;
 pub mod script;
+mod seal;
 mod snapshot;
 pub mod state;
 pub mod stats;
 pub mod track;
+mod trailer;
 mod transition;
 mod weigh;
 mod world;
@@ -35,7 +39,7 @@ mod world;
 pub use clockwork::time;
 use clockwork::{deadlines, text};
 
-pub use action::{Action, Datagram, Notified, Transition, Whose};
+pub use action::{Action, Datagram, Endpoint, Notified, Transition, Whose};
 pub use engine::{Engine, Owned, Strays};
 pub use event::{Event, FileId, InstanceId, Link, LinkId, Packet, ProcessId, ScriptId, ScriptOutcome};
 pub use fault::FaultReason;

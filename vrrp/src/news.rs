@@ -57,6 +57,18 @@ pub enum Happening {
     SettingAddresses,
     /// Instance: wants its addresses off the links.
     RemovingAddresses,
+    /// Instance: wants its excluded addresses on the links.
+    SettingExcluded,
+    /// Instance: wants its excluded addresses off the links.
+    RemovingExcluded,
+    /// Instance: wants its routes in the kernel.
+    SettingRoutes,
+    /// Instance: wants its routes out of the kernel.
+    RemovingRoutes,
+    /// Instance: wants its policy rules in the kernel.
+    SettingRules,
+    /// Instance: wants its policy rules out of the kernel.
+    RemovingRules,
     /// Instance: resigned.
     SentPriorityZero,
     /// Instance: the master resigned.
@@ -148,6 +160,10 @@ pub enum Happening {
         /// After.
         to: u8,
     },
+    /// Instance: a peer sums its VRRPv3 unicast adverts as keepalived before 1.3.7 did; so do we from now on.
+    OldUnicastChecksum,
+    /// Instance: AH has no sequence number left.
+    AhExhausted,
     /// Script: another exit status than last time.
     ScriptReturning(u8),
     /// Script: counts as good now.
@@ -202,6 +218,12 @@ impl fmt::Display for News {
             Happening::AdvertTimeout => write!(f, "({name}) Receive advertisement timeout"),
             Happening::SettingAddresses => write!(f, "({name}) setting VIPs."),
             Happening::RemovingAddresses => write!(f, "({name}) removing VIPs."),
+            Happening::SettingExcluded => write!(f, "({name}) setting E-VIPs."),
+            Happening::RemovingExcluded => write!(f, "({name}) removing E-VIPs."),
+            Happening::SettingRoutes => write!(f, "({name}) setting Virtual Routes"),
+            Happening::RemovingRoutes => write!(f, "({name}) removing Virtual Routes"),
+            Happening::SettingRules => write!(f, "({name}) setting Virtual Rules"),
+            Happening::RemovingRules => write!(f, "({name}) removing Virtual Rules"),
             Happening::SentPriorityZero => write!(f, "({name}) sent 0 priority"),
             Happening::BackupHeardResignation => {
                 write!(f, "({name}) Backup received priority 0 advertisement")
@@ -284,6 +306,15 @@ impl fmt::Display for News {
             Happening::PriorityChanged { from, to } => {
                 write!(f, "({name}) Changing effective priority from {from} to {to}")
             }
+            Happening::OldUnicastChecksum => {
+                write!(f, "({name}) Setting unicast VRRPv3 checksum to old version")
+            }
+            Happening::AhExhausted => {
+                write!(
+                    f,
+                    "({name}) AH sequence numbers have run out, another router should take over"
+                )
+            }
             Happening::ScriptReturning(status) => write!(f, "Script `{name}` now returning {status}"),
             Happening::ScriptSucceeded => write!(f, "VRRP_Script({name}) succeeded"),
             Happening::ScriptFailed(outcome) => write_failure(f, name, *outcome),
@@ -342,6 +373,12 @@ impl News {
             | Happening::AdvertTimeout
             | Happening::SettingAddresses
             | Happening::RemovingAddresses
+            | Happening::SettingExcluded
+            | Happening::RemovingExcluded
+            | Happening::SettingRoutes
+            | Happening::RemovingRoutes
+            | Happening::SettingRules
+            | Happening::RemovingRules
             | Happening::MasterSet(_)
             | Happening::PreemptDelay(_) => true,
             Happening::EnteringBackup { .. }
@@ -366,6 +403,8 @@ impl News {
             | Happening::Refused(_)
             | Happening::Swallowed(_)
             | Happening::PriorityChanged { .. }
+            | Happening::OldUnicastChecksum
+            | Happening::AhExhausted
             | Happening::ScriptReturning(_)
             | Happening::ScriptSucceeded
             | Happening::ScriptFailed(_)

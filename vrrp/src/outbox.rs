@@ -2,6 +2,7 @@
 //! instances, all adverts leave before the first address is written, and nothing waits for a script or a log line.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use crate::action::{Action, Datagram, Transition};
 use crate::event::{InstanceId, ScriptId};
@@ -9,6 +10,8 @@ use crate::news::News;
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Outbox {
+    /// The time of day, for what is signed.
+    pub(crate) utc: Duration,
     adverts: VecDeque<Datagram>,
     reconciles: VecDeque<InstanceId>,
     /// [`Action::Announce`] and [`Action::AnnounceAddress`], as they were asked for.
@@ -23,8 +26,8 @@ pub(crate) struct Outbox {
 }
 
 impl Outbox {
-    pub(crate) fn send(&mut self, datagram: Datagram) {
-        self.adverts.push_back(datagram);
+    pub(crate) fn send(&mut self, datagrams: Vec<Datagram>) {
+        self.adverts.extend(datagrams);
     }
 
     pub(crate) fn reconcile(&mut self, instance: InstanceId) {

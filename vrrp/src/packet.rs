@@ -1,4 +1,5 @@
-//! The wire: VRRPv2 and VRRPv3 adverts as bytes, over IPv4 and IPv6, and the IPv4 header in front of them.
+//! The wire: VRRPv2 and VRRPv3 adverts as bytes, over IPv4 and IPv6. The IPv4 header in front of them is in
+//! [`crate::ipv4`], AH between the two in [`crate::ah`], the trailer behind them in [`crate::trailer`].
 //!
 //! Reading never panics, whatever the bytes. Nothing here judges whom an advert comes from or whether it suits an
 //! instance: that is `judge`. Centiseconds and seconds live only here.
@@ -18,8 +19,10 @@ use std::time::Duration;
 use parser::config::vrrp_instance::Authentication;
 use parser::units::{Family, Version, Vrid};
 use pnet_packet::ip::IpNextHeaderProtocol;
-use pnet_packet::ipv4::{self, MutableIpv4Packet};
 use pnet_packet::util;
+
+use crate::ipv4;
+use crate::trailer;
 
 /// Protocol number of VRRP (RFC 9568 5.1.1.4).
 pub const PROTOCOL: u8 = 112;
@@ -32,13 +35,11 @@ pub const HOP_LIMIT: u8 = 255;
 
 /// The only packet type there is (RFC 9568 5.2.2).
 const TYPE_ADVERTISEMENT: u8 = 1;
-const HEADER_LEN: usize = 8;
-const IPV4_HEADER_LEN: usize = 20;
-/// Internetwork control (RFC 9568 has no word on it; keepalived sends it).
-const TYPE_OF_SERVICE: u8 = 0xc0;
+pub(crate) const HEADER_LEN: usize = 8;
+pub(crate) const IPV6_HEADER_LEN: usize = 40;
 const AUTH_DATA_LEN: usize = 8;
 /// The checksum is the fourth 16-bit word.
-const CHECKSUM_WORD: usize = 3;
+pub(crate) const CHECKSUM_WORD: usize = 3;
 /// Ethernet pads what is shorter than this.
 const ETHERNET_MIN_PAYLOAD: usize = 46;
 
@@ -59,8 +60,10 @@ pub struct Outgoing<'a> {
     pub addresses: &'a [IpAddr],
     /// Source address: chooses the family, and is summed in version 3.
     pub source: IpAddr,
-    /// Destination address, summed in version 3.
+    /// Destination address, summed in version 3; `old_unicast_checksum` sums the multicast group instead.
     pub destination: IpAddr,
+    /// `v3_checksum_as_v2`: version 3 over IPv4 sums no addresses.
+    pub bare_sum: bool,
 }
 
 impl Outgoing<'_> {
@@ -90,7 +93,11 @@ impl Outgoing<'_> {
                 Authentication::None | Authentication::Ah(_) => [0; AUTH_DATA_LEN],
             });
         }
-        let sum = checksum(&bytes, self.version, self.source, self.destination);
+        let sum = if self.bare_sum && family == Family::Ipv4 {
+            bare_checksum(&bytes)
+        } else {
+            checksum(&bytes, self.version, self.source, self.destination)
+        };
         bytes[2 * CHECKSUM_WORD..HEADER_LEN].copy_from_slice(&sum.to_be_bytes());
         bytes
     }
@@ -119,35 +126,7 @@ pub fn auth_type(authentication: &Authentication) -> u8 {
     }
 }
 
-/// Puts an IPv4 header in front of a packet, as `IP_HDRINCL` wants it.
-pub fn with_ipv4_header(source: Ipv4Addr, destination: Ipv4Addr, payload: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![0; IPV4_HEADER_LEN + payload.len()];
-    let total = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
-    if let Some(mut header) = MutableIpv4Packet::new(&mut bytes) {
-        header.set_version(4);
-        header.set_header_length(5);
-        header.set_dscp(TYPE_OF_SERVICE >> 2);
-        header.set_total_length(total);
-        header.set_ttl(HOP_LIMIT);
-        header.set_next_level_protocol(IpNextHeaderProtocol(PROTOCOL));
-        header.set_source(source);
-        header.set_destination(destination);
-        header.set_payload(payload);
-    }
-    stamp_ipv4_id(&mut bytes, 1);
-    bytes
-}
-
-/// Patches the identification of a datagram made by [`with_ipv4_header`], and the header's checksum with it.
-pub fn stamp_ipv4_id(datagram: &mut [u8], id: u16) {
-    if let Some(mut header) = MutableIpv4Packet::new(datagram) {
-        header.set_identification(id);
-        let sum = ipv4::checksum(&header.to_immutable());
-        header.set_checksum(sum);
-    }
-}
-
-/// An advert as read: well formed, its sum right, not yet believed.
+/// An advert as read: well formed, not yet believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Advert<'a> {
     /// Low half of the first byte; 1 is an advert, there is nothing else.
@@ -162,10 +141,15 @@ pub struct Advert<'a> {
     pub auth_type: u8,
     /// Version 2 over IPv4: authentication data.
     pub auth_data: Option<[u8; AUTH_DATA_LEN]>,
-    /// Whether the checksum fits; `judge` refuses others after all else is judged, as keepalived does.
-    pub sum_is_right: bool,
+    /// The packet itself, without padding and trailer.
+    pub packet: &'a [u8],
+    /// `auth_hmac`: the trailer, if there is one.
+    pub trailer: Option<&'a [u8; trailer::LEN]>,
+    version: Version,
     family: Family,
     addresses: &'a [u8],
+    /// What the checksum covers: on IPv6 the kernel sums the trailer too.
+    summed: &'a [u8],
 }
 
 /// Why bytes are no advert.
@@ -189,12 +173,12 @@ pub enum Malformed {
 }
 
 impl<'a> Advert<'a> {
-    /// Reads a packet of this version between two addresses of one family.
+    /// Reads a packet of this version and family; `trailer` says whether the bytes of a trailer may follow it.
     pub fn decode(
         payload: &'a [u8],
         version: Version,
-        source: IpAddr,
-        destination: IpAddr,
+        family: Family,
+        trailer: bool,
     ) -> Result<Self, Malformed> {
         let &[first, vrid, priority, count, fifth, sixth, _, _, ref rest @ ..] = payload else {
             return Err(Malformed::TooShort { expected: HEADER_LEN });
@@ -203,16 +187,17 @@ impl<'a> Advert<'a> {
         if got != version as u8 {
             return Err(Malformed::Version { got });
         }
-        let family = Family::of(source);
         let expected = expected_len(version, family, count);
-        if payload.len() < expected {
+        let Some((packet, more)) = payload.split_at_checked(expected) else {
             return Err(Malformed::TooShort { expected });
-        }
-        if payload.len() > expected && !is_ethernet_padding(payload.len(), expected, family) {
+        };
+        let trailer: Option<&[u8; trailer::LEN]> = more.try_into().ok().filter(|_| trailer);
+        let fits =
+            more.is_empty() || trailer.is_some() || is_ethernet_padding(payload.len(), expected, family);
+        if !fits {
             return Err(Malformed::TooLong { expected });
         }
         let (addresses, rest) = rest.split_at(usize::from(count) * address_len(family));
-        let sum = checksum(&payload[..expected], version, source, destination);
         Ok(Self {
             kind: first & 0x0f,
             vrid,
@@ -232,10 +217,30 @@ impl<'a> Advert<'a> {
             } else {
                 None
             },
-            sum_is_right: sum.to_be_bytes() == payload[2 * CHECKSUM_WORD..HEADER_LEN],
+            packet,
+            trailer,
+            version,
             family,
             addresses,
+            summed: match family {
+                Family::Ipv4 => packet,
+                Family::Ipv6 => payload,
+            },
         })
+    }
+
+    /// Whether the checksum fits a packet from `source` to `destination`.
+    pub fn sum_fits(&self, source: IpAddr, destination: IpAddr) -> bool {
+        self.has_sum(checksum(self.summed, self.version, source, destination))
+    }
+
+    /// Whether the checksum fits the packet alone, as `v3_checksum_as_v2` writes it.
+    pub fn bare_sum_fits(&self) -> bool {
+        self.has_sum(bare_checksum(self.summed))
+    }
+
+    fn has_sum(&self, sum: u16) -> bool {
+        sum.to_be_bytes() == self.packet[2 * CHECKSUM_WORD..HEADER_LEN]
     }
 
     /// The only type there is.
@@ -264,12 +269,13 @@ impl<'a> Advert<'a> {
     }
 }
 
-/// How many addresses fit into one datagram of a link.
-pub fn address_room(mtu: u32, version: Version, family: Family) -> usize {
+/// How many addresses fit into one datagram of a link; `seal` is the length of AH or the trailer.
+pub fn address_room(mtu: u32, version: Version, family: Family, seal: usize) -> usize {
     let headers = HEADER_LEN
+        + seal
         + match family {
-            Family::Ipv4 => IPV4_HEADER_LEN,
-            Family::Ipv6 => 40,
+            Family::Ipv4 => ipv4::HEADER_LEN,
+            Family::Ipv6 => IPV6_HEADER_LEN,
         }
         + if has_auth_data(version, family) {
             AUTH_DATA_LEN
@@ -304,8 +310,8 @@ fn expected_len(version: Version, family: Family, count: u8) -> usize {
 /// bytes less).
 fn is_ethernet_padding(len: usize, expected: usize, family: Family) -> bool {
     family == Family::Ipv4
-        && IPV4_HEADER_LEN + len <= ETHERNET_MIN_PAYLOAD
-        && (ETHERNET_MIN_PAYLOAD - IPV4_HEADER_LEN - expected) % 4 == (len - expected) % 4
+        && ipv4::HEADER_LEN + len <= ETHERNET_MIN_PAYLOAD
+        && (ETHERNET_MIN_PAYLOAD - ipv4::HEADER_LEN - expected) % 4 == (len - expected) % 4
 }
 
 /// RFC 3768 5.3.8: version 2 sums the packet alone. RFC 9568 5.2.8: version 3 sums a pseudo header too; so does
@@ -319,8 +325,12 @@ fn checksum(packet: &[u8], version: Version, source: IpAddr, destination: IpAddr
         (IpAddr::V6(source), IpAddr::V6(destination)) => {
             util::ipv6_checksum(packet, CHECKSUM_WORD, &[], &source, &destination, protocol)
         }
-        _ => util::checksum(packet, CHECKSUM_WORD),
+        _ => bare_checksum(packet),
     }
+}
+
+fn bare_checksum(packet: &[u8]) -> u16 {
+    util::checksum(packet, CHECKSUM_WORD)
 }
 
 #[cfg(test)]
@@ -337,8 +347,14 @@ mod tests {
     }
 
     fn datagram(outgoing: &Outgoing<'_>, id: u16) -> Vec<u8> {
-        let mut bytes = with_ipv4_header(Ipv4Addr::new(10, 77, 0, 1), GROUP_V4, &outgoing.encode());
-        stamp_ipv4_id(&mut bytes, id);
+        let header = ipv4::Header {
+            source: Ipv4Addr::new(10, 77, 0, 1),
+            destination: GROUP_V4,
+            ttl: HOP_LIMIT,
+            protocol: PROTOCOL,
+        };
+        let mut bytes = header.before(&outgoing.encode());
+        ipv4::stamp(&mut bytes, id);
         bytes
     }
 
@@ -362,6 +378,7 @@ mod tests {
             addresses: &[v4(100), v4(101)],
             source: US,
             destination: GROUP,
+            bare_sum: false,
         };
         assert_eq!(
             datagram(&advert, 1),
@@ -394,6 +411,7 @@ mod tests {
             addresses: &[v4(102)],
             source: US,
             destination: GROUP,
+            bare_sum: false,
         };
         assert_eq!(
             datagram(&advert, 1),
@@ -412,6 +430,7 @@ mod tests {
             addresses: &["fe80::100".parse().unwrap(), "2001:db8::7".parse().unwrap()],
             source: "fe80::cc0e:c2ff:fec7:6766".parse().unwrap(),
             destination: GROUP_V6.into(),
+            bare_sum: false,
         };
         assert_eq!(
             advert.encode(),
@@ -433,6 +452,7 @@ mod tests {
             addresses: &[v4(102)],
             source: US,
             destination: GROUP,
+            bare_sum: false,
         };
         assert_eq!(
             datagram(&advert, 2),
@@ -454,12 +474,13 @@ mod tests {
             addresses: &[v4(102)],
             source: US,
             destination: GROUP,
+            bare_sum: false,
         }
         .encode();
         let padded_to = |len: usize| {
             let mut padded = packet.clone();
             padded.resize(len, 0);
-            Advert::decode(&padded, Version::V3, US, GROUP).map(|advert| advert.sum_is_right)
+            Advert::decode(&padded, Version::V3, Family::Ipv4, false).map(|advert| advert.sum_fits(US, GROUP))
         };
         assert_eq!(padded_to(12), Ok(true));
         assert_eq!(padded_to(26), Ok(true), "padded to 46 bytes of IP");
@@ -482,9 +503,10 @@ mod tests {
             addresses: &many,
             source: US,
             destination: GROUP,
+            bare_sum: false,
         }
         .encode();
-        let advert = Advert::decode(&packet, Version::V2, US, GROUP).unwrap();
+        let advert = Advert::decode(&packet, Version::V2, Family::Ipv4, false).unwrap();
         assert_eq!(advert.address_count(), 255);
         assert_eq!(advert.interval, Duration::from_secs(255));
     }
@@ -502,10 +524,12 @@ mod tests {
     proptest! {
         #[test]
         fn no_bytes_make_the_reader_panic(
-            payload in proptest::collection::vec(any::<u8>(), 0..1600), three in any::<bool>(), (source, destination) in ends()
+            payload in proptest::collection::vec(any::<u8>(), 0..1600), three in any::<bool>(), trailer in any::<bool>(),
+            (source, destination) in ends()
         ) {
             let version = if three { Version::V3 } else { Version::V2 };
-            let _ = Advert::decode(&payload, version, source, destination);
+            let advert = Advert::decode(&payload, version, Family::of(source), trailer);
+            let _ = advert.map(|advert| advert.sum_fits(source, destination));
         }
 
         #[test]
@@ -519,19 +543,19 @@ mod tests {
             let authentication = Authentication::Pass(password);
             let mut packet = Outgoing {
                 version, vrid: Vrid::new(vrid).unwrap(), priority, interval, authentication: &authentication,
-                addresses: &addresses, source, destination,
+                addresses: &addresses, source, destination, bare_sum: false,
             }
             .encode();
-            let advert = Advert::decode(&packet, version, source, destination).unwrap();
-            prop_assert!(advert.sum_is_right && advert.is_advertisement());
+            let advert = Advert::decode(&packet, version, Family::of(source), false).unwrap();
+            prop_assert!(advert.sum_fits(source, destination) && advert.is_advertisement());
             prop_assert_eq!((advert.vrid, advert.priority, advert.interval), (vrid, priority, interval));
             prop_assert_eq!(advert.address_count(), count);
             prop_assert!(addresses.iter().all(|address| advert.lists(*address)));
             prop_assert_eq!(advert.auth_data, (!three && source.is_ipv4()).then_some(password));
             let at = flip.index(packet.len());
             packet[at] ^= 0x10;
-            let hurt = Advert::decode(&packet, version, source, destination);
-            prop_assert!(hurt.is_err() || !hurt.unwrap().sum_is_right, "one flipped bit is always noticed");
+            let hurt = Advert::decode(&packet, version, Family::of(source), false);
+            prop_assert!(hurt.is_err() || !hurt.unwrap().sum_fits(source, destination), "one flipped bit is always noticed");
         }
     }
 }

@@ -2,18 +2,21 @@
 //! test by moving a file.
 //!
 //! ```text
-//! 12.000000000 link 2 eth0 up 0200000000aa 10.0.0.1 fe80::1 1500
-//! 12.500000000 packet 2 10.0.0.2 224.0.0.18 255 21336401...
+//! 12.000000000 link 2 eth0 up 0200000000aa 10.0.0.1 fe80::1 1500 10.0.0.1,fe80::1
+//! 12.500000000 packet 2 10.0.0.2 224.0.0.18 255 45c0002c... 21336401...
+//! 12.500000000 clock 1700000000.000000000
 //! 12.600000000 timeout
 //! ```
 
 use std::fmt;
 use std::fmt::Write as _;
+use std::net::IpAddr;
 use std::str::FromStr;
+use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::event::{Event, FileId, Link, LinkId, Packet, ProcessId, ScriptId, ScriptOutcome};
+use crate::event::{Event, FileId, InstanceId, Link, LinkId, Packet, ProcessId, ScriptId, ScriptOutcome};
 use crate::text;
 use crate::time::Instant;
 
@@ -54,9 +57,14 @@ fn write_step(step: &Step<'_>, to: &mut String) -> fmt::Result {
                 source,
                 destination,
                 hop_limit,
+                ip_header,
                 payload,
             } = packet;
-            write!(to, "packet {} {source} {destination} {hop_limit} ", link.0)?;
+            to.write_str("packet")?;
+            write_option(link.map(|link| link.0), to)?;
+            write!(to, " {source} {destination} {hop_limit} ")?;
+            write_hex(ip_header, to)?;
+            to.write_char(' ')?;
             write_hex(payload, to)
         }
         Step::Event(Event::Link(link)) => {
@@ -65,7 +73,8 @@ fn write_step(step: &Step<'_>, to: &mut String) -> fmt::Result {
             write_hex(&link.hardware_address, to)?;
             write_option(link.ipv4, to)?;
             write_option(link.ipv6_link_local, to)?;
-            write!(to, " {}", link.mtu)
+            write!(to, " {} ", link.mtu)?;
+            write_list(&link.addresses, to)
         }
         Step::Event(Event::LinkGone(id)) => write!(to, "link-gone {}", id.0),
         Step::Event(Event::ScriptEnded { script, outcome }) => {
@@ -81,6 +90,13 @@ fn write_step(step: &Step<'_>, to: &mut String) -> fmt::Result {
         Step::Event(Event::Processes { process, count }) => write!(to, "processes {} {count}", process.0),
         Step::Event(Event::Bfd { session, up }) => {
             write!(to, "bfd {} {}", text::escape(session), up_or_down(*up))
+        }
+        Step::Event(Event::Clock(utc)) => write!(to, "clock {}.{:09}", utc.as_secs(), utc.subsec_nanos()),
+        Step::Event(Event::Missing { instance, items }) => {
+            write!(to, "missing {}", instance.0)?;
+            items
+                .iter()
+                .try_for_each(|item| write!(to, " {}", text::escape(item)))
         }
         Step::Event(Event::Stop) => to.write_str("stop"),
     }
@@ -98,6 +114,15 @@ fn write_hex(bytes: &[u8], to: &mut String) -> fmt::Result {
     bytes.iter().try_for_each(|byte| write!(to, "{byte:02x}"))
 }
 
+/// No address is a dash.
+fn write_list(addresses: &[IpAddr], to: &mut String) -> fmt::Result {
+    if addresses.is_empty() {
+        return to.write_char('-');
+    }
+    let words: Vec<String> = addresses.iter().map(IpAddr::to_string).collect();
+    to.write_str(&words.join(","))
+}
+
 fn write_option(value: Option<impl fmt::Display>, to: &mut String) -> fmt::Result {
     match value {
         Some(value) => write!(to, " {value}"),
@@ -112,18 +137,30 @@ fn try_read<'a>(recorded: &str, buffer: &'a mut Vec<u8>) -> Option<(Instant, Ste
     let event = match *words {
         ["timeout"] => return Some((at, Step::Timeout)),
         ["stop"] => Event::Stop,
+        ["missing", instance, ref items @ ..] => Event::Missing {
+            instance: InstanceId(instance.parse().ok()?),
+            items: items
+                .iter()
+                .map(|item| text::unescape(item))
+                .collect::<Option<_>>()?,
+        },
         ["link-gone", id] => Event::LinkGone(LinkId(id.parse().ok()?)),
-        ["packet", link, source, destination, hop_limit, payload] => {
-            *buffer = read_hex(payload)?;
+        ["clock", utc] => Event::Clock(Duration::from_nanos(read_instant(utc)?.nanos)),
+        ["packet", link, source, destination, hop_limit, ip_header, payload] => {
+            *buffer = read_hex(ip_header)?;
+            let header_len = buffer.len();
+            buffer.extend(read_hex(payload)?);
+            let (ip_header, payload) = buffer.split_at(header_len);
             Event::Packet(Packet {
-                link: LinkId(link.parse().ok()?),
+                link: read_option(link).ok()?.map(LinkId),
                 source: source.parse().ok()?,
                 destination: destination.parse().ok()?,
                 hop_limit: hop_limit.parse().ok()?,
-                payload: buffer,
+                ip_header,
+                payload,
             })
         }
-        ["link", id, name, running, hardware, ipv4, ipv6, mtu] => Event::Link(Link {
+        ["link", id, name, running, hardware, ipv4, ipv6, mtu, addresses] => Event::Link(Link {
             id: LinkId(id.parse().ok()?),
             name: text::unescape(name)?,
             running: read_up(running)?,
@@ -131,6 +168,10 @@ fn try_read<'a>(recorded: &str, buffer: &'a mut Vec<u8>) -> Option<(Instant, Ste
             ipv4: read_option(ipv4).ok()?,
             ipv6_link_local: read_option(ipv6).ok()?,
             mtu: mtu.parse().ok()?,
+            addresses: match addresses {
+                "-" => Vec::new(),
+                list => list.split(',').map(str::parse).collect::<Result<_, _>>().ok()?,
+            },
         }),
         ["file", file, value] => Event::File {
             file: FileId(file.parse().ok()?),

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use parser::Config;
+use parser::config::vrrp_instance::OldUnicastChecksum;
 use parser::config::{VirtualAddress, VrrpInstance};
 use parser::units::Version;
 
@@ -82,6 +83,7 @@ impl Engine {
     pub(crate) fn index(&mut self, now: Instant) {
         self.watchers.clear();
         self.trackers.clear();
+        self.roamers.clear();
         for id in &self.order {
             let instance = &self.instances[id.0 as usize];
             for link in instance.links() {
@@ -90,6 +92,9 @@ impl Engine {
             for (kind, tracked) in instance.tracked() {
                 let key = (kind, tracked.name.clone());
                 self.trackers.entry(key).or_default().push(*id);
+            }
+            if instance.place().is_none() {
+                self.roamers.push(*id);
             }
             self.deadlines.set(id.0, instance.state.deadline());
         }
@@ -212,14 +217,20 @@ impl Engine {
                 continue;
             }
             let before: Vec<VirtualAddress> = instance.addresses().cloned().collect();
+            let routing = (
+                instance.config.virtual_routes.clone(),
+                instance.config.virtual_rules.clone(),
+            );
             instance.adapt(config, now);
-            if !instance.state.is_master() || instance.addresses().eq(&before) {
+            let reroutes =
+                (&routing.0, &routing.1) != (&instance.config.virtual_routes, &instance.config.virtual_rules);
+            if !instance.state.is_master() || !reroutes && instance.addresses().eq(&before) {
                 continue;
             }
-            if before
+            let loses = before
                 .iter()
-                .any(|line| instance.addresses().all(|kept| kept != line))
-            {
+                .any(|line| instance.addresses().all(|kept| kept != line));
+            if loses || reroutes {
                 self.out.reconcile(*id);
             }
             if instance.addresses().any(|line| !before.contains(line)) {
@@ -243,6 +254,9 @@ impl Instance {
             self.name = config.name.as_str().into();
         }
         self.gave_way &= config.priority.is_owner();
+        if old.old_unicast_checksum != config.old_unicast_checksum {
+            self.sums_as_old = config.old_unicast_checksum == OldUnicastChecksum::Always;
+        }
         // Version 3 goes on with what its master taught it.
         if config.version == Version::V2 || self.master.is_none() {
             self.master_interval = config.advert_int;

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! holdfast-vrrp 2 5
-//! instance 51 4 eth0 multicast/224.0.0.18 MASTER 17 120000000 1000000000
+//! instance 51 4 eth0 multicast/224.0.0.18 MASTER 17 120000000 1000000000 0
 //! script chk_http Good 2
 //! file load 40
 //! process nginx Good
@@ -15,11 +15,14 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use parser::config::VrrpInstance;
+use parser::config::vrrp_instance::Authentication;
 use parser::units::Family;
 
 use crate::action::Notified;
+use crate::ah;
 use crate::instance::Instance;
 use crate::script::Health;
+use crate::seal::Seal;
 use crate::text;
 use crate::time::Instant;
 use crate::world::World;
@@ -65,7 +68,28 @@ pub(crate) struct Saved {
     pub(crate) ip_id: u16,
     pub(crate) since: Instant,
     pub(crate) master_interval: Duration,
+    /// The last sequence that was sent: of AH, or of a trailer.
+    pub(crate) sequence: u64,
 }
+
+impl Saved {
+    /// What the successor's adverts go on from. Trailers count in time; of AH the predecessor has used more numbers since.
+    pub(crate) fn seal(&self, config: &VrrpInstance, now: Instant) -> Seal {
+        let intervals = (now - self.since).as_nanos() / config.advert_int.as_nanos().max(1);
+        let used = u32::try_from(intervals)
+            .unwrap_or(u32::MAX)
+            .saturating_add(2)
+            .saturating_mul(MOST_IN_INTERVAL);
+        let ah = u32::try_from(self.sequence).unwrap_or(0).saturating_add(used);
+        match config.authentication {
+            Authentication::Ah(_) => Seal::after(ah.min(ah::LAST_SEQUENCE), 0),
+            Authentication::None | Authentication::Pass(_) => Seal::after(0, self.sequence),
+        }
+    }
+}
+
+/// A master's adverts in one interval, answers to others included, with something to spare.
+const MOST_IN_INTERVAL: u32 = 16;
 
 /// What a predecessor left.
 #[derive(Debug, Default)]
@@ -87,10 +111,11 @@ pub(crate) fn write<'a>(instances: impl Iterator<Item = &'a Instance>, world: &W
             Some(state @ (Notified::Backup | Notified::Master | Notified::Fault)) => state,
             Some(_) | None => continue,
         };
+        let sequence = instance.seal.sent.max(instance.seal.ah.into());
         let identity = identity(&instance.config);
         let _ = writeln!(
             lines,
-            "instance {} {} {} {} {} {} {} {}",
+            "instance {} {} {} {} {} {} {} {} {sequence}",
             identity.vrid,
             family_digit(identity.family),
             text::escape(&identity.interface),
@@ -164,26 +189,14 @@ impl Snapshot {
         for line in body.lines() {
             let words: Vec<&str> = line.split(' ').collect();
             match *words {
-                [
-                    "instance",
-                    vrid,
-                    family,
-                    interface,
-                    way,
-                    state,
-                    ip_id,
-                    since,
-                    interval,
-                ] => {
+                ["instance", vrid, family, interface, way, ref saved @ ..] => {
                     let identity = Identity {
                         vrid: vrid.parse().ok()?,
                         family: read_family(family)?,
                         interface: text::unescape(interface)?,
                         way: text::unescape(way)?,
                     };
-                    snapshot
-                        .instances
-                        .insert(identity, read_saved(state, ip_id, since, interval)?);
+                    snapshot.instances.insert(identity, read_saved(saved)?);
                 }
                 ["script", name, health, result] => {
                     let health = if read_health(health)? {
@@ -213,7 +226,10 @@ impl Snapshot {
     }
 }
 
-fn read_saved(state: &str, ip_id: &str, since: &str, interval: &str) -> Option<Saved> {
+fn read_saved(words: &[&str]) -> Option<Saved> {
+    let &[state, ip_id, since, interval, sequence] = words else {
+        return None;
+    };
     let master_interval = Duration::from_nanos(interval.parse().ok()?);
     // Longer than any that the wire can carry, or none at all.
     if master_interval.is_zero() || master_interval > Duration::from_secs(255) {
@@ -228,6 +244,7 @@ fn read_saved(state: &str, ip_id: &str, since: &str, interval: &str) -> Option<S
             nanos: since.parse().ok()?,
         },
         master_interval,
+        sequence: sequence.parse().ok()?,
     })
 }
 
@@ -250,7 +267,7 @@ fn read_family(digit: &str) -> Option<Family> {
 mod tests {
     use super::*;
 
-    const SOUND: &str = "holdfast-vrrp 2 2\ninstance 51 4 eth0 multicast/224.0.0.18 MASTER 17 120000000 1000000000\nscript chk Good 2\n";
+    const SOUND: &str = "holdfast-vrrp 2 2\ninstance 51 4 eth0 multicast/224.0.0.18 MASTER 17 120000000 1000000000 0\nscript chk Good 2\n";
 
     #[test]
     fn a_sound_text_is_read() {
@@ -267,6 +284,7 @@ mod tests {
                 ip_id: 17,
                 since: Instant { nanos: 120_000_000 },
                 master_interval: Duration::from_secs(1),
+                sequence: 0,
             }
         );
         assert_eq!(snapshot.scripts["chk"], (Health::Good, 2));

@@ -27,6 +27,18 @@ pub struct Stats {
     pub authtype_mismatch: u64,
     /// Packets with the wrong password.
     pub auth_failure: u64,
+    /// `auth_hmac`: adverts without a trailer.
+    pub auth_ext_missing: u64,
+    /// `auth_hmac`: trailers of another type.
+    pub auth_ext_malformed: u64,
+    /// `auth_hmac`: adverts signed with a key that is not configured.
+    pub auth_ext_unknown_key: u64,
+    /// `auth_hmac`: digests that are wrong.
+    pub auth_ext_invalid_hmac: u64,
+    /// `auth_hmac`: adverts from outside the time window.
+    pub auth_ext_stale: u64,
+    /// `auth_hmac`: adverts that were believed before.
+    pub auth_ext_replay: u64,
     /// Resignations received.
     pub pri_zero_rcvd: u64,
     /// Resignations sent.
@@ -37,6 +49,10 @@ pub struct Stats {
     pub checksum_err: u64,
     /// Packets sent to another address than our group; keepalived does not count these.
     pub destination_err: u64,
+    /// Unicast packets from others than the peers; keepalived does not count these.
+    pub not_a_peer: u64,
+    /// Adverts believed from a clock that drifts; keepalived does not count these.
+    pub clock_skew: u64,
     /// Adverts with our own address and priority while master; keepalived does not count these.
     pub own_address_err: u64,
 }

@@ -6,6 +6,7 @@ use crate::action::{Notified, Transition, Whose};
 use crate::instance::Instance;
 use crate::news::Happening;
 use crate::outbox::Outbox;
+use crate::outlet::Stamp;
 use crate::state::{Burst, Mastery, State};
 use crate::time::Instant;
 
@@ -119,28 +120,62 @@ impl Instance {
         } else {
             self.tell(Happening::EnteringMaster, out);
         }
-        if self.addresses().next().is_some() {
-            self.tell(Happening::SettingAddresses, out);
+        let config = &self.config;
+        for (is_there, what) in [
+            (!config.virtual_ipaddress.is_empty(), Happening::SettingAddresses),
+            (
+                !config.virtual_ipaddress_excluded.is_empty(),
+                Happening::SettingExcluded,
+            ),
+            (!config.virtual_routes.is_empty(), Happening::SettingRoutes),
+            (!config.virtual_rules.is_empty(), Happening::SettingRules),
+        ] {
+            if is_there {
+                self.tell(what, out);
+            }
         }
         self.notify(Notified::Master, out);
     }
 
     fn tell_removing(&self, left_master: bool, out: &mut Outbox) {
-        if left_master && self.addresses().next().is_some() {
-            self.tell(Happening::RemovingAddresses, out);
+        let config = &self.config;
+        for (is_there, what) in [
+            (!config.virtual_rules.is_empty(), Happening::RemovingRules),
+            (!config.virtual_routes.is_empty(), Happening::RemovingRoutes),
+            (!config.virtual_ipaddress.is_empty(), Happening::RemovingAddresses),
+            (
+                !config.virtual_ipaddress_excluded.is_empty(),
+                Happening::RemovingExcluded,
+            ),
+        ] {
+            if left_master && is_there {
+                self.tell(what, out);
+            }
         }
     }
 
     /// Sends the advert that is due.
     pub(crate) fn advertise(&mut self, out: &mut Outbox) {
         let Some(outlet) = &self.outlet else { return };
-        out.send(outlet.advert(self.id, self.ip_id));
+        let mut stamp = Stamp {
+            instance: self.id,
+            ip_id: self.ip_id,
+            utc: out.utc,
+            seal: &mut self.seal,
+        };
+        out.send(outlet.adverts(&self.config, &mut stamp));
         self.count_sent();
     }
 
     fn resign(&mut self, out: &mut Outbox) {
         let Some(outlet) = &self.outlet else { return };
-        out.send(outlet.resignation(self.id, &self.config, self.ip_id));
+        let mut stamp = Stamp {
+            instance: self.id,
+            ip_id: self.ip_id,
+            utc: out.utc,
+            seal: &mut self.seal,
+        };
+        out.send(outlet.resignation(&self.config, &mut stamp));
         self.count_sent();
         self.stats.pri_zero_sent += 1;
         self.tell(Happening::SentPriorityZero, out);

@@ -5,12 +5,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use parser::config::vrrp_instance::{Authentication, Tracked};
+use parser::config::vrrp_instance::Tracked;
 use parser::units::Priority;
 
 use crate::action::Notified;
 use crate::fault::FaultReason;
 use crate::instance::Instance;
+use crate::judge::secret;
 use crate::news::Happening;
 use crate::outbox::Outbox;
 use crate::script::Health;
@@ -58,7 +59,7 @@ impl Instance {
         }
         self.shift_take_over(before, now);
         if let Some(outlet) = &mut self.outlet {
-            outlet.rebuild(&self.config, priority);
+            outlet.rebuild(&self.config, priority.get());
         }
     }
 
@@ -94,6 +95,7 @@ impl Instance {
     pub(crate) fn find_faults(&self, world: &World) -> BTreeSet<FaultReason> {
         let mut faults = BTreeSet::new();
         self.find_link_faults(world, &mut faults);
+        faults.extend(self.missing.iter().cloned().map(FaultReason::StaticMissing));
         for (kind, tracked) in self.tracked() {
             let standing = world.standing(kind, &tracked.name);
             if worth(tracked, standing) == Worth::Fault {
@@ -108,32 +110,37 @@ impl Instance {
     }
 
     fn find_link_faults(&self, world: &World, faults: &mut BTreeSet<FaultReason>) {
-        let interface = || self.config.interface.as_str().into();
-        match world.link_named(&self.config.interface) {
-            None => {
-                faults.insert(FaultReason::InterfaceMissing(interface()));
+        let config = &self.config;
+        let place = self.place();
+        let link = place.and_then(|name| world.link_named(name));
+        match (place, link) {
+            (Some(name), None) => {
+                faults.insert(FaultReason::InterfaceMissing(name.into()));
             }
-            Some(link) => {
-                if !link.running && !self.config.dont_track_primary {
-                    faults.insert(FaultReason::InterfaceDown(interface()));
-                }
-                if self.source(link).is_none() {
-                    faults.insert(FaultReason::NoSourceAddress(self.config.family));
-                }
+            (Some(name), Some(link)) if !link.running && !config.dont_track_primary => {
+                faults.insert(FaultReason::InterfaceDown(name.into()));
             }
+            (Some(_) | None, _) => {}
         }
-        let unsupported = [
-            (
-                "auth_type AH",
-                matches!(self.config.authentication, Authentication::Ah(_)),
-            ),
-            ("auth_hmac", self.config.auth_hmac.is_some()),
-            ("unicast_peer", self.config.unicast),
-        ];
-        let configured = unsupported
-            .into_iter()
-            .filter(|(_, is_configured)| *is_configured);
-        faults.extend(configured.map(|(what, _)| FaultReason::NotSupported(what)));
+        if link.is_some() && self.source(link).is_none() {
+            faults.insert(FaultReason::NoSourceAddress(config.family));
+        }
+        if let Some(source) = config.mcast_src_ip.filter(|_| config.track_src_ip)
+            && !world.has_address(
+                source,
+                Some(config.interface.as_str()).filter(|name| !name.is_empty()),
+            )
+        {
+            faults.insert(FaultReason::SourceMissing(source));
+        }
+        if config.unicast && config.unicast_peers.is_empty() {
+            faults.insert(FaultReason::NoPeer);
+        }
+        let keyless = config
+            .auth_hmac
+            .as_ref()
+            .filter(|hmac| secret(hmac, hmac.active_key).is_none());
+        faults.extend(keyless.map(|hmac| FaultReason::NoKey(hmac.active_key)));
     }
 }
 

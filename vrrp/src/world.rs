@@ -1,6 +1,7 @@
 //! What all instances share: the links of the machine as last told, and everything that is tracked.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -135,6 +136,14 @@ impl World {
 
     pub(crate) fn link_named(&self, name: &str) -> Option<&Link> {
         self.links.get(self.link_ids.get(name)?)
+    }
+
+    /// Whether the link of this name, or any, has this address.
+    pub(crate) fn has_address(&self, address: IpAddr, on: Option<&str>) -> bool {
+        self.links
+            .values()
+            .filter(|link| on.is_none_or(|name| link.name == name))
+            .any(|link| link.addresses.contains(&address))
     }
 
     pub(crate) fn script_named(&self, name: &str) -> Option<&Script> {

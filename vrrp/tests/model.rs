@@ -224,7 +224,8 @@ impl Routers {
             host.heard_at.remove(&id);
         }
         let packet = Packet {
-            link: ETH0,
+            link: Some(ETH0),
+            ip_header: &[],
             source: address(flight.from),
             destination: vrrp::packet::GROUP_V4.into(),
             hop_limit: 255,
@@ -383,6 +384,7 @@ fn eth0(host: usize) -> Link {
         hardware_address: vec![2, 0, 0, 0, 0, ipv4.octets()[3]],
         ipv4: Some(ipv4),
         ipv6_link_local: None,
+        addresses: Vec::new(),
         mtu: 1500,
     }
 }

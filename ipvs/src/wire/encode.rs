@@ -16,6 +16,9 @@ use crate::destination::{Destination, DestinationKey, Forwarding, Tunnel, Tunnel
 use crate::service::{Family, Granularity, Service, ServiceKey};
 use crate::timeouts::Timeouts;
 
+/// `GENL_ID_CTRL`: the family that knows all families.
+const CONTROLLER: u16 = 0x10;
+
 type Attributes<T> = GenlBuffer<T, Buffer>;
 type Encoded<T> = Result<T, EncodeError>;
 
@@ -36,7 +39,7 @@ pub(crate) fn change(family: u16, change: &Change) -> Encoded<Message> {
 
 /// Asks for all families of generic netlink, ours among them.
 pub(crate) fn get_families() -> Encoded<Message> {
-    message::<_, CtrlAttr>(libc::GENL_ID_CTRL as u16, CtrlCmd::Getfamily, Vec::new())
+    message::<_, CtrlAttr>(CONTROLLER, CtrlCmd::Getfamily, Vec::new())
 }
 
 pub(crate) fn get_services(family: u16) -> Encoded<Message> {

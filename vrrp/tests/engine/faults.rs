@@ -308,27 +308,6 @@ fn a_new_hardware_address_is_told_to_the_neighbours() {
 }
 
 #[test]
-fn what_is_not_supported_is_refused_rather_than_pretended() {
-    let ah = VrrpInstance {
-        authentication: parser::config::vrrp_instance::Authentication::Ah(*b"secret\0\0"),
-        ..instance(255)
-    };
-    let unicast = VrrpInstance {
-        unicast: true,
-        ..instance(255)
-    };
-    for (configured, words) in [
-        (ah, "auth_type AH is not supported"),
-        (unicast, "unicast_peer is not supported"),
-    ] {
-        let engine = started(&config(vec![configured], vec![]));
-        let instance = engine.instances().next().unwrap();
-        assert_eq!(instance.state.word(), "FAULT");
-        assert_eq!(instance.faults.first().unwrap().to_string(), words);
-    }
-}
-
-#[test]
 fn another_group_is_spoken_and_listened_to() {
     let elsewhere = VrrpInstance {
         mcast_dst_ip: "224.0.0.99".parse().unwrap(),

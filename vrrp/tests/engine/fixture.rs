@@ -122,6 +122,7 @@ pub(crate) fn eth0(host: u8) -> Link {
         hardware_address: vec![2, 0, 0, 0, 0, host],
         ipv4: Some(Ipv4Addr::new(10, 0, 0, host)),
         ipv6_link_local: Some(format!("fe80::{host}").parse().unwrap()),
+        addresses: vec![ip(host)],
         mtu: 1500,
     }
 }
@@ -146,6 +147,7 @@ pub(crate) fn advert(config: &VrrpInstance, host: u8, priority: u8) -> Vec<u8> {
         addresses: &addresses,
         source: ip(host),
         destination: packet::GROUP_V4.into(),
+        bare_sum: false,
     }
     .encode()
 }
@@ -156,10 +158,11 @@ pub(crate) fn from(host: u8, payload: &[u8]) -> Event<'_> {
 
 pub(crate) fn packet_from(host: u8, payload: &[u8]) -> Packet<'_> {
     Packet {
-        link: ETH0,
+        link: Some(ETH0),
         source: ip(host),
         destination: packet::GROUP_V4.into(),
         hop_limit: 255,
+        ip_header: &[],
         payload,
     }
 }

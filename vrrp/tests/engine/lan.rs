@@ -49,6 +49,11 @@ struct Flight {
 const RUN_TIME: Duration = Duration::from_millis(20);
 
 impl Lan {
+    /// Sets a host's clock to so many seconds since 1970; from there it goes on by itself.
+    pub(crate) fn set_clock(&mut self, name: &'static str, seconds: u64) {
+        self.handle(name, Event::Clock(Duration::from_secs(seconds)));
+    }
+
     /// Hosts with one instance each, of these priorities; their addresses are 10.0.0.1 and following.
     pub(crate) fn new<const N: usize>(hosts: [(&'static str, u8); N]) -> Self {
         Self::with(hosts.map(|(name, priority)| (name, config(vec![instance(priority)], Vec::new()))))
@@ -222,15 +227,14 @@ impl Lan {
                 continue;
             };
             let datagram = &flight.datagram;
-            let payload = match datagram.source {
-                IpAddr::V4(_) => &datagram.bytes[20..],
-                IpAddr::V6(_) => &datagram.bytes[..],
-            };
+            let header_len = if datagram.source.is_ipv4() { 20 } else { 0 };
+            let (ip_header, payload) = datagram.bytes.split_at(header_len);
             let packet = Packet {
-                link: ETH0,
+                link: datagram.endpoint.link.map(|_| ETH0),
                 source: datagram.source,
                 destination: datagram.destination,
-                hop_limit: 255,
+                hop_limit: ip_header.get(8).copied().or(datagram.hop_limit).unwrap_or(64),
+                ip_header,
                 payload,
             };
             engine.handle(Event::Packet(packet), now);
@@ -249,7 +253,9 @@ impl Lan {
         let names: Vec<&'static str> = self.hosts.keys().copied().collect();
         for (source, datagram) in &sent {
             for to in names.iter().filter(|to| *to != source) {
-                if !self.cuts.contains(&(*source, *to)) && !self.is_lost() {
+                let is_for = datagram.destination.is_multicast()
+                    || self.hosts[to].link.addresses.contains(&datagram.destination);
+                if is_for && !self.cuts.contains(&(*source, *to)) && !self.is_lost() {
                     self.wire.push(Flight {
                         lands: self.now + self.delay,
                         to,

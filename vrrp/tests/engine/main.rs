@@ -18,6 +18,8 @@ mod reloading;
 mod resuming;
 mod rivals;
 mod scripts;
+mod sealed;
 mod stories;
 mod table;
 mod trackers;
+mod unicast;

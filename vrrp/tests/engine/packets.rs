@@ -200,11 +200,15 @@ fn each_reason_to_refuse_is_raised_counted_and_worded() {
         "advertisement interval mismatch with 10.0.0.9 mine=1000 milli-sec rcv'd=2000 milli-sec",
         |stats| stats.advert_interval_err,
     );
-    assert_eq!(kinds, (0..15).collect(), "every variant");
+    assert_eq!(
+        kinds,
+        (0..15).collect(),
+        "every variant that needs neither AH, HMAC nor unicast"
+    );
 }
 
-/// A new variant asks for a new number here and a new case above.
-fn number(refusal: &Refusal) -> u8 {
+/// A new variant asks for a new number here and a new case above, or in `sealed` or `unicast`.
+pub(crate) fn number(refusal: &Refusal) -> u8 {
     match refusal {
         Refusal::HopLimit { .. } => 0,
         Refusal::Version { .. } => 1,
@@ -221,6 +225,20 @@ fn number(refusal: &Refusal) -> u8 {
         Refusal::AddressCount { .. } => 12,
         Refusal::AddressMissing { .. } => 13,
         Refusal::LearnedInterval { .. } => 14,
+        Refusal::AhPresence { .. } => 15,
+        Refusal::AhMalformed { .. } => 16,
+        Refusal::AhSpi { .. } => 17,
+        Refusal::AhDigest { .. } => 18,
+        Refusal::AhReplay { .. } => 19,
+        Refusal::TrailerMissing { .. } => 20,
+        Refusal::TrailerMalformed { .. } => 21,
+        Refusal::TrailerKey { .. } => 22,
+        Refusal::TrailerDigest { .. } => 23,
+        Refusal::TrailerStale { .. } => 24,
+        Refusal::TrailerReplay { .. } => 25,
+        Refusal::ClockSkew { .. } => 26,
+        Refusal::NotAPeer { .. } => 27,
+        Refusal::PeerHopLimit { .. } => 28,
     }
 }
 
@@ -426,7 +444,7 @@ fn a_second_instance_on_the_link_has_its_own_packets() {
     assert_eq!(masters, [false, true]);
     engine.handle(
         Event::Packet(Packet {
-            link: vrrp::LinkId(ETH0.0 + 1),
+            link: Some(vrrp::LinkId(ETH0.0 + 1)),
             ..packet_from(9, &advert(&instance(100), 9, 200))
         }),
         at(1000),

@@ -1,6 +1,7 @@
 //! A recording, fed to a fresh engine, gives what the engine that was recorded gave.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use proptest::prelude::*;
 use vrrp::record::{self, Step};
@@ -63,12 +64,12 @@ fn the_lines_are_for_people_too() {
     };
     assert_eq!(
         record::write(&Step::Event(Event::Link(link)), at(1500)),
-        "1.500000000 link 2 br%20lan up 020000000005 10.0.0.5 - 1500"
+        "1.500000000 link 2 br%20lan up 020000000005 10.0.0.5 - 1500 10.0.0.5"
     );
     let packet = Step::Event(Event::Packet(packet_from(9, &[0x21, 0x33])));
     assert_eq!(
         record::write(&packet, at(2)),
-        "0.002000000 packet 2 10.0.0.9 224.0.0.18 255 2133"
+        "0.002000000 packet 2 10.0.0.9 224.0.0.18 255 - 2133"
     );
 }
 
@@ -94,18 +95,22 @@ fn link() -> impl Strategy<Value = Event<'static>> {
         any::<Vec<u8>>(),
         addresses,
         any::<u32>(),
+        any::<Vec<IpAddr>>(),
     )
-        .prop_map(|(id, name, running, hardware_address, (ipv4, ipv6), mtu)| {
-            Event::Link(Link {
-                id: LinkId(id),
-                name,
-                running,
-                hardware_address,
-                ipv4: ipv4.map(Into::into),
-                ipv6_link_local: ipv6.map(Into::into),
-                mtu,
-            })
-        })
+        .prop_map(
+            |(id, name, running, hardware_address, (ipv4, ipv6), mtu, addresses)| {
+                Event::Link(Link {
+                    id: LinkId(id),
+                    name,
+                    running,
+                    hardware_address,
+                    ipv4: ipv4.map(Into::into),
+                    ipv6_link_local: ipv6.map(Into::into),
+                    addresses,
+                    mtu,
+                })
+            },
+        )
 }
 
 fn without_bytes() -> impl Strategy<Value = Step<'static>> {
@@ -122,6 +127,7 @@ fn without_bytes() -> impl Strategy<Value = Step<'static>> {
             let process = ProcessId(process);
             Step::Event(Event::Processes { process, count })
         }),
+        any::<u64>().prop_map(|nanos| Step::Event(Event::Clock(Duration::from_nanos(nanos)))),
         (any::<u32>(), outcome()).prop_map(|(script, outcome)| {
             let script = ScriptId(script);
             Step::Event(Event::ScriptEnded { script, outcome })
@@ -141,9 +147,12 @@ proptest! {
 
     #[test]
     fn packets_too(
-        link in any::<u32>(), ends in any::<(IpAddr, IpAddr)>(), hop_limit in any::<u8>(), payload in any::<Vec<u8>>()
+        link in any::<Option<u32>>(), ends in any::<(IpAddr, IpAddr)>(), hop_limit in any::<u8>(),
+        ip_header in any::<Vec<u8>>(), payload in any::<Vec<u8>>()
     ) {
-        let packet = Packet { link: LinkId(link), source: ends.0, destination: ends.1, hop_limit, payload: &payload };
+        let packet = Packet {
+            link: link.map(LinkId), source: ends.0, destination: ends.1, hop_limit, ip_header: &ip_header, payload: &payload,
+        };
         let step = Step::Event(Event::Packet(packet));
         let mut buffer = Vec::new();
         prop_assert_eq!(record::read(&record::write(&step, at(7)), &mut buffer), Ok((at(7), step)));
@@ -158,7 +167,7 @@ proptest! {
 
     #[test]
     fn no_text_makes_the_reader_panic(
-        line in prop_oneof![".*", "[0-9]{1,25}\\.[0-9]{9} (link|packet|script|stop|timeout|link-gone|file|processes|bfd)( [0-9a-f:.%-]{0,9}){0,8}"]
+        line in prop_oneof![".*", "[0-9]{1,25}\\.[0-9]{9} (link|packet|clock|script|stop|timeout|link-gone|file|processes|bfd)( [0-9a-f:.%-]{0,9}){0,8}"]
     ) {
         let (mut buffer, mut again) = (Vec::new(), Vec::new());
         if let Ok((now, step)) = record::read(&line, &mut buffer) {
