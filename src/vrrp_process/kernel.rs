@@ -334,7 +334,7 @@ impl Process {
                             .map(|instance| Party::Instance(instance.config.name.clone())),
                     };
                     if let Some(party) = party {
-                        self.notifier.tell(&transition, &party);
+                        self.herald.tell(&transition, &party);
                     }
                 }
                 Step::Reconcile(_) | Step::Prepare => {}

@@ -39,8 +39,8 @@ use vrrp::{
 };
 
 use crate::child::{Child, Order};
+use crate::herald::Herald;
 use crate::message::BEAT_INTERVAL;
-use crate::notify::{Limits, Notifier};
 use crate::scripts::{Inspector, Policy, Prepared, Runner};
 use crate::timer::{Timer, now, utc};
 use announce::Announcer;
@@ -126,7 +126,7 @@ struct Process {
     cleaning: BTreeSet<Owner>,
     scripts: Vec<Arc<Prepared>>,
     runner: Arc<Runner>,
-    notifier: Notifier,
+    herald: Herald,
     ended: Ended,
     trackers: Trackers,
     /// What a successor needs is not what was saved last.
@@ -156,9 +156,14 @@ impl Ended {
 impl Process {
     async fn start(child: Child) -> Result<Self, VrrpProcessError> {
         let runner = Runner::new()?;
+<<<<<<< HEAD
         let notifier = Notifier::new(&runner, Limits::default());
         let (mut config, scripts) = admit(&child.config_text(), &notifier);
         let wishes = uppers::put_on(&mut config).await?;
+=======
+        let mut herald = Herald::new(&runner);
+        let (config, scripts) = admit(&child.config_text(), &mut herald);
+>>>>>>> refs/heads/notify
         let mut process = Self {
             engine: Engine::new(&config, &child.saved_state(), now()),
             mirror: Mirror::default(),
@@ -177,7 +182,7 @@ impl Process {
             lacking: BTreeMap::new(),
             cleaning: BTreeSet::new(),
             scripts,
-            notifier,
+            herald,
             runner: Arc::new(runner),
             ended: Ended::new(),
             trackers: Trackers::start(&config, child.saved_state().is_empty()),
@@ -227,7 +232,7 @@ impl Process {
         }
         self.release_uppers().await;
         self.runner.stop_all().await;
-        self.notifier.finish().await;
+        self.herald.finish().await;
         self.child.stopped();
         Ok(())
     }
@@ -397,15 +402,22 @@ impl Process {
         let old = std::mem::replace(&mut self.runner, runner);
         tokio::spawn(async move { old.stop_all().await });
         let before = self.wants().configured();
+<<<<<<< HEAD
         let (mut config, scripts) = admit(text, &self.notifier);
         self.uppers.wishes = vmac::put_on(&mut config, &self.mirror.known());
         self.firewall = Firewall::of(&config);
         self.prepare();
+=======
+        let (config, scripts) = admit(text, &mut self.herald);
+>>>>>>> refs/heads/notify
         let statics_differ = config.static_ipaddress != self.config.static_ipaddress
             || config.static_routes != self.config.static_routes
             || config.static_rules != self.config.static_rules;
         (self.config, self.scripts) = (config, scripts);
         self.engine.reload(&self.config, now());
+        if self.config.global.fifo_write_vrrp_states_on_reload {
+            self.herald.tell_states();
+        }
         self.trackers = Trackers::start(&self.config, false);
         self.sockets_stale = true;
         let orphans = Objects {
@@ -470,7 +482,7 @@ impl Process {
 }
 
 /// The configuration in a text, without the scripts that may not run on this machine, and the scripts that may.
-fn admit(text: &str, notifier: &Notifier) -> (Config, Vec<Arc<Prepared>>) {
+fn admit(text: &str, herald: &mut Herald) -> (Config, Vec<Arc<Prepared>>) {
     let mut config = parser::parse_text(&parser::Machine, text).config;
     let mut inspector = Inspector::new(Policy::new(&config.global));
     let mut prepared = Vec::new();
@@ -492,7 +504,7 @@ fn admit(text: &str, notifier: &Notifier) -> (Config, Vec<Arc<Prepared>>) {
     for instance in &mut config.vrrp_instances {
         keys::load(instance);
     }
-    notifier.learn(&config.vrrp_instances, &config.vrrp_sync_groups, &mut inspector);
+    herald.learn(&config, &mut inspector);
     inspector.say_violation();
     (config, prepared)
 }

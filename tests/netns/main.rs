@@ -26,6 +26,7 @@ mod restart;
 mod scene;
 mod script;
 mod takeover;
+mod telling;
 mod trackers;
 mod trouble;
 mod wire;
