@@ -23,10 +23,14 @@ const OUTSIDE: &[&str] = &[
     "vrrp_sync_group",
     "garp_group",
     "child_wait_time",
+    "SSL",
+    "virtual_server",
+    "virtual_server_group",
 ];
 
 /// The same for `global_defs`.
 const GLOBAL_DEFS: &[&str] = &[
+    "checker_log_all_failures",
     "default_interface",
     "dynamic_interfaces",
     "enable_script_security",
@@ -34,11 +38,24 @@ const GLOBAL_DEFS: &[&str] = &[
     "iproute_etc_dir",
     "iproute_usr_dir",
     "log_unknown_vrids",
+    "lvs_flush",
+    "lvs_flush_on_stop",
+    "lvs_flush_onstop",
+    "lvs_sync_daemon",
+    "lvs_timeouts",
+    "no_checker_emails",
+    "notification_email",
+    "notification_email_from",
     "process_monitor_rcv_bufs",
     "process_monitor_rcv_bufs_force",
     "random_seed",
     "router_id", // shows only in mails
+    "rs_init_notifies",
     "script_user",
+    "smtp_alert_checker",
+    "smtp_connect_timeout",
+    "smtp_helo_name",
+    "smtp_server",
     "v3_checksum_as_v2",
     "vrrp_check_unicast_src",
     "vrrp_delay_after_boot",
@@ -194,7 +211,7 @@ mod tests {
 
     #[test]
     fn what_does_not_is_told_once_with_its_first_place() {
-        let text = "virtual_server 10.0.0.1 80 {\nprotocol TCP\n}\nvirtual_server 10.0.0.2 80 {\nprotocol TCP\n}\n\
+        let text = "static_routes {\n}\nstatic_routes {\n}\n\
                     vrrp_instance V {\nuse_vmac\nuse_vmacc\n}\n";
         let told = not_yet(text);
         assert_eq!(told.len(), 2, "{told:?}");
@@ -203,7 +220,7 @@ mod tests {
             "{told:?}"
         );
         assert!(
-            told[1].contains("Line 1 (and 1 more)) virtual_server is read"),
+            told[1].contains("Line 1 (and 1 more)) static_routes is read"),
             "{told:?}"
         );
     }
