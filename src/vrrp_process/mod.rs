@@ -11,7 +11,7 @@ mod round;
 mod socket;
 mod track_file;
 mod track_process;
-mod trackers;
+pub(crate) mod trackers;
 
 use std::collections::{BTreeSet, HashSet};
 use std::io;

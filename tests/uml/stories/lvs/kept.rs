@@ -36,7 +36,7 @@ fn configuration() -> String {
 fn what_others_remove_comes_back_within_a_second_and_the_rest_is_theirs() {
     let mut scene = Scene::new();
     scene.all_alive(&["21", "22"]);
-    let node = holdfast().start(&scene.host, &configuration()).unwrap();
+    let node = scene.start(&holdfast(), &configuration());
     let before = scene.after("start").table;
     assert_eq!(before.len(), 4, "{before:?}");
     for meddling in [
@@ -80,7 +80,7 @@ fn what_others_remove_comes_back_within_a_second_and_the_rest_is_theirs() {
 fn a_killed_checker_process_changes_nothing() {
     let mut scene = Scene::new();
     scene.all_alive(&["21", "22"]);
-    let node = holdfast().start(&scene.host, &configuration()).unwrap();
+    let node = scene.start(&holdfast(), &configuration());
     let before = scene.after("start");
     scene.dead("22");
     let before = (before.table, scene.after("one dies").table);
@@ -151,7 +151,7 @@ fn timeouts_and_sync_daemons_are_set_and_put_back() {
         lvs_sync_daemon eth0 id 5
     ";
     let text = configuration().replace("global_defs {", global);
-    let node = holdfast().start(&scene.host, &text).unwrap();
+    let node = scene.start(&holdfast(), &text);
     scene.expect("timeouts are set", || {
         shown("timeout").contains("(tcp tcpfin udp): 100 70 10")
     });

@@ -23,7 +23,7 @@ pub(crate) fn stories() -> Vec<Story> {
 }
 
 /// Longer than anything here takes on one slow processor.
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(30);
 
 /// A table that has not changed for so long is what came of a step: checks are a second apart.
 const QUIET: Duration = Duration::from_millis(2500);
@@ -78,6 +78,13 @@ impl Scene {
         lines
     }
 
+    /// Starts a daemon and waits until there is a table: loading the kernel's modules takes a while.
+    fn start(&self, daemon: &Daemon, text: &str) -> Node {
+        let node = daemon.start(&self.host, text).unwrap();
+        self.expect("there is a table", || !self.table().is_empty());
+        node
+    }
+
     /// Waits until the table has come to rest.
     fn after(&mut self, step: &'static str) -> Came {
         let mut table = self.table();
@@ -128,6 +135,7 @@ fn server(name: u8, more: &str) -> String {
             notify_down \"/run/tell down {name}\"
             MISC_CHECK {{
                 misc_path \"/usr/bin/test -e /run/{name}\"
+                misc_timeout 20
             }}
         }}
 "

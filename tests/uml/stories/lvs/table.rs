@@ -42,7 +42,7 @@ fn servers_die_and_return() {
             servers.concat()
         );
         scene.all_alive(&["21", "22"]);
-        let node = daemon.start(&scene.host, &text).unwrap();
+        let node = scene.start(daemon, &text);
         came.push(scene.after("start, one dead"));
         scene.dead("21");
         came.push(scene.after("another dies"));
@@ -82,7 +82,7 @@ fn a_quorum_has_its_sorry_server() {
         }}",
             servers.concat()
         );
-        let node = daemon.start(&scene.host, &text).unwrap();
+        let node = scene.start(daemon, &text);
         came.push(scene.after("start with all dead"));
         scene.alive("21");
         came.push(scene.after("one is not enough"));
@@ -141,7 +141,7 @@ fn a_reload_changes_what_is_changed() {
             server(25, "")
         );
         scene.all_alive(&["21", "22", "25"]);
-        let node = daemon.start(&scene.host, &first).unwrap();
+        let node = scene.start(daemon, &first);
         came.push(scene.after("start"));
         reload(&scene.host, &node, &second);
         came.push(scene.after("one heavier, one gone, one dead, one new; another service"));
@@ -158,8 +158,17 @@ const EVERY_KIND: &str = "
 virtual_server_group web {
     192.0.2.30 80
     192.0.2.31-33 443
-    2001:db8::30 80
+}
+virtual_server_group marks {
+    fwmark 8
     fwmark 9
+}
+virtual_server group marks {
+    lvs_sched wrr
+    lvs_method DR
+    ip_family inet6
+    real_server 2001:db8::24 80 {
+    }
 }
 virtual_server group web {
     lvs_sched sh
@@ -212,7 +221,7 @@ virtual_server 192.0.2.14 0 {
 fn services_of_every_kind() {
     as_keepalived(|daemon: &Daemon| {
         let mut scene = Scene::new();
-        let node = daemon.start(&scene.host, EVERY_KIND).unwrap();
+        let node = scene.start(daemon, EVERY_KIND);
         let mut came: Vec<Came> = vec![scene.after("start")];
         assert!(node.stop(SOON).is_some());
         came.push(scene.after("stop"));
