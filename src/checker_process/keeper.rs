@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use checkers::{Instant, ServiceId};
 use ipvs::{Change, Entry, Error, Failure, Glance, Ipvs, Listing, OpenError, ServiceKey, Wanted, plan};
-use tracing::{debug, error, info, warn};
+use tracing::{error, info, warn};
 
 use super::service_wide::{Originals, ServiceWide, Wish};
 use crate::timer::now;
@@ -398,7 +398,6 @@ impl Keeper {
             );
         }
         self.mirror = found;
-        debug!("IPVS: the table was read");
     }
 }
 

@@ -34,6 +34,7 @@ use crate::mail::{self, Mailer};
 use crate::message::BEAT_INTERVAL;
 use crate::sys::capability::{self, Capability};
 use crate::timer::{Timer, now};
+use crate::vrrp_process::trackers::Trackers;
 use conversations::{Conversations, Happened};
 use keeper::Keeper;
 use ping_range::PingRange;
@@ -98,6 +99,9 @@ struct Process {
     /// The host's addresses, if somebody suspends checks for want of one.
     monitor: Option<Monitor>,
     ping_range: PingRange,
+    trackers: Trackers,
+    /// Names of the tracked files, as the trackers number them.
+    files: Vec<String>,
     /// What the outside is to be told, each when the writes are done that were asked for before it.
     notices: VecDeque<(u64, Notice)>,
     /// The state differs from what is saved.
@@ -123,6 +127,8 @@ impl Process {
             ping_range: PingRange {
                 original: saved.ping_range,
             },
+            trackers: Trackers::of_checkers(&config, saved.engine.is_empty()),
+            files: Vec::new(),
             notices: VecDeque::new(),
             is_unsaved: true,
             save_at: now(),
@@ -153,6 +159,7 @@ impl Process {
                     self.keeper.finish(done, now());
                     self.is_unsaved = true;
                 }
+                reading = self.trackers.next() => self.reading(&reading),
                 event = next_address(&mut self.monitor) => self.address(event),
                 order = self.child.next_order() => self.order(order)?,
                 _ = beat.tick() => self.child.beat(),
@@ -276,6 +283,14 @@ impl Process {
         }
     }
 
+    fn reading(&mut self, reading: &vrrp::Event<'static>) {
+        if let vrrp::Event::File { file, value } = *reading
+            && let Some(track_file) = self.files.get(file.0 as usize)
+        {
+            self.engine.handle(Event::File { track_file, value }, now());
+        }
+    }
+
     fn address(&mut self, event: Result<netlink::Event, netlink::Error>) {
         let (address, present) = match event {
             Ok(netlink::Event::Address(address)) => (address.local, true),
@@ -315,6 +330,7 @@ impl Process {
         self.conversations.set_tls(tls(&config)?);
         self.engine.reload(Arc::clone(&config), now());
         self.learn(&config);
+        self.trackers = Trackers::of_checkers(&config, false);
         self.child.reloaded();
         Ok(())
     }
@@ -322,6 +338,7 @@ impl Process {
     /// What a configuration asks for beside virtual servers.
     fn learn(&mut self, config: &Config) {
         self.keeper.set_service_wide(Wish::of(&config.global));
+        self.files = config.track_files.iter().map(|file| file.name.clone()).collect();
         let host = nix::unistd::gethostname().unwrap_or_default();
         self.mailer.learn(&config.global, &host.to_string_lossy());
         let mut checkers = config

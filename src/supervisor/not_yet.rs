@@ -10,6 +10,7 @@ use parser::{Place, Sources};
 
 /// Blocks and settings outside every block that do what they say.
 const OUTSIDE: &[&str] = &[
+    "SSL",
     "bfd_instance",
     "child_wait_time",
     "garp_group",
@@ -22,6 +23,8 @@ const OUTSIDE: &[&str] = &[
     "static_rules",
     "track_file",
     "track_group",
+    "virtual_server",
+    "virtual_server_group",
     "vrrp_instance",
     "vrrp_script",
     "vrrp_sync_group",
@@ -31,6 +34,7 @@ const OUTSIDE: &[&str] = &[
 
 /// The same for `global_defs`.
 const GLOBAL_DEFS: &[&str] = &[
+    "checker_log_all_failures",
     "default_interface",
     "dynamic_interfaces",
     "enable_script_security",
@@ -38,11 +42,24 @@ const GLOBAL_DEFS: &[&str] = &[
     "iproute_etc_dir",
     "iproute_usr_dir",
     "log_unknown_vrids",
+    "lvs_flush",
+    "lvs_flush_on_stop",
+    "lvs_flush_onstop",
+    "lvs_sync_daemon",
+    "lvs_timeouts",
+    "no_checker_emails",
+    "notification_email",
+    "notification_email_from",
     "process_monitor_rcv_bufs",
     "process_monitor_rcv_bufs_force",
     "random_seed",
     "router_id", // shows only in mails
+    "rs_init_notifies",
     "script_user",
+    "smtp_alert_checker",
+    "smtp_connect_timeout",
+    "smtp_helo_name",
+    "smtp_server",
     "v3_checksum_as_v2",
     "vrrp_check_unicast_src",
     "vrrp_delay_after_boot",
@@ -204,16 +221,16 @@ mod tests {
 
     #[test]
     fn what_does_not_is_told_once_with_its_first_place() {
-        let text = "virtual_server 10.0.0.1 80 {\nprotocol TCP\n}\nvirtual_server 10.0.0.2 80 {\nprotocol TCP\n}\n\
-                    vrrp_instance V {\nuse_vmac\nuse_vmacc\n}\n";
+        let text = "global_defs {\nenable_dbus\nenable_dbus\nenable_snmp_vrrp\nenable_dbuss\n}\n";
         let told = told(text);
         assert_eq!(told.len(), 2, "{told:?}");
         assert!(
-            told[0].ends_with("use_vmac in vrrp_instance is read, but has no effect yet"),
+            told[0]
+                .contains("Line 2 (and 1 more)) enable_dbus in global_defs is read, but has no effect yet"),
             "{told:?}"
         );
         assert!(
-            told[1].contains("Line 1 (and 1 more)) virtual_server is read"),
+            told[1].contains("Line 4) enable_snmp_vrrp in global_defs"),
             "{told:?}"
         );
     }

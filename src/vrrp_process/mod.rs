@@ -16,7 +16,7 @@ mod round;
 mod socket;
 mod track_file;
 mod track_process;
-mod trackers;
+pub(crate) mod trackers;
 mod uppers;
 mod vmac;
 mod wants;
@@ -156,14 +156,9 @@ impl Ended {
 impl Process {
     async fn start(child: Child) -> Result<Self, VrrpProcessError> {
         let runner = Runner::new()?;
-<<<<<<< HEAD
         let notifier = Notifier::new(&runner, Limits::default());
         let (mut config, scripts) = admit(&child.config_text(), &notifier);
         let wishes = uppers::put_on(&mut config).await?;
-=======
-        let mut herald = Herald::new(&runner);
-        let (config, scripts) = admit(&child.config_text(), &mut herald);
->>>>>>> refs/heads/notify
         let mut process = Self {
             engine: Engine::new(&config, &child.saved_state(), now()),
             mirror: Mirror::default(),
@@ -402,14 +397,10 @@ impl Process {
         let old = std::mem::replace(&mut self.runner, runner);
         tokio::spawn(async move { old.stop_all().await });
         let before = self.wants().configured();
-<<<<<<< HEAD
         let (mut config, scripts) = admit(text, &self.notifier);
         self.uppers.wishes = vmac::put_on(&mut config, &self.mirror.known());
         self.firewall = Firewall::of(&config);
         self.prepare();
-=======
-        let (config, scripts) = admit(text, &mut self.herald);
->>>>>>> refs/heads/notify
         let statics_differ = config.static_ipaddress != self.config.static_ipaddress
             || config.static_routes != self.config.static_routes
             || config.static_rules != self.config.static_rules;
