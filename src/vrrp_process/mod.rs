@@ -156,8 +156,8 @@ impl Ended {
 impl Process {
     async fn start(child: Child) -> Result<Self, VrrpProcessError> {
         let runner = Runner::new()?;
-        let notifier = Notifier::new(&runner, Limits::default());
-        let (mut config, scripts) = admit(&child.config_text(), &notifier);
+        let mut herald = Herald::new(&runner);
+        let (mut config, scripts) = admit(&child.config_text(), &mut herald);
         let wishes = uppers::put_on(&mut config).await?;
         let mut process = Self {
             engine: Engine::new(&config, &child.saved_state(), now()),
@@ -397,7 +397,7 @@ impl Process {
         let old = std::mem::replace(&mut self.runner, runner);
         tokio::spawn(async move { old.stop_all().await });
         let before = self.wants().configured();
-        let (mut config, scripts) = admit(text, &self.notifier);
+        let (mut config, scripts) = admit(text, &mut self.herald);
         self.uppers.wishes = vmac::put_on(&mut config, &self.mirror.known());
         self.firewall = Firewall::of(&config);
         self.prepare();
