@@ -7,6 +7,7 @@ pub mod cli;
 pub mod config_command;
 pub mod config_test;
 pub mod demo;
+mod dump;
 pub mod idle_process;
 pub mod lab;
 pub mod log;

@@ -11,11 +11,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use bfd::{Action, Engine, Event, News};
+use parser::Config;
 use parser::units::Family;
 use tokio::time::MissedTickBehavior;
 use tracing::{debug, error, info, warn};
 
 use crate::child::{Child, Order};
+use crate::dump::{self, Writer};
 use crate::message::{BEAT_INTERVAL, BfdReport};
 use crate::timer::{Timer, now};
 use socket::{Datagram, Sockets};
@@ -44,6 +46,8 @@ struct Process {
     engine: Engine,
     sockets: Sockets,
     timer: Timer,
+    config: Config,
+    writer: Writer,
     stopping: bool,
 }
 
@@ -55,6 +59,8 @@ impl Process {
             engine: Engine::new(&config, &child.saved_state(), seed, now()),
             sockets: Sockets::new(),
             timer: Timer::new()?,
+            config,
+            writer: Writer::default(),
             stopping: false,
             child,
         };
@@ -133,7 +139,7 @@ impl Process {
                 self.engine.handle(Event::Stop, now());
             }
             Order::Reload(text) => self.reload(&text),
-            Order::Data => info!("Dump files are not supported yet"),
+            Order::Data => dump::bfd::write(&mut self.writer, &self.engine, &self.config),
             Order::Stats | Order::StatsClear | Order::Json | Order::Bfd(_) => {}
         }
     }
@@ -143,6 +149,7 @@ impl Process {
         info!("Reloading");
         let config = parser::parse_text(&parser::Machine, text).config;
         self.engine.reload(&config, now());
+        self.config = config;
         // The farewells of those that are gone leave by their own sockets.
         self.carry_out();
         let engine = &self.engine;

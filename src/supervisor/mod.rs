@@ -23,6 +23,7 @@ use nix::sys::stat::{Mode, umask};
 
 use crate::child::{Role, set_process_name};
 use crate::cli::{self, COMPATIBLE_VERSION, Options};
+use crate::dump::Writer;
 use crate::log;
 use crate::signal::{Heed, Signals};
 use configuration::{Configuration, Unusable};
@@ -119,6 +120,7 @@ fn start(mut options: Options) -> Result<Running, Failure> {
         configuration,
         sessions: Sessions::default(),
         phase,
+        writer: Writer::default(),
         _pid_file: pid_file,
     };
     running.start_children();

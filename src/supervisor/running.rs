@@ -1,6 +1,7 @@
 //! The running daemon: one loop over signals, messages of the children and deadlines.
 
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use futures_util::future::select_all;
@@ -8,6 +9,7 @@ use nix::sys::signal::Signal as ProcessSignal;
 
 use crate::child::Role;
 use crate::cli::Options;
+use crate::dump::{self, Kind, Place, Writer};
 use crate::message::{BfdReport, FromChild, ToChild};
 use crate::signal::{Signal, Signals};
 use crate::supervisor::configuration::{Configuration, Usable};
@@ -35,6 +37,8 @@ pub(super) struct Running {
     pub(super) configuration: Usable,
     pub(super) sessions: Sessions,
     pub(super) phase: Phase,
+    /// Writes the supervisor's own dump.
+    pub(super) writer: Writer,
     /// Held for as long as the daemon runs.
     pub(super) _pid_file: PidFile,
 }
@@ -118,7 +122,14 @@ impl Running {
         match signal {
             Signal::Stop => self.stop(0),
             Signal::Reload => self.reload(),
-            Signal::Data => self.order(&ToChild::Data),
+            Signal::Data => {
+                let config = &self.configuration.config;
+                let temporary = std::env::var_os("TMPDIR");
+                let place = Place::of(config, temporary.as_deref().map(Path::new));
+                let text = dump::parent(&config.global, &config.daemon);
+                self.writer.write(place.path(Kind::Parent), move || text);
+                self.order(&ToChild::Data);
+            }
             Signal::Stats => self.order(&ToChild::Stats),
             Signal::StatsClear => self.order(&ToChild::StatsClear),
             Signal::Json => self.order(&ToChild::Json),

@@ -32,6 +32,7 @@ use vrrp::{
 };
 
 use crate::child::{Child, Order};
+use crate::dump::{self, VrrpDumps};
 use crate::message::BEAT_INTERVAL;
 use crate::notify::{Limits, Notifier, Party};
 use crate::scripts::{Inspector, Policy, Prepared, Runner};
@@ -102,6 +103,7 @@ struct Process {
     notifier: Notifier,
     ended: Ended,
     trackers: Trackers,
+    dumps: VrrpDumps,
     /// What a successor needs is not what was saved last.
     unsaved: bool,
     /// What the log has said does not work: a socket that cannot be opened (no destination), a way that cannot be sent.
@@ -144,6 +146,7 @@ impl Process {
             runner: Arc::new(runner),
             ended: Ended::new(),
             trackers: Trackers::start(&config, child.saved_state().is_empty()),
+            dumps: VrrpDumps::new(&config),
             unsaved: false,
             ailing: HashSet::new(),
             sockets_stale: false,
@@ -175,6 +178,9 @@ impl Process {
                     self.unsaved = true;
                 }
                 order = self.child.next_order() => self.order(order),
+                () = std::future::ready(()), if self.dumps.is_busy() => {
+                    self.dumps.turn(&self.engine, &self.config, now());
+                }
                 _ = beat.tick() => {
                     self.child.beat();
                     self.save();
@@ -318,10 +324,19 @@ impl Process {
                 self.engine.handle(session, now());
                 self.unsaved = true;
             }
-            Order::Data | Order::Stats | Order::StatsClear | Order::Json => {
-                info!("Dump files are not supported yet");
+            Order::Data => self.dump(dump::Asked::Data),
+            Order::Json => self.dump(dump::Asked::Json),
+            Order::Stats => self.dump(dump::Asked::Stats),
+            Order::StatsClear => {
+                self.dump(dump::Asked::Stats);
+                self.engine.clear_stats();
             }
         }
+    }
+
+    fn dump(&mut self, asked: dump::Asked) {
+        let links = self.mirror.every_link();
+        self.dumps.ask(asked, &self.engine, &self.config, links);
     }
 
     /// A new configuration, judged by the supervisor: what is unchanged is not touched.
@@ -333,6 +348,7 @@ impl Process {
         let old = std::mem::replace(&mut self.runner, runner);
         tokio::spawn(async move { old.stop_all().await });
         (self.config, self.scripts) = admit(text, &self.notifier);
+        self.dumps.learn(&self.config);
         self.engine.reload(&self.config, now());
         self.trackers = Trackers::start(&self.config, false);
         self.sockets_stale = true;
