@@ -28,6 +28,7 @@ async fn obey(child: &mut Child) {
             order = child.next_order() => match order {
                 Order::Stop => return,
                 Order::Reload(_) => child.reloaded(),
+                Order::Status => child.tell_status("null"),
                 Order::Data | Order::Stats | Order::StatsClear | Order::Json | Order::Bfd(_) => {}
             },
         }

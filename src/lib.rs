@@ -6,6 +6,7 @@ pub mod child;
 pub mod cli;
 pub mod config_command;
 pub mod config_test;
+pub mod control;
 pub mod demo;
 mod dump;
 pub mod idle_process;

@@ -17,6 +17,7 @@ use tokio::time::MissedTickBehavior;
 use tracing::{debug, error, info, warn};
 
 use crate::child::{Child, Order};
+use crate::control::status::{self, Events};
 use crate::dump::{self, Writer};
 use crate::message::{BEAT_INTERVAL, BfdReport};
 use crate::timer::{Timer, now};
@@ -107,6 +108,7 @@ impl Process {
     }
 
     fn carry_out(&mut self) {
+        let mut events = Events::default();
         while let Some(action) = self.engine.next_action() {
             match action {
                 Action::Send { path, bytes } => self.sockets.send(&path, &bytes),
@@ -114,8 +116,16 @@ impl Process {
                     session: session.to_string(),
                     up,
                 }),
-                Action::Tell(news) => tell(&news),
+                Action::Tell(news) => {
+                    if !news.is_detail() {
+                        events.news("bfd", &news.session, &news.to_string());
+                    }
+                    tell(&news);
+                }
             }
+        }
+        if let Some(events) = events.take() {
+            self.child.tell_events(&events);
         }
         if let Some(state) = self.engine.snapshot() {
             self.child.save_state(&state);
@@ -139,6 +149,7 @@ impl Process {
                 self.engine.handle(Event::Stop, now());
             }
             Order::Reload(text) => self.reload(&text),
+            Order::Status => self.child.tell_status(&status::bfd(&self.engine)),
             Order::Data => dump::bfd::write(&mut self.writer, &self.engine, &self.config),
             Order::Stats | Order::StatsClear | Order::Json | Order::Bfd(_) => {}
         }

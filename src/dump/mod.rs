@@ -24,6 +24,7 @@ pub(crate) use lines::Lines;
 pub(crate) use place::{Kind, Place};
 pub(crate) use stats::Counters;
 pub(crate) use vrrp::{Asked, VrrpDumps};
+pub(crate) use words::Wall;
 pub(crate) use writer::Writer;
 
 /// How long one turn of rendering lasts, about: far less than an advert may be late.

@@ -10,6 +10,7 @@ use parser::config::{Script, VrrpInstance, VrrpSyncGroup};
 use parser::units::{Family, Version};
 use vrrp::{Engine, FaultReason, Health, Instance, State};
 
+use crate::control::status;
 use crate::dump::users::Users;
 use crate::dump::words::Wall;
 use crate::dump::{Counters, Kind, Lines, Place, Rendering, Writer, global, json, tables, words};
@@ -32,6 +33,8 @@ pub(crate) enum Asked {
     Stats,
     /// The JSON dump.
     Json,
+    /// The status for the control socket, which is not written but answered.
+    Status,
 }
 
 /// The dumps of the process: asked for, under way, written.
@@ -73,11 +76,9 @@ impl VrrpDumps {
         !self.waiting.is_empty()
     }
 
-    /// Goes on for less than a millisecond.
-    pub(crate) fn turn(&mut self, engine: &Engine, config: &Config, now: vrrp::Instant) {
-        let Some((asked, rendering, links)) = self.waiting.front_mut() else {
-            return;
-        };
+    /// Goes on for less than a millisecond. Answers with a status that is complete.
+    pub(crate) fn turn(&mut self, engine: &Engine, config: &Config, now: vrrp::Instant) -> Option<String> {
+        let (asked, rendering, links) = self.waiting.front_mut()?;
         let view = View {
             engine,
             config,
@@ -86,19 +87,22 @@ impl VrrpDumps {
             wall: Wall::at(now),
         };
         let (parts, kind) = match asked {
-            Asked::Json if config.global.json_version > 1 => (JSON_2, Kind::Json),
-            Asked::Json => (JSON_1, Kind::Json),
-            Asked::Data | Asked::Stats => (DATA, Kind::Data),
+            Asked::Json if config.global.json_version > 1 => (JSON_2, Some(Kind::Json)),
+            Asked::Json => (JSON_1, Some(Kind::Json)),
+            Asked::Data | Asked::Stats => (DATA, Some(Kind::Data)),
+            Asked::Status => (&[][..], None),
         };
-        let text =
-            rendering.turn(|part, item, lines| parts.get(part).map(|render| render(&view, item, lines)));
-        if let Some(text) = text {
-            self.waiting.pop_front();
-            // As with keepalived, without instances there is no JSON of version 1.
-            if !text.is_empty() {
-                self.writer.write(place(config).path(kind), move || text);
-            }
+        let text = rendering.turn(|part, item, lines| match kind {
+            Some(_) => parts.get(part).map(|render| render(&view, item, lines)),
+            None => status::vrrp(engine, view.wall, part, item, lines),
+        })?;
+        self.waiting.pop_front();
+        let Some(kind) = kind else { return Some(text) };
+        // As with keepalived, without instances there is no JSON of version 1.
+        if !text.is_empty() {
+            self.writer.write(place(config).path(kind), move || text);
         }
+        None
     }
 }
 

@@ -32,6 +32,7 @@ use vrrp::{
 };
 
 use crate::child::{Child, Order};
+use crate::control::status::Events;
 use crate::dump::{self, VrrpDumps};
 use crate::message::BEAT_INTERVAL;
 use crate::notify::{Limits, Notifier, Party};
@@ -104,6 +105,7 @@ struct Process {
     ended: Ended,
     trackers: Trackers,
     dumps: VrrpDumps,
+    events: Events,
     /// What a successor needs is not what was saved last.
     unsaved: bool,
     /// What the log has said does not work: a socket that cannot be opened (no destination), a way that cannot be sent.
@@ -147,6 +149,7 @@ impl Process {
             ended: Ended::new(),
             trackers: Trackers::start(&config, child.saved_state().is_empty()),
             dumps: VrrpDumps::new(&config),
+            events: Events::default(),
             unsaved: false,
             ailing: HashSet::new(),
             sockets_stale: false,
@@ -179,7 +182,9 @@ impl Process {
                 }
                 order = self.child.next_order() => self.order(order),
                 () = std::future::ready(()), if self.dumps.is_busy() => {
-                    self.dumps.turn(&self.engine, &self.config, now());
+                    if let Some(status) = self.dumps.turn(&self.engine, &self.config, now()) {
+                        self.child.tell_status(&status);
+                    }
                 }
                 _ = beat.tick() => {
                     self.child.beat();
@@ -247,11 +252,25 @@ impl Process {
                     .push(Step::Announce(instance, Some((link, address)), repeat)),
                 Action::Notify(transition) => {
                     transitions = true;
+                    let (of, name) = match &transition.whose {
+                        Whose::Instance(id) => ("instance", name_of(&self.engine, *id)),
+                        Whose::Group(name) => ("group", &**name),
+                    };
+                    self.events
+                        .transition(of, name, transition.to, transition.priority);
                     self.rounds.push(Step::Notify(transition));
                 }
                 Action::RunScript(script) => self.run_script(script),
-                Action::Tell(news) => tell(&news),
+                Action::Tell(news) => {
+                    if !news.is_detail() {
+                        self.events.news("vrrp", &news.subject, &news.to_string());
+                    }
+                    tell(&news);
+                }
             }
+        }
+        if let Some(events) = self.events.take() {
+            self.child.tell_events(&events);
         }
         self.send(&mut adverts);
         if transitions {
@@ -324,6 +343,7 @@ impl Process {
                 self.engine.handle(session, now());
                 self.unsaved = true;
             }
+            Order::Status => self.dump(dump::Asked::Status),
             Order::Data => self.dump(dump::Asked::Data),
             Order::Json => self.dump(dump::Asked::Json),
             Order::Stats => self.dump(dump::Asked::Stats),
@@ -335,7 +355,10 @@ impl Process {
     }
 
     fn dump(&mut self, asked: dump::Asked) {
-        let links = self.mirror.every_link();
+        let links = match asked {
+            dump::Asked::Data => self.mirror.every_link(),
+            dump::Asked::Stats | dump::Asked::Json | dump::Asked::Status => Vec::new(),
+        };
         self.dumps.ask(asked, &self.engine, &self.config, links);
     }
 
