@@ -12,7 +12,7 @@ use std::time::Duration;
 use checkers::{ConversationId, Failure, Opening, Transport};
 use nix::libc;
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, Interest};
 use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
@@ -292,8 +292,10 @@ async fn datagrams_both_ways(socket: &UdpSocket, end: &mut End) -> Result<(), Fa
     end.tell(Happened::Opened).await;
     loop {
         tokio::select! {
-            readable = socket.readable() => {
-                readable.map_err(|error| network(&error))?;
+            ready = socket.ready(Interest::READABLE | Interest::ERROR) => {
+                if ready.map_err(|error| network(&error))?.is_error() {
+                    refused(socket)?;
+                }
                 if let Some(datagram) = receive(socket)? {
                     end.tell(Happened::Received(datagram)).await;
                 }
@@ -303,6 +305,18 @@ async fn datagrams_both_ways(socket: &UdpSocket, end: &mut End) -> Result<(), Fa
                 None => return Ok(()),
             },
         }
+    }
+}
+
+/// What ICMP said of a datagram that was sent: the socket is in error then, but there is nothing to read.
+fn refused(socket: &UdpSocket) -> Result<(), Failure> {
+    let error = socket.try_io(Interest::ERROR, || {
+        socket.take_error()?.ok_or(io::ErrorKind::WouldBlock.into())
+    });
+    match error {
+        Ok(error) => Err(network(&error)),
+        Err(none) if none.kind() == io::ErrorKind::WouldBlock => Ok(()),
+        Err(error) => Err(network(&error)),
     }
 }
 

@@ -152,7 +152,7 @@ impl Keeper {
 
     /// Stands for the writes that have been asked for up to now.
     pub(super) fn ticket(&self) -> u64 {
-        self.begun + u64::from(self.flush || self.has_writes())
+        self.begun + u64::from(self.has_writes())
     }
 
     /// Whether the writes that a ticket stands for are done, or cannot be done now.
