@@ -289,6 +289,7 @@ async fn stream_both_ways(
 }
 
 async fn datagrams_both_ways(socket: &UdpSocket, end: &mut End) -> Result<(), Failure> {
+    let mut bytes = Vec::new();
     end.tell(Happened::Opened).await;
     loop {
         tokio::select! {
@@ -296,11 +297,11 @@ async fn datagrams_both_ways(socket: &UdpSocket, end: &mut End) -> Result<(), Fa
                 if ready.map_err(|error| network(&error))?.is_error() {
                     refused(socket)?;
                 }
-                if let Some(datagram) = receive(socket)? {
+                if let Some(datagram) = receive(socket, &mut bytes)? {
                     end.tell(Happened::Received(datagram)).await;
                 }
             }
-            bytes = end.said.recv() => match bytes {
+            said = end.said.recv() => match said {
                 Some(bytes) => drop(socket.send(&bytes).await.map_err(|error| network(&error))?),
                 None => return Ok(()),
             },
@@ -314,15 +315,14 @@ fn refused(socket: &UdpSocket) -> Result<(), Failure> {
         socket.take_error()?.ok_or(io::ErrorKind::WouldBlock.into())
     });
     match error {
-        Ok(error) => Err(network(&error)),
         Err(none) if none.kind() == io::ErrorKind::WouldBlock => Ok(()),
-        Err(error) => Err(network(&error)),
+        Ok(error) | Err(error) => Err(network(&error)),
     }
 }
 
-fn receive(socket: &UdpSocket) -> Result<Option<Vec<u8>>, Failure> {
-    let mut bytes = [0; LARGEST_DATAGRAM];
-    match socket.try_recv(&mut bytes) {
+fn receive(socket: &UdpSocket, bytes: &mut Vec<u8>) -> Result<Option<Vec<u8>>, Failure> {
+    bytes.resize(LARGEST_DATAGRAM, 0);
+    match socket.try_recv(bytes) {
         Ok(count) => Ok(Some(bytes.get(..count).unwrap_or_default().to_vec())),
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
         Err(error) => Err(network(&error)),
