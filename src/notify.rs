@@ -82,10 +82,7 @@ impl Notifier {
         }
     }
 
-    /// Tells everyone of a transition, and returns at once. Needs a tokio runtime.
-    ///
-    /// Whoever else is to be told is told here, after the scripts, in keepalived's order: FIFO lines, D-Bus, SNMP,
-    /// mail.
+    /// Queues the scripts of a transition, and returns at once. Needs a tokio runtime.
     pub fn tell(&self, transition: &Transition, party: &Party) {
         let owner = party.to_string();
         let mut lanes = self.shared.lanes();
@@ -228,7 +225,7 @@ impl Shared {
 }
 
 /// Whose scripts: instances and sync groups may bear the same name.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Party {
     /// The `vrrp_instance` of this name.
     Instance(String),
@@ -237,14 +234,15 @@ pub enum Party {
 }
 
 impl Party {
-    fn name(&self) -> &str {
+    /// Its name.
+    pub fn name(&self) -> &str {
         match self {
             Self::Instance(name) | Self::Group(name) => name,
         }
     }
 
     /// The first word that keepalived appends to `notify`.
-    fn word(&self) -> &'static str {
+    pub fn word(&self) -> &'static str {
         match self {
             Self::Instance(_) => "INSTANCE",
             Self::Group(_) => "GROUP",
@@ -326,6 +324,7 @@ struct Scripts {
     backup: Option<Arc<Prepared>>,
     fault: Option<Arc<Prepared>>,
     stop: Option<Arc<Prepared>>,
+    deleted: Option<Arc<Prepared>>,
     master_rx_lower_pri: Option<Arc<Prepared>>,
     any: Option<Arc<Prepared>>,
 }
@@ -342,6 +341,7 @@ impl Scripts {
             backup: admit("notify_backup", &notify.backup),
             fault: admit("notify_fault", &notify.fault),
             stop: admit("notify_stop", &notify.stop),
+            deleted: admit("notify_deleted", &notify.deleted),
             master_rx_lower_pri: admit("notify_master_rx_lower_pri", &notify.master_rx_lower_pri),
             any: admit("notify", &notify.any),
         }
@@ -358,6 +358,7 @@ impl Scripts {
             backup: admit("notify_backup", &notify.backup),
             fault: admit("notify_fault", &notify.fault),
             stop: admit("notify_stop", &notify.stop),
+            deleted: None,
             master_rx_lower_pri: None,
             any: admit("notify", &notify.any),
         }
@@ -370,7 +371,9 @@ impl Scripts {
             Notified::Backup => ("notify_backup", &self.backup),
             Notified::Fault => ("notify_fault", &self.fault),
             Notified::Stop => ("notify_stop", &self.stop),
+            Notified::Deleted => ("notify_deleted", &self.deleted),
             Notified::MasterRxLowerPri => ("notify_master_rx_lower_pri", &self.master_rx_lower_pri),
+            Notified::MasterPriority | Notified::BackupPriority => return Vec::new(),
         };
         let specific = specific.iter().map(|script| Run {
             keyword,
@@ -386,7 +389,7 @@ impl Scripts {
         let any = self
             .any
             .iter()
-            .filter(|_| transition.to != Notified::MasterRxLowerPri)
+            .filter(|_| transition.to.is_state())
             .map(|script| Run {
                 keyword: "notify",
                 script: Arc::clone(script),
@@ -397,7 +400,7 @@ impl Scripts {
 }
 
 /// What a script said on standard error, as the end of a log line.
-struct Said<'a>(&'a [u8]);
+pub(crate) struct Said<'a>(pub(crate) &'a [u8]);
 
 impl std::fmt::Display for Said<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 use clap_complete::Shell;
 
-use crate::{cli, config_command, demo};
+use crate::{cli, config_command, demo, genhash};
 
 /// One sub-command.
 #[derive(Clone, Copy)]
@@ -31,6 +31,11 @@ pub const ALL: &[SubCommand] = &[
         name: "demo",
         grammar: demo::grammar,
         run: |arguments| demo::run(arguments),
+    },
+    SubCommand {
+        name: "genhash",
+        grammar: genhash::grammar,
+        run: |arguments| genhash::run(arguments),
     },
     SubCommand {
         name: "completions",

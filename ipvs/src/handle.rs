@@ -257,8 +257,16 @@ impl Ipvs {
 
     /// Stops a sync daemon. `ESRCH`: none of that role runs.
     pub async fn stop_daemon(&mut self, role: Role) -> Result<(), Error> {
-        let words = format!("stop the {role} sync daemon");
-        self.tell(words, |family| wire::del_daemon(family, role)).await
+        // The kernel says nothing of a daemon that is stopped before it first ran (`kthread_stop` gives EINTR, for which
+        // `netlink_rcv_skb` sends no acknowledgement), so it is the next question's that we wait for.
+        let requests = [wire::del_daemon(self.family, role)?, wire::get_info(self.family)?].map(|message| {
+            Together(Ask {
+                message,
+                words: format!("stop the {role} sync daemon"),
+            })
+        });
+        let refused = self.socket.batch(&requests).await?.into_iter().next();
+        refused.map_or(Ok(()), |(_, error)| Err(netlink::Error::Refused(error).into()))
     }
 
     /// Reads a list. Where the family has gone (`ENOENT`: the module was unloaded), it is looked for again: whoever polls the
@@ -350,5 +358,28 @@ impl<W: fmt::Display> Request for Ask<W> {
 
     fn message(&self) -> impl NetlinkSerializable {
         &self.message
+    }
+}
+
+/// One of several that are sent in one piece.
+struct Together<W>(Ask<W>);
+
+impl<W: fmt::Display> fmt::Display for Together<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl<W: fmt::Display> Request for Together<W> {
+    fn flags(&self) -> u16 {
+        self.0.flags()
+    }
+
+    fn message(&self) -> impl NetlinkSerializable {
+        self.0.message()
+    }
+
+    fn holds(&self, _next: &Self) -> bool {
+        true
     }
 }

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use netlink::address::flags;
 use netlink::link::LinkRequest;
-use netlink::{Address, Change, Link, Netlink, namespace};
+use netlink::{Address, Change, Link, Netlink, Object, namespace};
 
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -84,7 +84,12 @@ fn in_a_new_namespace<T: Send>(work: impl AsyncFnOnce(Vec<Link>) -> Outcome<T> +
 
 /// The time for all, and the longest turn.
 async fn by_batches(wanted: &[Address]) -> Outcome<(Duration, Duration)> {
-    let changes: Vec<Change> = wanted.iter().cloned().map(Change::Add).collect();
+    let changes: Vec<Change> = wanted
+        .iter()
+        .cloned()
+        .map(Object::from)
+        .map(Change::Add)
+        .collect();
     let mut netlink = Netlink::open()?;
     let longest = Cell::new(Duration::ZERO);
     let others = async {

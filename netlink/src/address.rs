@@ -8,7 +8,7 @@ use netlink_packet_route::address::{
     AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage, AddressProtocol, CacheInfo,
 };
 
-use crate::socket::frame::{attributes, number, text};
+use crate::socket::frame::{attributes, ip, number, text};
 
 /// `IFA_F_*` flags (`include/uapi/linux/if_addr.h`).
 pub mod flags {
@@ -47,6 +47,7 @@ const IFA_LABEL: u16 = 3;
 const IFA_BROADCAST: u16 = 4;
 const IFA_CACHEINFO: u16 = 6;
 const IFA_FLAGS: u16 = 8;
+const IFA_RT_PRIORITY: u16 = 9;
 const IFA_PROTO: u16 = 11;
 
 /// `sizeof(struct ifaddrmsg)`
@@ -74,6 +75,8 @@ pub struct Address {
     /// Preferred life time in seconds; 0 marks the address deprecated. What we add is valid for ever, and of such an
     /// IPv4 address the kernel keeps no more than whether it is deprecated: others read back as [`FOREVER`].
     pub preferred_lft: u32,
+    /// `IFA_RT_PRIORITY`: metric of the route to its prefix; 0 is the kernel's default.
+    pub metric: u32,
     /// `IFA_PROTO`: who added it; 0 where nobody said.
     pub proto: u8,
 }
@@ -111,6 +114,7 @@ impl Address {
             peer: None,
             flags: 0,
             preferred_lft: FOREVER,
+            metric: 0,
             proto: PROTO_KEEPALIVED,
         }
     }
@@ -166,6 +170,9 @@ impl Address {
             lives.ifa_valid = FOREVER;
             attributes.push(AddressAttribute::CacheInfo(lives));
         }
+        if self.metric != 0 {
+            attributes.push(AddressAttribute::RoutePriority(self.metric));
+        }
         if self.proto != 0 {
             attributes.push(AddressAttribute::Protocol(AddressProtocol::from(self.proto)));
         }
@@ -201,12 +208,13 @@ impl Address {
         for attribute in attributes(&payload[HEADER_LEN..]) {
             let value = attribute.value();
             match attribute.kind() {
-                IFA_LOCAL => local = ip(family, value),
-                IFA_ADDRESS => address = ip(family, value),
+                IFA_LOCAL => local = ip(family.into(), value),
+                IFA_ADDRESS => address = ip(family.into(), value),
                 IFA_LABEL => read.label = text(value),
                 IFA_BROADCAST => read.broadcast = value.try_into().ok().map(<[u8; 4]>::into),
                 IFA_FLAGS => read.flags = number(value).unwrap_or(read.flags),
                 IFA_CACHEINFO => read.preferred_lft = number(value).unwrap_or(FOREVER),
+                IFA_RT_PRIORITY => read.metric = number(value).unwrap_or(0),
                 IFA_PROTO => read.proto = value.first().copied().unwrap_or(0),
                 _ => {}
             }
@@ -230,14 +238,6 @@ impl fmt::Display for Address {
             ),
             None => write!(f, "{}/{} on link {}", self.local, self.prefix_len, self.link),
         }
-    }
-}
-
-fn ip(family: u8, value: &[u8]) -> Option<IpAddr> {
-    match i32::from(family) {
-        libc::AF_INET => Some(<[u8; 4]>::try_from(value).ok()?.into()),
-        libc::AF_INET6 => Some(<[u8; 16]>::try_from(value).ok()?.into()),
-        _ => None,
     }
 }
 

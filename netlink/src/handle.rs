@@ -8,10 +8,14 @@ use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::AddressMessage;
 
 use crate::address::Address;
+use crate::attribute::Raw;
 use crate::link::{Link, LinkRequest, ListLinks};
 use crate::namespace;
 use crate::plan::Change;
+use crate::route::{self, Route};
+use crate::rule::Rule;
 use crate::socket::{Error, KernelError, OpenError, ReceiveBuffer, Request, Socket, Unattached};
+use crate::upper;
 
 /// Reads and changes the links and addresses of one network namespace.
 #[derive(Debug)]
@@ -81,6 +85,31 @@ impl Netlink {
             .await
     }
 
+    /// All routes of IPv4 and IPv6 that this protocol (`RTPROT_*`) added, whatever their table, and each next hop of an
+    /// IPv6 route as a route ([`Route::parts`]).
+    pub async fn routes(&mut self, protocol: u8) -> Result<Vec<Route>, Error> {
+        let decode =
+            |kind, payload: &[u8]| (kind == libc::RTM_NEWROUTE).then(|| Route::from_payload(payload))?;
+        let found = self.socket.dump(&ListRoutes(protocol), decode).await?;
+        // A kernel before 4.20 does not select.
+        let ours = found.into_iter().filter(|route| route.protocol == protocol);
+        Ok(ours.flat_map(Route::parts).collect())
+    }
+
+    /// All policy rules of IPv4 and IPv6.
+    pub async fn rules(&mut self) -> Result<Vec<Rule>, Error> {
+        self.socket
+            .dump(&ListRules, |kind, payload| {
+                (kind == libc::RTM_NEWRULE).then(|| Rule::from_payload(payload))?
+            })
+            .await
+    }
+
+    /// Its address among netlink sockets: what it causes is told with it.
+    pub fn port(&self) -> u32 {
+        self.socket.port
+    }
+
     /// Makes the changes in their order, in batches with turns of the runtime in between ([`crate::Pace`]), and returns those
     /// that the kernel refused; none is the common case. What is so already counts as done.
     ///
@@ -93,6 +122,18 @@ impl Netlink {
         });
         Ok(failures
             .filter(|failure| !failure.change.is_done_after(failure.error.errno))
+            .collect())
+    }
+
+    /// Makes, changes or removes links on top of others, in order and in batches; returns what the kernel refused.
+    pub async fn change_uppers(
+        &mut self,
+        changes: &[upper::Change],
+    ) -> Result<Vec<(upper::Change, KernelError)>, Error> {
+        let refused = self.socket.batch(changes).await?;
+        Ok(refused
+            .into_iter()
+            .map(|(place, error)| (changes[place].clone(), error))
             .collect())
     }
 
@@ -119,5 +160,47 @@ impl Request for ListAddresses {
 
     fn message(&self) -> impl NetlinkSerializable {
         RouteNetlinkMessage::GetAddress(AddressMessage::default())
+    }
+}
+
+/// Asks for all routes of a protocol.
+#[derive(Debug)]
+struct ListRoutes(u8);
+
+impl fmt::Display for ListRoutes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("list the routes")
+    }
+}
+
+impl Request for ListRoutes {
+    fn flags(&self) -> u16 {
+        0
+    }
+
+    fn message(&self) -> impl NetlinkSerializable {
+        let mut header = [0; route::HEADER_LEN];
+        header[5] = self.0;
+        Raw::new(libc::RTM_GETROUTE, &header)
+    }
+}
+
+/// Asks for all policy rules.
+#[derive(Debug)]
+struct ListRules;
+
+impl fmt::Display for ListRules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("list the rules")
+    }
+}
+
+impl Request for ListRules {
+    fn flags(&self) -> u16 {
+        0
+    }
+
+    fn message(&self) -> impl NetlinkSerializable {
+        Raw::new(libc::RTM_GETRULE, &[0; route::HEADER_LEN])
     }
 }

@@ -21,9 +21,13 @@ const IFLA_MTU: u16 = 4;
 const IFLA_LINK: u16 = 5;
 const IFLA_MASTER: u16 = 10;
 const IFLA_LINKINFO: u16 = 18;
+const IFLA_IFALIAS: u16 = 20;
+const IFLA_GROUP: u16 = 27;
 const IFLA_LINK_NETNSID: u16 = 37;
 const IFLA_INFO_KIND: u16 = 1;
+const IFLA_INFO_DATA: u16 = 2;
 const IFLA_INFO_SLAVE_KIND: u16 = 4;
+const IFLA_VRF_TABLE: u16 = 1;
 
 /// A network interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +60,12 @@ pub struct Link {
     pub master_kind: Option<String>,
     /// Index of the link below it in the same namespace: a VLAN's or macvlan's parent, a veth's other end.
     pub lower: Option<u32>,
+    /// Its link group.
+    pub group: u32,
+    /// A text that was given to it.
+    pub alias: Option<String>,
+    /// Routing table of a VRF.
+    pub vrf_table: Option<u32>,
 }
 
 impl Link {
@@ -82,6 +92,9 @@ impl Link {
             master: None,
             master_kind: None,
             lower: None,
+            group: 0,
+            alias: None,
+            vrf_table: None,
         };
         let mut lower_is_elsewhere = false;
         for attribute in attributes(&payload[HEADER_LEN..]) {
@@ -93,6 +106,8 @@ impl Link {
                 IFLA_LINK => link.lower = number(value).filter(|lower| ![0, link.index].contains(lower)),
                 IFLA_LINK_NETNSID => lower_is_elsewhere = true,
                 IFLA_MASTER => link.master = number(value).filter(|master| *master != 0),
+                IFLA_IFALIAS => link.alias = text(value),
+                IFLA_GROUP => link.group = number(value)?,
                 IFLA_LINKINFO => link.read_info(value),
                 _ => {}
             }
@@ -104,12 +119,21 @@ impl Link {
     }
 
     fn read_info(&mut self, value: &[u8]) {
+        let mut data = None;
         for attribute in attributes(value) {
             match attribute.kind() {
                 IFLA_INFO_KIND => self.kind = text(attribute.value()),
+                IFLA_INFO_DATA => data = Some(attribute),
                 IFLA_INFO_SLAVE_KIND => self.master_kind = text(attribute.value()),
                 _ => {}
             }
+        }
+        if self.kind.as_deref() == Some("vrf")
+            && let Some(data) = data
+        {
+            self.vrf_table = attributes(data.value())
+                .find(|attribute| attribute.kind() == IFLA_VRF_TABLE)
+                .and_then(|attribute| number(attribute.value()));
         }
     }
 }

@@ -1,34 +1,94 @@
 //! From what should be to what to do about it. Pure: nothing here asks the kernel or changes anything.
 //!
-//! Deletes come first. The kernel takes the secondary addresses of an IPv4 subnet away together with its primary
-//! address (unless the link's `promote_secondaries` is set), so an address that was added before such a delete would
-//! be swept away by it; and a new address can be in the way of an old one (same subnet, other scope).
+//! Rules point to tables and routes need addresses, so what is not wanted goes in the order rules, routes, addresses,
+//! and what is wanted comes in the order addresses, routes, rules.
 
-use std::collections::{HashMap, HashSet};
+mod addresses;
+mod routes;
+
+use std::collections::HashSet;
 use std::fmt;
-use std::net::IpAddr;
 
-use netlink_packet_core::{NLM_F_CREATE, NLM_F_REPLACE, NetlinkSerializable};
+use netlink_packet_core::{NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, NetlinkSerializable};
 use netlink_packet_route::RouteNetlinkMessage;
 use nix::errno::Errno;
 
-use crate::address::{Address, FOREVER, Key, Subnet, flags};
+use crate::address::Address;
+use crate::attribute::Raw;
+use crate::route::{Placing, Route};
+use crate::rule::Rule;
 use crate::socket::Request;
 
+/// Something that the kernel can be given and that can be taken away from it again.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Object {
+    /// An address on a link.
+    Address(Address),
+    /// A route.
+    Route(Box<Route>),
+    /// A policy rule.
+    Rule(Box<Rule>),
+}
+
+/// Addresses, routes and rules.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Objects {
+    /// Addresses.
+    pub addresses: Vec<Address>,
+    /// Routes; those of IPv6 with one next hop each ([`Route::parts`]).
+    pub routes: Vec<Route>,
+    /// Rules.
+    pub rules: Vec<Rule>,
+}
+
 /// One write.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Change {
-    /// Add it, or give what is there these attributes (`NLM_F_REPLACE`).
-    Add(Address),
+    /// Add it, or give an address that is there these attributes (`NLM_F_REPLACE`).
+    Add(Object),
     /// Take it away.
-    Delete(Address),
+    Delete(Object),
+}
+
+/// The fewest writes that make `present` into `wanted`, in the order in which they are to be made.
+///
+/// Of the addresses only those that `managed` says yes to are touched: one that someone else put where one is wanted
+/// fulfils the wish as it is. The routes and rules that are `present` are all ours. What is wanted twice is wanted once.
+/// Writes are:
+///
+/// 1. rules, then routes that are not wanted are deleted;
+/// 2. addresses that are not wanted are deleted, secondary ones first: no promotion of what goes anyway;
+/// 3. those with an attribute that the kernel does not change are deleted and at once added anew, subnet by subnet;
+/// 4. addresses, in their order: new ones are added, those with an attribute that the kernel does change are replaced
+///    in place, and those that the deletes before may have swept away are added again;
+/// 5. routes, in their order: new ones, those that differ from what is there (which is deleted the moment before), and
+///    those that the deletes of addresses may have swept away;
+/// 6. rules that are not there.
+pub fn plan(wanted: &Objects, present: &Objects, managed: impl Fn(&Address) -> bool) -> Vec<Change> {
+    let addresses = addresses::plan(&wanted.addresses, &present.addresses, managed);
+    let routes = routes::plan(&wanted.routes, &present.routes, &addresses);
+    let wished: HashSet<&Rule> = wanted.rules.iter().collect();
+    let there: HashSet<&Rule> = present.rules.iter().collect();
+    let mut met = HashSet::new();
+
+    let gone = present.rules.iter().filter(|rule| !wished.contains(rule));
+    let mut changes: Vec<Change> = gone.cloned().map(Object::from).map(Change::Delete).collect();
+    changes.extend(routes.before);
+    changes.extend(addresses);
+    changes.extend(routes.after);
+    let new = wanted
+        .rules
+        .iter()
+        .filter(|rule| !there.contains(rule) && met.insert(*rule));
+    changes.extend(new.cloned().map(Object::from).map(Change::Add));
+    changes
 }
 
 impl Change {
     /// What it is about.
-    pub fn address(&self) -> &Address {
+    pub fn object(&self) -> &Object {
         match self {
-            Self::Add(address) | Self::Delete(address) => address,
+            Self::Add(object) | Self::Delete(object) => object,
         }
     }
 
@@ -36,8 +96,40 @@ impl Change {
     pub fn is_done_after(&self, errno: Errno) -> bool {
         match self {
             Self::Add(_) => errno == Errno::EEXIST,
-            // The last two: the link is gone, and its addresses with it.
-            Self::Delete(_) => matches!(errno, Errno::EADDRNOTAVAIL | Errno::ENODEV | Errno::ENXIO),
+            // The last two: the link is gone, and what was on it.
+            Self::Delete(Object::Address(_)) => {
+                matches!(errno, Errno::EADDRNOTAVAIL | Errno::ENODEV | Errno::ENXIO)
+            }
+            Self::Delete(Object::Route(_)) => matches!(errno, Errno::ESRCH | Errno::ENODEV | Errno::ENXIO),
+            Self::Delete(Object::Rule(_)) => errno == Errno::ENOENT,
+        }
+    }
+}
+
+impl From<Address> for Object {
+    fn from(address: Address) -> Self {
+        Self::Address(address)
+    }
+}
+
+impl From<Route> for Object {
+    fn from(route: Route) -> Self {
+        Self::Route(Box::new(route))
+    }
+}
+
+impl From<Rule> for Object {
+    fn from(rule: Rule) -> Self {
+        Self::Rule(Box::new(rule))
+    }
+}
+
+impl fmt::Display for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => address.fmt(f),
+            Self::Route(route) => route.fmt(f),
+            Self::Rule(rule) => rule.fmt(f),
         }
     }
 }
@@ -45,8 +137,8 @@ impl Change {
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Add(address) => write!(f, "add {address}"),
-            Self::Delete(address) => write!(f, "delete {address}"),
+            Self::Add(object) => write!(f, "add {object}"),
+            Self::Delete(object) => write!(f, "delete {object}"),
         }
     }
 }
@@ -54,180 +146,72 @@ impl fmt::Display for Change {
 impl Request for Change {
     fn flags(&self) -> u16 {
         match self {
-            Self::Add(_) => NLM_F_CREATE | NLM_F_REPLACE,
+            Self::Add(Object::Address(_)) => NLM_F_CREATE | NLM_F_REPLACE,
+            Self::Add(Object::Route(route)) => match route.placing {
+                Placing::Alone => NLM_F_CREATE | NLM_F_EXCL,
+                Placing::First => NLM_F_CREATE,
+                Placing::Last => NLM_F_CREATE | NLM_F_APPEND,
+            },
+            // Without it the kernel would keep the same rule twice.
+            Self::Add(Object::Rule(_)) => NLM_F_CREATE | NLM_F_EXCL,
             Self::Delete(_) => 0,
         }
     }
 
     fn message(&self) -> impl NetlinkSerializable {
         match self {
-            Self::Add(address) => RouteNetlinkMessage::NewAddress(address.to_message()),
-            Self::Delete(address) => RouteNetlinkMessage::DelAddress(address.identity()),
+            Self::Add(Object::Address(it)) => {
+                Message::Typed(RouteNetlinkMessage::NewAddress(it.to_message()))
+            }
+            Self::Delete(Object::Address(it)) => {
+                Message::Typed(RouteNetlinkMessage::DelAddress(it.identity()))
+            }
+            Self::Add(Object::Route(it)) => Message::Raw(it.to_message()),
+            Self::Delete(Object::Route(it)) => Message::Raw(it.to_deletion()),
+            Self::Add(Object::Rule(it)) => Message::Raw(it.to_message(libc::RTM_NEWRULE)),
+            Self::Delete(Object::Rule(it)) => Message::Raw(it.to_message(libc::RTM_DELRULE)),
         }
     }
 
     /// What is taken away to be added anew is added at once.
     fn holds(&self, next: &Self) -> bool {
-        matches!((self, next), (Self::Delete(old), Self::Add(new)) if company(old) == company(new))
-    }
-}
-
-/// The fewest writes that make `present` into `wanted`, in the order in which they are to be made.
-///
-/// Only what `managed` says yes to is touched: an address that someone else put where one is wanted fulfils the wish as
-/// it is. Where an address is wanted twice, the first wish counts. Writes are:
-///
-/// 1. managed addresses that are not wanted are deleted, secondary ones first: no promotion of what goes anyway;
-/// 2. those with an attribute that the kernel does not change are deleted and at once added anew, subnet by subnet;
-/// 3. in the order of `wanted`: new ones are added, those with an attribute that the kernel does change are replaced
-///    in place, and those that the deletes before may have swept away are added again.
-pub fn plan<'a>(
-    wanted: &[Address],
-    present: impl IntoIterator<Item = &'a Address>,
-    managed: impl Fn(&Address) -> bool,
-) -> Vec<Change> {
-    let present: Vec<&Address> = present.into_iter().collect();
-    let found_at: HashMap<Key, &Address> = present.iter().map(|address| (address.key(), *address)).collect();
-    let mut wished = HashSet::with_capacity(wanted.len());
-    let judged: Vec<(&Address, Remedy<'_>)> = wanted
-        .iter()
-        .filter(|wish| wished.insert(wish.key()))
-        .filter_map(|wish| match found_at.get(&wish.key()) {
-            None => Some((wish, Remedy::Add)),
-            Some(found) => managed(found).then(|| (wish, remedy(wish, found))),
-        })
-        .collect();
-    let mut delete = present;
-    delete.retain(|address| !wished.contains(&address.key()) && managed(address));
-    delete.sort_by_key(|address| is_primary(address));
-    let recreate: Vec<(&Address, &Address)> = judged
-        .iter()
-        .filter_map(|(wish, remedy)| {
-            if let Remedy::Recreate(found) = remedy {
-                Some((*wish, *found))
-            } else {
-                None
+        match (self, next) {
+            (Self::Delete(Object::Address(old)), Self::Add(Object::Address(new))) => {
+                addresses::company(old) == addresses::company(new)
             }
-        })
-        .collect();
-
-    let going = delete
-        .iter()
-        .copied()
-        .chain(recreate.iter().map(|(_, found)| *found));
-    let swept: HashSet<Subnet> = going
-        .filter(|it| is_primary(it))
-        .filter_map(Address::subnet)
-        .collect();
-    let may_be_swept =
-        |it: &Address| !is_primary(it) && it.subnet().is_some_and(|subnet| swept.contains(&subnet));
-    let add = judged.iter().filter(|(_, remedy)| match remedy {
-        Remedy::Add => true,
-        Remedy::Keep(found) => may_be_swept(found),
-        Remedy::Recreate(_) => false,
-    });
-
-    let mut changes: Vec<Change> = delete.into_iter().cloned().map(Change::Delete).collect();
-    changes.extend(recreations(recreate));
-    changes.extend(add.map(|(wish, _)| Change::Add((*wish).clone())));
-    changes
-}
-
-/// Deletes and adds, subnet by subnet: the kernel refuses an address whose scope differs from that of others in its
-/// subnet, so all of them make room before the first comes back.
-fn recreations(mut recreate: Vec<(&Address, &Address)>) -> Vec<Change> {
-    let mut order = HashMap::new();
-    for (wish, _) in &recreate {
-        let next = order.len();
-        order.entry(company(wish)).or_insert(next);
-    }
-    recreate.sort_by_key(|(wish, _)| order.get(&company(wish)));
-    let mut changes = Vec::new();
-    for group in recreate.chunk_by(|(one, _), (other, _)| company(one) == company(other)) {
-        let mut found: Vec<&Address> = group.iter().map(|(_, found)| *found).collect();
-        found.sort_by_key(|address| is_primary(address));
-        changes.extend(found.into_iter().cloned().map(Change::Delete));
-        changes.extend(group.iter().map(|(wish, _)| Change::Add((*wish).clone())));
-    }
-    changes
-}
-
-/// Addresses of one company depend on each other: those of an IPv4 subnet. An IPv6 address is alone.
-fn company(address: &Address) -> (u32, IpAddr) {
-    (
-        address.link,
-        address
-            .subnet()
-            .map_or(address.local, |subnet| subnet.network.into()),
-    )
-}
-
-/// What is to be done for a wish.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Remedy<'a> {
-    /// Nothing is there, or the kernel changes it in place (`NLM_F_REPLACE`).
-    Add,
-    /// The kernel would silently keep an attribute of what is there: it must go for a moment.
-    Recreate(&'a Address),
-    /// It is there as wanted.
-    Keep(&'a Address),
-}
-
-/// `inet_rtm_newaddr` replaces life times (and metric and protocol) only, `inet6_addr_modify` most of it.
-fn remedy<'a>(wish: &Address, found: &'a Address) -> Remedy<'a> {
-    let flags_differ = |mask: u32| (wish.flags ^ found.flags) & mask != 0;
-    let peer = wish.peer.filter(|peer| *peer != wish.local);
-    let (recreate, replace) = match wish.local {
-        IpAddr::V4(_) => (
-            wish.scope != found.scope
-                || labels_differ(wish, found)
-                || wish.broadcast != found.broadcast
-                || peer != found.peer
-                || flags_differ(flags::NOPREFIXROUTE | flags::MCAUTOJOIN),
-            false,
-        ),
-        IpAddr::V6(_) => (
-            wish.prefix_len != found.prefix_len
-                || (peer.is_none() && found.peer.is_some())
-                || flags_differ(flags::MCAUTOJOIN)
-                // Detection is not undone by asking for none of it later.
-                || (wish.flags & flags::NODAD != 0 && found.flags & flags::DADFAILED != 0),
-            peer != found.peer
-                || flags_differ(
-                    flags::NODAD | flags::HOMEADDRESS | flags::MANAGETEMPADDR | flags::NOPREFIXROUTE,
-                ),
-        ),
-    };
-    if recreate {
-        Remedy::Recreate(found)
-    } else if replace || lives_differ(wish, found) {
-        Remedy::Add
-    } else {
-        Remedy::Keep(found)
+            (Self::Delete(Object::Route(old)), Self::Add(Object::Route(new))) => old.key() == new.key(),
+            _ => false,
+        }
     }
 }
 
-/// An address without a label reads back with its link's name, which never has a colon in it (`dev_valid_name`).
-fn labels_differ(wish: &Address, found: &Address) -> bool {
-    match &wish.label {
-        Some(label) => found.label.as_ref() != Some(label),
-        None => found.label.as_ref().is_some_and(|label| label.contains(':')),
+/// What goes on the wire.
+enum Message {
+    Typed(RouteNetlinkMessage),
+    Raw(Raw),
+}
+
+impl NetlinkSerializable for Message {
+    fn message_type(&self) -> u16 {
+        match self {
+            Self::Typed(message) => message.message_type(),
+            Self::Raw(message) => message.message_type(),
+        }
     }
-}
 
-/// Of an IPv4 address the kernel only knows whether it is deprecated; an IPv6 address' time counts down, and it is as
-/// wanted as long as it has no more to live than was asked for.
-fn lives_differ(wish: &Address, found: &Address) -> bool {
-    let preferred_differs = match wish.preferred_lft {
-        0 | FOREVER => found.preferred_lft != wish.preferred_lft,
-        _ if wish.local.is_ipv4() => found.preferred_lft == 0,
-        seconds => found.preferred_lft > seconds,
-    };
-    preferred_differs || found.flags & flags::PERMANENT == 0
-}
+    fn buffer_len(&self) -> usize {
+        match self {
+            Self::Typed(message) => NetlinkSerializable::buffer_len(message),
+            Self::Raw(message) => message.buffer_len(),
+        }
+    }
 
-fn is_primary(address: &Address) -> bool {
-    address.flags & flags::SECONDARY == 0
+    fn serialize(&self, buffer: &mut [u8]) {
+        match self {
+            Self::Typed(message) => message.serialize(buffer),
+            Self::Raw(message) => message.serialize(buffer),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -37,7 +37,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 
 /// What a conversation has to tell the engine.
 #[derive(Debug)]
-pub(super) enum Happened {
+pub(crate) enum Happened {
     /// [`checkers::Event::Opened`]
     Opened,
     /// [`checkers::Event::Received`]
@@ -49,7 +49,7 @@ pub(super) enum Happened {
 }
 
 /// Every conversation under way.
-pub(super) struct Conversations {
+pub(crate) struct Conversations {
     live: HashMap<ConversationId, Live>,
     tls: Arc<Tls>,
     tell: mpsc::Sender<(ConversationId, Happened)>,
@@ -65,7 +65,7 @@ struct Live {
 
 impl Conversations {
     /// None yet.
-    pub(super) fn new(tls: Tls) -> Self {
+    pub(crate) fn new(tls: Tls) -> Self {
         let (tell, hear) = mpsc::channel(WAITING);
         Self {
             live: HashMap::new(),
@@ -76,12 +76,12 @@ impl Conversations {
     }
 
     /// Makes connections that begin from now on with this.
-    pub(super) fn set_tls(&mut self, tls: Tls) {
+    pub(crate) fn set_tls(&mut self, tls: Tls) {
         self.tls = Arc::new(tls);
     }
 
     /// Begins a conversation. Needs a tokio runtime.
-    pub(super) fn open(&mut self, opening: Opening) {
+    pub(crate) fn open(&mut self, opening: Opening) {
         let (say, said) = mpsc::unbounded_channel();
         let id = opening.conversation;
         let says_farewell = matches!(
@@ -108,7 +108,7 @@ impl Conversations {
     }
 
     /// Sends bytes; those for a conversation that is over are dropped.
-    pub(super) fn send(&self, id: ConversationId, bytes: Vec<u8>) {
+    pub(crate) fn send(&self, id: ConversationId, bytes: Vec<u8>) {
         if let Some(live) = self.live.get(&id) {
             // The task is gone when the conversation has just failed, which is told.
             let _ = live.say.send(bytes);
@@ -116,7 +116,7 @@ impl Conversations {
     }
 
     /// Ends a conversation.
-    pub(super) fn close(&mut self, id: ConversationId) {
+    pub(crate) fn close(&mut self, id: ConversationId) {
         let Some(Live {
             task, says_farewell, ..
         }) = self.live.remove(&id)
@@ -134,12 +134,12 @@ impl Conversations {
     }
 
     /// Waits for the next things to tell, and adds them to `heard`. Cancelling the wait loses nothing.
-    pub(super) async fn next(&mut self, heard: &mut Vec<(ConversationId, Happened)>) {
+    pub(crate) async fn next(&mut self, heard: &mut Vec<(ConversationId, Happened)>) {
         self.hear.recv_many(heard, AT_ONCE).await;
     }
 
     /// Whether what was heard still matters: its conversation has not been closed meanwhile.
-    pub(super) fn takes(&mut self, (id, happened): &(ConversationId, Happened)) -> bool {
+    pub(crate) fn takes(&mut self, (id, happened): &(ConversationId, Happened)) -> bool {
         match happened {
             Happened::Failed(_) => self.live.remove(id).is_some(),
             Happened::Opened | Happened::Received(_) | Happened::Closed => self.live.contains_key(id),

@@ -4,14 +4,14 @@
 //! One thread, one loop. Absent: every judgement about a server, which is the engine's, and the fewest writes, which are
 //! the plan's.
 
-mod conversations;
+pub(crate) mod conversations;
 mod keeper;
 mod mapping;
 mod ping_range;
 mod saved;
 mod scripts;
 mod service_wide;
-mod tls;
+pub(crate) mod tls;
 
 use std::collections::VecDeque;
 use std::future::pending;

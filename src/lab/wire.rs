@@ -40,7 +40,7 @@ pub(super) fn configure(host: &OwnedFd, address: Ipv4Addr) -> Result<(), LabErro
         let link = index(netlink, LINK).await?;
         let hardware = LinkRequest::hardware_address(link, &hardware_address(address));
         netlink.change_link(&hardware).await?;
-        let change = Change::Add(Address::new(link, IpAddr::V4(address), 24));
+        let change = Change::Add(Address::new(link, IpAddr::V4(address), 24).into());
         if let Some(failure) = netlink.apply(&[change]).await?.first() {
             return Err(LabError::Wire(failure.to_string()));
         }

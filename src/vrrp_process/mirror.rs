@@ -1,14 +1,17 @@
-//! What the kernel has, as last heard from it: links, and the addresses on them, ours and foreign apart.
+//! What the kernel has, as last heard from it: links, and the addresses on them, ours and those of the host apart.
 //!
 //! Nothing here asks the kernel; the monitor's events and the outcomes of our own writes are told to it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
-use netlink::address::{FOREVER, Key, flags};
-use netlink::{Address, Change};
-use parser::config::{VirtualAddress, VrrpInstance};
-use vrrp::{InstanceId, LinkId};
+use netlink::address::{Key, flags};
+use netlink::{Address, Change, Object};
+use parser::config::VirtualAddress;
+use vrrp::LinkId;
+
+use super::objects::{self, prefix_len};
+use super::round::Owner;
 
 /// Names an address in the configuration: interface name, address, prefix length.
 type Claim = (String, IpAddr, u8);
@@ -17,35 +20,33 @@ type Claim = (String, IpAddr, u8);
 #[derive(Debug, Default)]
 pub(super) struct Mirror {
     links: BTreeMap<u32, netlink::Link>,
+    indices: HashMap<String, u32>,
     /// Addresses that the configuration claims, whoever put them there.
     ours: HashMap<Key, Address>,
-    /// The others of each link, in the kernel's order: the first is the primary.
-    foreign: HashMap<u32, Vec<Address>>,
-    claims: HashMap<Claim, InstanceId>,
+    /// Those of each link that are not virtual, in the kernel's order: the first is the primary. Static ones are among them.
+    of_host: HashMap<u32, Vec<Address>>,
+    claims: HashMap<Claim, Owner>,
 }
 
 impl Mirror {
     /// What a configuration claims. Addresses that are no longer claimed are answered: they are to be removed.
     pub(super) fn claim<'a>(
         &mut self,
-        instances: impl Iterator<Item = (InstanceId, &'a VrrpInstance)>,
+        lines: impl Iterator<Item = (Owner, &'a str, &'a VirtualAddress)>,
     ) -> Vec<Address> {
         self.claims.clear();
-        for (id, config) in instances {
-            for line in lines(config) {
-                let dev = line.dev.as_ref().unwrap_or(&config.interface).clone();
-                self.claims
-                    .entry((dev, line.address, prefix_len(line)))
-                    .or_insert(id);
-            }
+        for (owner, dev, line) in lines {
+            self.claims
+                .entry((dev.to_owned(), line.address, prefix_len(line)))
+                .or_insert(owner);
         }
         let mut known: Vec<Address> = self.ours.drain().map(|(_, address)| address).collect();
         let orphans = known
-            .extract_if(.., |address| self.claimant(address).is_none())
+            .extract_if(.., |address| self.owner(address).is_none())
             .collect();
         for address in known
             .into_iter()
-            .chain(std::mem::take(&mut self.foreign).into_values().flatten())
+            .chain(std::mem::take(&mut self.of_host).into_values().flatten())
         {
             self.address(address);
         }
@@ -55,11 +56,11 @@ impl Mirror {
     /// A link as the kernel has it.
     pub(super) fn link(&mut self, link: netlink::Link) -> LinkId {
         let index = link.index;
-        let renamed = self
-            .links
-            .insert(index, link)
-            .is_some_and(|old| old.name != self.links[&index].name);
-        if renamed {
+        self.indices.insert(link.name.clone(), index);
+        let name = link.name.clone();
+        let old = self.links.insert(index, link);
+        if let Some(old) = old.filter(|old| old.name != name) {
+            self.forget_name(&old.name, index);
             self.sort_addresses_of(index);
         }
         LinkId(index)
@@ -67,18 +68,21 @@ impl Mirror {
 
     /// A link that is gone, with its addresses.
     pub(super) fn link_gone(&mut self, index: u32) {
-        self.links.remove(&index);
-        self.foreign.remove(&index);
+        if let Some(old) = self.links.remove(&index) {
+            self.forget_name(&old.name, index);
+        }
+        self.of_host.remove(&index);
         self.ours.retain(|_, address| address.link != index);
     }
 
     /// An address that is there. Answers whose it is, if the configuration claims it.
-    pub(super) fn address(&mut self, address: Address) -> Option<InstanceId> {
-        let claimant = self.claimant(&address);
+    pub(super) fn address(&mut self, address: Address) -> Option<Owner> {
+        let claimant = self.owner(&address);
         if claimant.is_some() {
-            self.ours.insert(address.key(), address);
-        } else {
-            let list = self.foreign.entry(address.link).or_default();
+            self.ours.insert(address.key(), address.clone());
+        }
+        if is_of_host(claimant) {
+            let list = self.of_host.entry(address.link).or_default();
             match list.iter_mut().find(|known| known.key() == address.key()) {
                 Some(known) => *known = address,
                 None => list.push(address),
@@ -88,40 +92,49 @@ impl Mirror {
     }
 
     /// An address that is gone. Answers whose it was, if the configuration claims it.
-    pub(super) fn address_gone(&mut self, address: &Address) -> Option<InstanceId> {
-        if let Some(list) = self.foreign.get_mut(&address.link) {
+    pub(super) fn address_gone(&mut self, address: &Address) -> Option<Owner> {
+        if let Some(list) = self.of_host.get_mut(&address.link) {
             list.retain(|known| known.key() != address.key());
         }
         self.ours.remove(&address.key());
-        self.claimant(address)
+        self.owner(address)
     }
 
     /// A write of ours that the kernel has acknowledged.
     pub(super) fn written(&mut self, change: &Change) {
         match change {
-            Change::Add(address) => drop(self.ours.insert(address.key(), address.clone())),
-            Change::Delete(address) => drop(self.ours.remove(&address.key())),
+            // Where the kernel has told of it already, it knows better what it has.
+            Change::Add(Object::Address(address)) => {
+                let permanent = || Address {
+                    flags: address.flags | flags::PERMANENT,
+                    ..address.clone()
+                };
+                self.ours.entry(address.key()).or_insert_with(permanent);
+            }
+            Change::Delete(Object::Address(address)) => drop(self.ours.remove(&address.key())),
+            Change::Add(_) | Change::Delete(_) => {}
         }
     }
 
     /// Every address there is, read anew after a write of unknown outcome.
     pub(super) fn replace_addresses(&mut self, addresses: Vec<Address>) {
         self.ours.clear();
-        self.foreign.clear();
+        self.of_host.clear();
         for address in addresses {
             self.address(address);
         }
     }
 
-    /// Which of the addresses that this instance claims are there.
-    pub(super) fn present(&self, instance: InstanceId, config: &VrrpInstance) -> Vec<Address> {
-        lines(config)
-            .filter_map(|line| {
-                let link = self.index_of(line.dev.as_ref().unwrap_or(&config.interface))?;
-                self.ours.get(&on_link(line, LinkId(link)).key()).cloned()
-            })
-            .filter(|address| self.claimant(address) == Some(instance))
-            .collect()
+    /// The address of this line, if it is there and the line's owner is the one who claims it.
+    pub(super) fn present(&self, (owner, dev, line): (Owner, &str, &VirtualAddress)) -> Option<&Address> {
+        let index = self.index_of(dev)?;
+        let address = self.ours.get(&objects::address(line, LinkId(index)).key())?;
+        (self.owner(address) == Some(owner)).then_some(address)
+    }
+
+    /// Every link as the kernel has it.
+    pub(super) fn known(&self) -> Vec<netlink::Link> {
+        self.links.values().cloned().collect()
     }
 
     /// Every link.
@@ -132,21 +145,21 @@ impl Mirror {
     /// The link as the engine is told of it.
     pub(super) fn describe(&self, link: LinkId) -> Option<vrrp::Link> {
         let known = self.links.get(&link.0)?;
-        let foreign = self.foreign.get(&link.0).map_or(&[][..], Vec::as_slice);
+        let of_host = self.of_host.get(&link.0).map_or(&[][..], Vec::as_slice);
         Some(vrrp::Link {
             id: link,
             name: known.name.clone(),
             running: known.running,
             hardware_address: known.hardware_address.clone(),
-            ipv4: foreign.iter().find_map(|address| match address.local {
+            ipv4: of_host.iter().find_map(|address| match address.local {
                 IpAddr::V4(local) if address.flags & flags::SECONDARY == 0 => Some(local),
                 _ => None,
             }),
-            ipv6_link_local: foreign.iter().find_map(|address| match address.local {
+            ipv6_link_local: of_host.iter().find_map(|address| match address.local {
                 IpAddr::V6(local) if local.is_unicast_link_local() => Some(local),
                 _ => None,
             }),
-            addresses: foreign.iter().map(|address| address.local).collect(),
+            addresses: of_host.iter().map(|address| address.local).collect(),
             mtu: known.mtu,
         })
     }
@@ -171,22 +184,39 @@ impl Mirror {
         self.links.get(&link).map_or("?", |link| link.name.as_str())
     }
 
-    fn claimant(&self, address: &Address) -> Option<InstanceId> {
+    /// Whether the link of this name is up and has carrier.
+    pub(super) fn is_running(&self, name: &str) -> bool {
+        self.index_of(name)
+            .is_some_and(|index| self.links.get(&index).is_some_and(|link| link.running))
+    }
+
+    /// The routing table of the VRF of this name.
+    pub(super) fn vrf_table(&self, name: &str) -> Option<u32> {
+        self.links.get(&self.index_of(name)?)?.vrf_table
+    }
+
+    /// The index of the link of this name.
+    pub(super) fn index_of(&self, name: &str) -> Option<u32> {
+        self.indices.get(name).copied()
+    }
+
+    /// Who claims this address.
+    pub(super) fn owner(&self, address: &Address) -> Option<Owner> {
         let name = &self.links.get(&address.link)?.name;
         self.claims
             .get(&(name.clone(), address.local, address.prefix_len))
             .copied()
     }
 
-    fn index_of(&self, name: &str) -> Option<u32> {
-        self.links
-            .values()
-            .find(|link| link.name == name)
-            .map(|link| link.index)
+    /// The link has another name now, or none; the old name may be another link's by now.
+    fn forget_name(&mut self, name: &str, index: u32) {
+        if self.indices.get(name) == Some(&index) {
+            self.indices.remove(name);
+        }
     }
 
     fn sort_addresses_of(&mut self, index: u32) {
-        let mut known = self.foreign.remove(&index).unwrap_or_default();
+        let mut known = self.of_host.remove(&index).unwrap_or_default();
         known.extend(
             self.ours
                 .extract_if(|_, address| address.link == index)
@@ -198,32 +228,7 @@ impl Mirror {
     }
 }
 
-fn lines(config: &VrrpInstance) -> impl Iterator<Item = &VirtualAddress> {
-    config
-        .virtual_ipaddress
-        .iter()
-        .chain(&config.virtual_ipaddress_excluded)
-}
-
-/// The kernel's prefix length of an address with a peer is the peer's.
-fn prefix_len(line: &VirtualAddress) -> u8 {
-    line.peer.map_or(line.prefix_len, |(_, prefix_len)| prefix_len)
-}
-
-/// An address line as it stands on a link.
-pub(super) fn on_link(from: &VirtualAddress, link: LinkId) -> Address {
-    let flag = |set: bool, flag: u32| if set { flag } else { 0 };
-    Address {
-        scope: from.scope,
-        label: from.label.clone(),
-        broadcast: from.broadcast,
-        peer: from.peer.map(|(peer, _)| peer),
-        flags: flag(from.nodad && from.address.is_ipv6(), flags::NODAD)
-            | flag(from.home, flags::HOMEADDRESS)
-            | flag(from.mngtmpaddr, flags::MANAGETEMPADDR)
-            | flag(from.noprefixroute, flags::NOPREFIXROUTE)
-            | flag(from.autojoin, flags::MCAUTOJOIN),
-        preferred_lft: from.preferred_lft.unwrap_or(FOREVER),
-        ..Address::new(link.0, from.address, prefix_len(from))
-    }
+/// Whether an address counts as one of the host, which adverts may be sent from.
+fn is_of_host(claimant: Option<Owner>) -> bool {
+    matches!(claimant, None | Some(Owner::Statics))
 }

@@ -1,46 +1,59 @@
 //! The VRRP process: lends the engine packets and time, and carries out what it asks.
 //!
-//! One thread, one loop. Adverts leave before anything else; addresses are written in rounds that the loop does not
-//! wait for, and what must come after them (announcements, notifies) follows when the round is done.
+//! One thread, one loop. Adverts leave before anything else; addresses, routes and rules are written in rounds by another
+//! thread, and what must come after them (announcements, notifies) follows when the round is done.
 
 mod announce;
 mod buffers;
+mod firewall;
+mod kernel;
 mod keys;
 mod mirror;
+mod objects;
+mod promote;
+mod repair;
 mod round;
 mod socket;
 mod track_file;
 mod track_process;
 pub(crate) mod trackers;
+mod uppers;
+mod vmac;
+mod wants;
+mod writer;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io;
 use std::net::IpAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use netlink::{Change, Monitor, Netlink};
+use netlink::{Monitor, Object, Objects, Removal, Removals};
 use parser::Config;
-use parser::config::global_defs::DynamicInterfaces;
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 use tracing::{debug, error, info, warn};
 use vrrp::{
-    Action, Datagram, Endpoint, Engine, Event, Instance, InstanceId, Instant, LinkId, News, ScriptId,
-    ScriptOutcome, Whose,
+    Action, Datagram, Endpoint, Engine, Event, Instance, InstanceId, Instant, News, ScriptId, ScriptOutcome,
 };
 
 use crate::child::{Child, Order};
+use crate::herald::Herald;
 use crate::message::BEAT_INTERVAL;
-use crate::notify::{Limits, Notifier, Party};
 use crate::scripts::{Inspector, Policy, Prepared, Runner};
 use crate::timer::{Timer, now, utc};
-use announce::{Announcement, Announcer};
-use mirror::{Mirror, on_link};
-use round::{Rounds, Step, Written};
+use announce::Announcer;
+use firewall::Firewall;
+use mirror::Mirror;
+use promote::Promoted;
+use repair::Repairs;
+use round::{Owner, Rounds, Step};
 use socket::{Received, Sockets};
 use trackers::Trackers;
+use vmac::Uppers;
+use wants::{Wants, address_lines};
+use writer::Writer;
 
 /// A deadline met this much too late means that the process was held up, and the master may have been heard meanwhile: what
 /// waits in the sockets comes first then.
@@ -74,7 +87,7 @@ pub fn run(child: Child) -> ExitCode {
         .enable_all()
         .build()
         .map_err(VrrpProcessError::Start)
-        .and_then(|runtime| runtime.block_on(async { Process::start(child)?.serve().await }));
+        .and_then(|runtime| runtime.block_on(async { Box::pin(Process::start(child).await?.serve()).await }));
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => {
@@ -93,13 +106,27 @@ struct Process {
     engine: Engine,
     mirror: Mirror,
     monitor: Monitor,
+    /// Lost routes and rules, where there are some to lose.
+    removals: Option<Removals>,
     sockets: Sockets,
     announcer: Announcer,
     timer: Timer,
     rounds: Rounds,
+    repairs: Repairs,
+    /// When routes are looked at again that the kernel may have dropped without a word.
+    recheck_at: Option<vrrp::Instant>,
+    promoted: Promoted,
+    uppers: Uppers,
+    firewall: Option<Firewall>,
+    /// Static items that the kernel refused in the last round about them.
+    refused: HashSet<Object>,
+    /// What the engine was told of static items that are missing.
+    lacking: BTreeMap<InstanceId, Vec<String>>,
+    /// Owners whose leftovers of an earlier run have not been looked for.
+    cleaning: BTreeSet<Owner>,
     scripts: Vec<Arc<Prepared>>,
     runner: Arc<Runner>,
-    notifier: Notifier,
+    herald: Herald,
     ended: Ended,
     trackers: Trackers,
     /// What a successor needs is not what was saved last.
@@ -127,20 +154,30 @@ impl Ended {
 }
 
 impl Process {
-    fn start(child: Child) -> Result<Self, VrrpProcessError> {
+    async fn start(child: Child) -> Result<Self, VrrpProcessError> {
         let runner = Runner::new()?;
-        let notifier = Notifier::new(&runner, Limits::default());
-        let (config, scripts) = admit(&child.config_text(), &notifier);
+        let mut herald = Herald::new(&runner);
+        let (mut config, scripts) = admit(&child.config_text(), &mut herald);
+        let wishes = uppers::put_on(&mut config).await?;
         let mut process = Self {
             engine: Engine::new(&config, &child.saved_state(), now()),
             mirror: Mirror::default(),
             monitor: Monitor::open()?,
+            removals: None,
             sockets: Sockets::new(),
             announcer: Announcer::open()?,
             timer: Timer::new()?,
-            rounds: Rounds::new(Netlink::open()?),
+            rounds: Rounds::new(Writer::start()?),
+            repairs: Repairs::default(),
+            recheck_at: None,
+            promoted: Promoted::default(),
+            uppers: Uppers::new(wishes),
+            firewall: Firewall::of(&config),
+            refused: HashSet::new(),
+            lacking: BTreeMap::new(),
+            cleaning: BTreeSet::new(),
             scripts,
-            notifier,
+            herald,
             runner: Arc::new(runner),
             ended: Ended::new(),
             trackers: Trackers::start(&config, child.saved_state().is_empty()),
@@ -152,7 +189,7 @@ impl Process {
             config,
             child,
         };
-        process.mirror.claim(claims(&process.engine));
+        process.claim();
         Ok(process)
     }
 
@@ -160,12 +197,16 @@ impl Process {
         let mut beat = tokio::time::interval(BEAT_INTERVAL);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut received = Vec::new();
-        while !(self.stopping && self.rounds.is_idle()) {
+        let port = self.rounds.port();
+        self.make_uppers(&mut beat).await;
+        // What an earlier run left behind is known, and gone, before a stop ends the loop.
+        while !(self.stopping && self.settled && self.rounds.is_idle()) {
             tokio::select! {
                 rung = self.timer.rings() => rung?,
                 got = self.sockets.receive(&mut received) => self.packets(got, &mut received),
-                written = self.rounds.done() => self.finish_round(written),
+                written = self.rounds.done(now) => self.finish_round(written),
                 event = self.monitor.next() => self.kernel(event)?,
+                removal = next_removal(&mut self.removals, port) => self.removal(&removal),
                 Some((script, outcome)) = self.ended.hear.recv() => {
                     self.engine.handle(Event::ScriptEnded { script, outcome }, now());
                     self.unsaved = true;
@@ -184,8 +225,9 @@ impl Process {
             }
             self.turn()?;
         }
+        self.release_uppers().await;
         self.runner.stop_all().await;
-        self.notifier.finish().await;
+        self.herald.finish().await;
         self.child.stopped();
         Ok(())
     }
@@ -210,9 +252,27 @@ impl Process {
             self.keep_sockets();
         }
         self.carry_out();
-        let (engine, mirror) = (&self.engine, &self.mirror);
-        self.rounds.begin(|instances| changes(engine, mirror, instances));
-        self.timer.arm(self.engine.next_deadline())
+        self.repair();
+        self.give_up_uppers(now);
+        let wants = Wants {
+            config: &self.config,
+            engine: &self.engine,
+            mirror: &self.mirror,
+            stopping: self.stopping,
+        };
+        let (uppers, firewall) = (&mut self.uppers, self.firewall.as_ref());
+        self.rounds.begin(|owners, orphans| {
+            let mut job = wants.job(owners, orphans);
+            uppers.join(&mut job, firewall, wants);
+            job
+        });
+        let deadlines = [
+            self.engine.next_deadline(),
+            self.repairs.next_deadline(),
+            self.recheck_at,
+            self.uppers.next_deadline(),
+        ];
+        self.timer.arm(deadlines.into_iter().flatten().min())
     }
 
     fn carry_out(&mut self) {
@@ -227,7 +287,7 @@ impl Process {
             match action {
                 Action::Send(_) => {}
                 Action::Reconcile(_) if self.stopping && self.child.options.dont_release_vrrp => {}
-                Action::Reconcile(instance) => self.rounds.push(Step::Reconcile(instance)),
+                Action::Reconcile(instance) => self.rounds.push(Step::Reconcile(Owner::Instance(instance))),
                 Action::Announce { instance, repeat } => {
                     self.rounds.push(Step::Announce(instance, None, repeat));
                 }
@@ -308,6 +368,10 @@ impl Process {
                 self.stopping = true;
                 self.tell_time(now());
                 self.engine.handle(Event::Stop, now());
+                self.promote();
+                if !self.child.options.dont_release_vrrp {
+                    self.rounds.push(Step::Reconcile(Owner::Statics));
+                }
             }
             Order::Reload(text) => self.reload(&text),
             Order::Bfd(report) => {
@@ -332,103 +396,46 @@ impl Process {
         let runner = Arc::new(self.runner.sibling());
         let old = std::mem::replace(&mut self.runner, runner);
         tokio::spawn(async move { old.stop_all().await });
-        (self.config, self.scripts) = admit(text, &self.notifier);
+        let before = self.wants().configured();
+        let (mut config, scripts) = admit(text, &mut self.herald);
+        self.uppers.wishes = vmac::put_on(&mut config, &self.mirror.known());
+        self.firewall = Firewall::of(&config);
+        self.prepare();
+        let statics_differ = config.static_ipaddress != self.config.static_ipaddress
+            || config.static_routes != self.config.static_routes
+            || config.static_rules != self.config.static_rules;
+        (self.config, self.scripts) = (config, scripts);
         self.engine.reload(&self.config, now());
+        if self.config.global.fifo_write_vrrp_states_on_reload {
+            self.herald.tell_states();
+        }
         self.trackers = Trackers::start(&self.config, false);
         self.sockets_stale = true;
-        let orphans = self.mirror.claim(claims(&self.engine));
+        let orphans = Objects {
+            addresses: self.claim(),
+            ..orphans(before, &self.wants().configured())
+        };
         self.rounds.remove(orphans);
+        if statics_differ {
+            self.rounds.push(Step::Reconcile(Owner::Statics));
+        }
         for link in self.mirror.links() {
             self.link_changed(link);
         }
+        self.lacking.clear();
+        self.judge_statics();
+        self.watch_routing();
+        self.promote();
+        let stays: BTreeSet<Owner> = wants::owners(&self.engine).collect();
+        self.repairs.keep(|owner| stays.contains(&owner));
         self.child.reloaded();
     }
 
-    fn kernel(&mut self, event: Result<netlink::Event, netlink::Error>) -> Result<(), VrrpProcessError> {
-        match event {
-            Ok(netlink::Event::Link(link)) => {
-                let link = self.mirror.link(link);
-                self.link_changed(link);
-            }
-            Ok(netlink::Event::LinkGone(index)) => {
-                self.mirror.link_gone(index);
-                self.sockets_stale = true;
-                self.engine.handle(Event::LinkGone(LinkId(index)), now());
-            }
-            Ok(netlink::Event::Address(address)) => {
-                let link = LinkId(address.link);
-                if self.mirror.address(address).is_none() {
-                    self.link_changed(link);
-                }
-            }
-            Ok(netlink::Event::AddressGone(address)) => match self.mirror.address_gone(&address) {
-                Some(instance) => self.put_back(instance, &address),
-                None => self.link_changed(LinkId(address.link)),
-            },
-            Ok(netlink::Event::Settled) => self.settle()?,
-            Ok(netlink::Event::Overrun) => debug!("Netlink events were lost, reading the state anew"),
-            Err(error) => warn!("Unable to follow the kernel's links and addresses: {error}"),
-        }
-        Ok(())
-    }
-
-    /// What the kernel has is known. What an earlier run left behind is removed, or taken over by a master that goes on.
-    fn settle(&mut self) -> Result<(), VrrpProcessError> {
-        if self.settled {
-            return Ok(());
-        }
-        self.settled = true;
-        // A successor goes on, whatever has become of the interfaces meanwhile.
-        if self.config.global.dynamic_interfaces == DynamicInterfaces::No
-            && self.child.saved_state().is_empty()
-        {
-            self.demand_interfaces()?;
-        }
-        for instance in self.engine.instances() {
-            self.rounds.push(Step::Reconcile(instance.id));
-        }
-        self.child.ready();
-        Ok(())
-    }
-
-    fn demand_interfaces(&self) -> Result<(), VrrpProcessError> {
-        let named = self.config.vrrp_instances.iter().flat_map(|instance| {
-            let tracked = instance.track_interface.iter().map(|tracked| &tracked.name);
-            let names = std::iter::once(&instance.interface).chain(tracked);
-            names.map(move |interface| (&instance.name, interface))
-        });
-        let mut missing = named.filter(|(_, name)| !name.is_empty() && !self.mirror.has(name));
-        missing.next().map_or(Ok(()), |(instance, interface)| {
-            Err(VrrpProcessError::NoInterface {
-                instance: instance.clone(),
-                interface: interface.clone(),
-            })
-        })
-    }
-
-    /// One of our addresses is gone from its link, by somebody's hand or with the link.
-    fn put_back(&mut self, instance: InstanceId, gone: &netlink::Address) {
-        if self
-            .engine
-            .owned(instance)
-            .any(|owned| on_link(owned.address, owned.link).key() == gone.key())
-        {
-            info!(
-                "({}) {} was removed from {} by another program, putting it back",
-                name_of(&self.engine, instance),
-                gone.local,
-                self.mirror.name_of(gone.link)
-            );
-            self.rounds.push(Step::Reconcile(instance));
-            self.rounds.push(Step::Announce(instance, None, 1));
-        }
-    }
-
-    fn link_changed(&mut self, link: LinkId) {
-        if let Some(known) = self.mirror.describe(link) {
-            self.engine.handle(Event::Link(known), now());
-            self.sockets_stale = true;
-        }
+    /// Has the mirror tell the addresses of the configuration from others; answers with those that nobody claims any more.
+    fn claim(&mut self) -> Vec<netlink::Address> {
+        let (config, engine) = (&self.config, &self.engine);
+        let lines = wants::owners(engine).flat_map(|owner| address_lines(config, engine, owner));
+        self.mirror.claim(lines)
     }
 
     /// Opens the sockets that the instances need now, and closes the others.
@@ -463,90 +470,10 @@ impl Process {
             }
         }
     }
-
-    fn finish_round(&mut self, written: Written) {
-        let refused: HashSet<_> = written
-            .failures
-            .iter()
-            .map(|failure| failure.change.address().key())
-            .collect();
-        for change in written
-            .changes
-            .iter()
-            .filter(|change| !refused.contains(&change.address().key()))
-        {
-            self.mirror.written(change);
-        }
-        for failure in &written.failures {
-            let link = self.mirror.name_of(failure.change.address().link);
-            error!("Unable to {} on {link}: {}", failure.change, failure.error);
-        }
-        if let Some((error, addresses)) = written.broken {
-            error!("Unable to write addresses: {error}; reading them anew");
-            if let Some(addresses) = addresses {
-                self.mirror.replace_addresses(addresses);
-            }
-            for instance in self.engine.instances() {
-                self.rounds.push(Step::Reconcile(instance.id));
-            }
-        }
-        for step in written.after {
-            match step {
-                Step::Announce(instance, only, repeat) => self.announce(instance, only, repeat),
-                Step::Notify(transition) => {
-                    let party = match &transition.whose {
-                        Whose::Group(name) => Some(Party::Group(name.to_string())),
-                        Whose::Instance(id) => self
-                            .engine
-                            .instance(*id)
-                            .map(|instance| Party::Instance(instance.config.name.clone())),
-                    };
-                    if let Some(party) = party {
-                        self.notifier.tell(&transition, &party);
-                    }
-                }
-                Step::Reconcile(_) => {}
-            }
-        }
-    }
-
-    /// Announces what an instance owns, or one address of that `only`.
-    fn announce(&self, instance: InstanceId, only: Option<(LinkId, IpAddr)>, repeat: u32) {
-        let announcements: Vec<Announcement> = self
-            .engine
-            .owned(instance)
-            .filter(|owned| only.is_none_or(|only| only == (owned.link, owned.address.address)))
-            .filter_map(|owned| {
-                let hardware_address = self.mirror.ethernet_address(owned.link)?;
-                let address = owned.address.address;
-                Some(Announcement {
-                    link: owned.link,
-                    hardware_address,
-                    address,
-                    router: false,
-                })
-            })
-            .collect();
-        let name = name_of(&self.engine, instance);
-        for Announcement { link, address, .. } in &announcements {
-            let what = if address.is_ipv4() {
-                "gratuitous ARPs"
-            } else {
-                "Unsolicited Neighbour Adverts"
-            };
-            debug!(
-                "({name}) Sending/queueing {what} on {} for {address}",
-                self.mirror.name_of(link.0)
-            );
-        }
-        if let Some((count, error)) = self.announcer.send(&announcements, repeat) {
-            warn!("({name}) {count} of the announcements of its addresses could not be sent: {error}");
-        }
-    }
 }
 
 /// The configuration in a text, without the scripts that may not run on this machine, and the scripts that may.
-fn admit(text: &str, notifier: &Notifier) -> (Config, Vec<Arc<Prepared>>) {
+fn admit(text: &str, herald: &mut Herald) -> (Config, Vec<Arc<Prepared>>) {
     let mut config = parser::parse_text(&parser::Machine, text).config;
     let mut inspector = Inspector::new(Policy::new(&config.global));
     let mut prepared = Vec::new();
@@ -568,26 +495,23 @@ fn admit(text: &str, notifier: &Notifier) -> (Config, Vec<Arc<Prepared>>) {
     for instance in &mut config.vrrp_instances {
         keys::load(instance);
     }
-    notifier.learn(&config.vrrp_instances, &config.vrrp_sync_groups, &mut inspector);
+    herald.learn(&config, &mut inspector);
     inspector.say_violation();
     (config, prepared)
 }
 
-/// Which writes make the kernel agree with what the engine wants for these instances.
-fn changes(engine: &Engine, mirror: &Mirror, instances: &BTreeSet<InstanceId>) -> Vec<Change> {
-    let mut wanted = Vec::new();
-    let mut present = Vec::new();
-    for &id in instances {
-        wanted.extend(engine.owned(id).map(|owned| on_link(owned.address, owned.link)));
-        if let Some(instance) = engine.instance(id) {
-            present.extend(mirror.present(id, &instance.config));
-        }
-    }
-    netlink::plan(&wanted, &present, |_| true)
+/// Routes and rules that a reload has taken out of the configuration.
+fn orphans(mut before: Objects, after: &Objects) -> Objects {
+    before.routes.retain(|route| !after.routes.contains(route));
+    before.rules.retain(|rule| !after.rules.contains(rule));
+    before
 }
 
-fn claims(engine: &Engine) -> impl Iterator<Item = (InstanceId, &parser::config::VrrpInstance)> {
-    engine.instances().map(|instance| (instance.id, &instance.config))
+async fn next_removal(removals: &mut Option<Removals>, ours: u32) -> Result<Removal, netlink::Error> {
+    match removals {
+        Some(removals) => removals.next(ours).await,
+        None => std::future::pending().await,
+    }
 }
 
 fn name_of(engine: &Engine, id: InstanceId) -> &str {

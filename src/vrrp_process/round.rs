@@ -1,65 +1,95 @@
-//! Rounds of address writes: what must become true is queued, planned when the kernel is free, and written off the loop.
+//! Rounds of writes: what must become true is queued, planned when the kernel is free, and written by a thread of its own.
 //!
-//! Because a round is planned only when the one before it is done, from what the kernel then has and what the engine
+//! Because a round is made up only when the one before it is done, from what the kernel then has and what the engine
 //! then wants, a change of mind in between costs nothing and leaves nothing behind.
 
-use std::collections::{BTreeSet, VecDeque};
-use std::future::Future;
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
-use std::pin::Pin;
+use std::time::Duration;
 
-use netlink::{Address, Change, Error, Failure, Netlink};
-use vrrp::{InstanceId, LinkId, Transition};
+use netlink::address::Key;
+use netlink::{Change, Object, Objects};
+use vrrp::{InstanceId, Instant, LinkId, Transition};
 
-/// Instances whose addresses are written in one round. What follows a round (announcements, notifies) waits for all of
-/// it, so a round is kept short.
-const INSTANCES: usize = 64;
+use super::writer::{Job, Outcome, Writer};
+
+/// Owners whose objects are written in one round. What follows a round (announcements, notifies) waits for all of it, so
+/// a round is kept short.
+const OWNERS: usize = 64;
+
+/// How long after a round the monitor may still tell that an address went away which the round took away and put back.
+const ECHO: Duration = Duration::from_secs(1);
+
+/// Who owns objects in the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Owner {
+    /// `static_ipaddress`, `static_routes`, `static_rules`.
+    Statics,
+    /// An instance, while it is master.
+    Instance(InstanceId),
+}
 
 /// What is to be done in order, off the loop.
 #[derive(Debug)]
 pub(super) enum Step {
-    /// Make the kernel agree with what the engine wants for this instance.
-    Reconcile(InstanceId),
+    /// Make the kernel agree with what is wanted for this owner.
+    Reconcile(Owner),
     /// Announce the addresses of this instance, or this one only, so many times.
     Announce(InstanceId, Option<(LinkId, IpAddr)>, u32),
     /// Tell the scripts.
     Notify(Transition),
+    /// Look at the interfaces of our own and at the firewall.
+    Prepare,
 }
 
 /// How a round ended.
 #[derive(Debug)]
 pub(super) struct Written {
-    /// The writes that were made; those in `failures` were refused.
-    pub(super) changes: Vec<Change>,
-    /// What the kernel refused, and why.
-    pub(super) failures: Vec<Failure>,
-    /// The round broke off: why, and the addresses that are there now, if they could be read.
-    pub(super) broken: Option<(Error, Option<Vec<Address>>)>,
+    /// Whose objects were looked at.
+    pub(super) owners: BTreeSet<Owner>,
+    /// What was written.
+    pub(super) outcome: Outcome,
+    /// Addresses that the kernel meanwhile said were gone, and which the round had nothing to do with.
+    pub(super) taken: Vec<(Owner, netlink::Address)>,
     /// The steps that follow it.
     pub(super) after: Vec<Step>,
 }
 
-/// The writes of a round; they own the way to the kernel meanwhile.
-type Writing = Pin<Box<dyn Future<Output = (Netlink, Written)>>>;
-
-/// The queue of steps, and the writes under way.
+/// The queue of steps, and the round under way.
 pub(super) struct Rounds {
-    netlink: Option<Netlink>,
-    writing: Option<Writing>,
+    writer: Writer,
     queue: VecDeque<Step>,
-    /// Addresses that nobody wants any more.
-    orphans: Vec<Address>,
+    /// Objects that nobody wants any more.
+    orphans: Objects,
+    under_way: Option<UnderWay>,
+    /// Addresses that the last rounds took away for a moment, and until when the monitor may say so.
+    echoes: HashMap<Key, Instant>,
+}
+
+struct UnderWay {
+    owners: BTreeSet<Owner>,
+    after: Vec<Step>,
+    /// Addresses of these owners that were there.
+    present: HashSet<Key>,
+    /// Addresses of these owners of which the kernel said that they are gone.
+    gone: Vec<(Owner, netlink::Address)>,
 }
 
 impl Rounds {
     /// Nothing to do yet.
-    pub(super) fn new(netlink: Netlink) -> Self {
+    pub(super) fn new(writer: Writer) -> Self {
         Self {
-            netlink: Some(netlink),
-            writing: None,
+            writer,
             queue: VecDeque::new(),
-            orphans: Vec::new(),
+            orphans: Objects::default(),
+            under_way: None,
+            echoes: HashMap::new(),
         }
+    }
+
+    /// The address of the socket that writes.
+    pub(super) fn port(&self) -> u32 {
+        self.writer.port
     }
 
     /// Puts a step at the end of the queue.
@@ -67,65 +97,103 @@ impl Rounds {
         self.queue.push_back(step);
     }
 
-    /// Has these addresses removed in the next round.
-    pub(super) fn remove(&mut self, addresses: Vec<Address>) {
-        self.orphans.extend(addresses);
+    /// Has these objects removed in the next round, unless they are wanted.
+    pub(super) fn remove(&mut self, orphans: Objects) {
+        self.orphans.addresses.extend(orphans.addresses);
+        self.orphans.routes.extend(orphans.routes);
+        self.orphans.rules.extend(orphans.rules);
+    }
+
+    /// Whether the round under way is about this owner.
+    pub(super) fn is_about(&self, owner: Owner) -> bool {
+        self.under_way
+            .as_ref()
+            .is_some_and(|round| round.owners.contains(&owner))
     }
 
     /// Whether all is done that was asked for.
     pub(super) fn is_idle(&self) -> bool {
-        self.writing.is_none() && self.queue.is_empty() && self.orphans.is_empty()
+        self.under_way.is_none() && self.queue.is_empty() && self.orphans == Objects::default()
     }
 
-    /// Begins a round if none is under way and there is something to do. `plan` says which writes make the kernel agree
-    /// for these instances now.
-    pub(super) fn begin(&mut self, plan: impl FnOnce(&BTreeSet<InstanceId>) -> Vec<Change>) {
-        if self.is_idle() {
+    /// Begins a round if none is under way and there is something to do. `job` says what is wanted for these owners now,
+    /// and what of it is there.
+    pub(super) fn begin(&mut self, job: impl FnOnce(&BTreeSet<Owner>, Objects) -> Job) {
+        if self.is_idle() || self.under_way.is_some() {
             return;
         }
-        let Some(mut netlink) = self.netlink.take() else {
-            return;
-        };
-        let (mut instances, mut after) = (BTreeSet::new(), Vec::new());
+        let (mut owners, mut after) = (BTreeSet::new(), Vec::new());
         while let Some(step) = self.queue.pop_front() {
             match step {
-                Step::Reconcile(instance)
-                    if instances.len() == INSTANCES && !instances.contains(&instance) =>
-                {
+                Step::Reconcile(owner) if owners.len() == OWNERS && !owners.contains(&owner) => {
                     self.queue.push_front(step);
                     break;
                 }
-                Step::Reconcile(instance) => drop(instances.insert(instance)),
-                Step::Announce(..) | Step::Notify(_) => after.push(step),
+                Step::Reconcile(owner) => drop(owners.insert(owner)),
+                Step::Announce(..) | Step::Notify(_) | Step::Prepare => after.push(step),
             }
         }
-        let mut changes: Vec<Change> = self.orphans.drain(..).map(Change::Delete).collect();
-        changes.extend(plan(&instances));
-        self.writing = Some(Box::pin(async move {
-            let (failures, broken) = match netlink.apply(&changes).await {
-                Ok(failures) => (failures, None),
-                Err(error) => (Vec::new(), Some((error, netlink.addresses().await.ok()))),
-            };
-            (
-                netlink,
-                Written {
-                    changes,
-                    failures,
-                    broken,
-                    after,
-                },
-            )
-        }));
+        let job = job(&owners, std::mem::take(&mut self.orphans));
+        self.under_way = Some(UnderWay {
+            owners,
+            after,
+            present: job.present.iter().map(netlink::Address::key).collect(),
+            gone: Vec::new(),
+        });
+        self.writer.begin(job);
+    }
+
+    /// The kernel says that an address of this owner is gone. True if that is our own doing, or will be judged when the
+    /// round under way is done.
+    pub(super) fn explains(&mut self, owner: Owner, gone: &netlink::Address, now: Instant) -> bool {
+        if self.echoes.remove(&gone.key()).is_some_and(|until| now < until) {
+            return true;
+        }
+        match &mut self.under_way {
+            Some(round) if round.owners.contains(&owner) => {
+                round.gone.push((owner, gone.clone()));
+                true
+            }
+            _ => false,
+        }
     }
 
     /// Waits for the round under way. Waits for ever when there is none. Safe to drop and call again.
-    pub(super) async fn done(&mut self) -> Written {
-        let Some(writing) = &mut self.writing else {
+    pub(super) async fn done(&mut self, now: impl Fn() -> Instant) -> Written {
+        let outcome = self.writer.done().await;
+        let Some(round) = self.under_way.take() else {
             return std::future::pending().await;
         };
-        let (netlink, written) = writing.await;
-        self.writing = None;
-        self.netlink = Some(netlink);
-        written
+        let now = now();
+        self.echoes.retain(|_, until| now < *until);
+        let touched: HashSet<Key> = outcome.changes.iter().filter_map(address_in).collect();
+        let (known, taken): (Vec<_>, Vec<_>) = round
+            .gone
+            .into_iter()
+            .partition(|(_, address)| touched.contains(&address.key()));
+        let known: HashSet<Key> = known.iter().map(|(_, address)| address.key()).collect();
+        // What was there and was added has been taken away before, by us or by the kernel on our account.
+        let back = outcome
+            .changes
+            .iter()
+            .filter(|change| matches!(change, Change::Add(_)));
+        for key in back.filter_map(address_in) {
+            if round.present.contains(&key) && !known.contains(&key) {
+                self.echoes.insert(key, now + ECHO);
+            }
+        }
+        Written {
+            owners: round.owners,
+            outcome,
+            taken,
+            after: round.after,
+        }
+    }
+}
+
+fn address_in(change: &Change) -> Option<Key> {
+    match change.object() {
+        Object::Address(address) => Some(address.key()),
+        Object::Route(_) | Object::Rule(_) => None,
     }
 }

@@ -23,7 +23,7 @@ pub(crate) const PLAYBILL: &str = "HOLDFAST_UML_STORIES";
 pub(crate) const STORY: &str = "HOLDFAST_UML_STORY";
 
 /// How long a story may take.
-pub(crate) const TIME_LIMIT: Duration = Duration::from_secs(120);
+pub(crate) const TIME_LIMIT: Duration = Duration::from_mins(2);
 
 /// A line of the console that is not a story's own.
 #[derive(Debug)]

@@ -27,7 +27,7 @@ const KERNEL: &str = "/usr/bin/linux.uml";
 pub(crate) const MODULES: &str = "/usr/lib/uml/modules";
 
 /// How long the machine may take to boot. It takes about 3 s.
-const BOOT_LIMIT: Duration = Duration::from_secs(120);
+const BOOT_LIMIT: Duration = Duration::from_mins(2);
 
 /// How a story ended, and what it said.
 struct Outcome {
@@ -54,7 +54,9 @@ pub(crate) fn run() -> ExitCode {
         .filter(|story| wish.wants(story.name))
         .collect();
     if wish.list {
-        chosen.iter().for_each(|story| println!("{}: test", story.name));
+        for story in &chosen {
+            println!("{}: test", story.name);
+        }
         return ExitCode::SUCCESS;
     }
     println!("\nrunning {} tests", chosen.len());
@@ -162,7 +164,7 @@ fn play(chosen: &[Story], show: bool) -> Vec<Outcome> {
     outcomes
 }
 
-/// A running User-Mode Linux. Dropping it kills it; it dies with this process too.
+/// A running User-Mode Linux. Dropping it kills it; it dies with this process too, however that ends.
 struct Machine {
     process: Child,
     console: Receiver<String>,
@@ -177,7 +179,10 @@ impl Machine {
         let names: Vec<_> = chosen.iter().map(|story| story.name).collect();
         fs::write(&playbill, names.join("\n")).unwrap();
         let mut process = Command::new("setpriv")
-            .args(["--pdeathsig", "KILL", "--", KERNEL])
+            .args(["--pdeathsig", "KILL", "--"])
+            // What it leaves behind ends with the process namespace that it is in.
+            .args(["unshare", "--pid", "--fork", "--kill-child", "--"])
+            .args(["/bin/sh", "-c", "\"$@\"; exit $?", "sh", KERNEL])
             .args(
                 "mem=512M root=/dev/root rootfstype=hostfs rootflags=/ ro quiet con=null con0=fd:0,fd:1"
                     .split(' '),

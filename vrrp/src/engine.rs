@@ -8,14 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parser::Config;
-use parser::config::{GlobalDefs, VirtualAddress};
+use parser::config::{GlobalDefs, Route, Rule, VirtualAddress, VrrpInstance};
 use parser::units::Family;
 
 use crate::action::Action;
 use crate::deadlines::Deadlines;
 use crate::event::{Event, FileId, InstanceId, Link, LinkId, Packet, ProcessId, ScriptId, ScriptOutcome};
 use crate::group::Group;
-use crate::instance::{Instance, Route};
+use crate::instance::{Addressee, Instance};
 use crate::news::{Happening, News};
 use crate::outbox::Outbox;
 use crate::pace::Paces;
@@ -52,7 +52,7 @@ pub struct Engine {
     /// Over the deadlines of `world.scripts`.
     pub(crate) script_deadlines: Deadlines,
     /// Who may get a packet.
-    routes: BTreeMap<Route, BTreeSet<InstanceId>>,
+    routes: BTreeMap<Addressee, BTreeSet<InstanceId>>,
     /// The time of day, and when it was told.
     clock: Option<(Instant, Duration)>,
     /// Who cares for a link, by its name.
@@ -179,6 +179,7 @@ impl Engine {
             Event::Processes { process, count } => self.on_processes(process, count, now),
             Event::Bfd { session, up } => self.on_bfd(session, up, now),
             Event::Clock(utc) => self.clock = Some((now, utc)),
+            Event::Missing { instance, items } => self.on_missing(instance, items, now),
             Event::Stop => self.on_stop(now),
         }
         self.pace(now);
@@ -278,6 +279,21 @@ impl Engine {
             })
     }
 
+    /// The routes that an instance should have in the kernel now; none unless it is master.
+    pub fn owned_routes(&self, instance: InstanceId) -> &[Route] {
+        self.master(instance).map_or(&[], |config| &config.virtual_routes)
+    }
+
+    /// The policy rules that an instance should have in the kernel now; none unless it is master.
+    pub fn owned_rules(&self, instance: InstanceId) -> &[Rule] {
+        self.master(instance).map_or(&[], |config| &config.virtual_rules)
+    }
+
+    fn master(&self, instance: InstanceId) -> Option<&VrrpInstance> {
+        let instance = self.instance(instance)?;
+        instance.state.is_master().then_some(&instance.config)
+    }
+
     /// The state that a successor needs to go on (one line per instance and tracker; versioned text).
     pub fn snapshot(&self) -> String {
         snapshot::write(self.instances(), &self.world)
@@ -288,7 +304,7 @@ impl Engine {
             self.strays.truncated += 1;
             return;
         };
-        let route = Route {
+        let route = Addressee {
             link: packet.link,
             family: Family::of(packet.source),
             vrid,
@@ -490,6 +506,14 @@ impl Engine {
         if let Some(trackers) = self.trackers.get(&(kind, name.to_owned())).cloned() {
             self.refresh(&trackers, now);
         }
+    }
+
+    fn on_missing(&mut self, id: InstanceId, items: Vec<String>, now: Instant) {
+        let Some(instance) = self.instances.get_mut(id.0 as usize) else {
+            return;
+        };
+        instance.missing = items.into_iter().map(Arc::from).collect();
+        self.refresh(&[id], now);
     }
 
     fn on_stop(&mut self, now: Instant) {

@@ -69,6 +69,14 @@ pub enum Event<'a> {
     /// The time of day, as seconds and nanoseconds of UTC since 1970. Wanted right before every packet and timeout while
     /// [`crate::Engine::wants_clock`]; from one to the next the engine goes on by `now`.
     Clock(Duration),
+    /// Which static addresses, routes and rules of its track groups an instance has to do without, in words; none is
+    /// well. Telling it again unchanged is harmless.
+    Missing {
+        /// Whose track groups.
+        instance: InstanceId,
+        /// What is missing.
+        items: Vec<String>,
+    },
     /// The daemon stops: masters resign, addresses go.
     Stop,
 }

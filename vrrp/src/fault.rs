@@ -63,6 +63,8 @@ pub enum FaultReason {
     NoPeer,
     /// `auth_hmac`: the bytes of the active key are not known, so that no advert could be signed.
     NoKey(u8),
+    /// A static address, route or rule of a track group is missing and cannot be put back.
+    StaticMissing(Arc<str>),
 }
 
 impl FaultReason {
@@ -78,6 +80,7 @@ impl FaultReason {
             | Self::File { .. }
             | Self::Process { .. }
             | Self::Bfd { .. }
+            | Self::StaticMissing(_)
             | Self::Member(_)
             | Self::SourceMissing(_)
             | Self::NoPeer
@@ -100,7 +103,8 @@ impl FaultReason {
             | Self::AwaitingScript(_)
             | Self::SourceMissing(_)
             | Self::NoPeer
-            | Self::NoKey(_) => false,
+            | Self::NoKey(_)
+            | Self::StaticMissing(_) => false,
         }
     }
 }
@@ -133,6 +137,7 @@ impl fmt::Display for FaultReason {
             Self::SourceMissing(address) => write!(f, "source address {address} missing"),
             Self::NoPeer => f.write_str("unicast without a unicast_peer"),
             Self::NoKey(id) => write!(f, "HMAC key {id} cannot be read"),
+            Self::StaticMissing(what) => write!(f, "static {what} is missing"),
         }
     }
 }

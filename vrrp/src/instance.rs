@@ -67,6 +67,8 @@ pub struct Instance {
     pub endpoint: Option<Endpoint>,
     /// Counters.
     pub stats: Stats,
+    /// What its track groups have to do without.
+    pub missing: BTreeSet<Arc<str>>,
     /// Whose packets were not believed, and why.
     pub rejections: Rejections,
     /// When `vrrp_startup_delay` is over: never master earlier.
@@ -94,7 +96,7 @@ pub struct Instance {
 
 /// The packets that are for an instance, unless another has the same; then their destination and sender decide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Route {
+pub(crate) struct Addressee {
     pub(crate) link: Option<LinkId>,
     pub(crate) family: Family,
     pub(crate) vrid: u8,
@@ -140,6 +142,7 @@ impl Instance {
             mtu: USUAL_MTU,
             room: usize::MAX,
             stats: Stats::default(),
+            missing: BTreeSet::new(),
             rejections: Rejections::default(),
             not_before,
             outlet: None,
@@ -177,8 +180,8 @@ impl Instance {
     }
 
     /// The packets that are for it.
-    pub(crate) fn route(&self) -> Option<Route> {
-        Some(Route {
+    pub(crate) fn route(&self) -> Option<Addressee> {
+        Some(Addressee {
             link: self.endpoint?.link,
             family: self.config.family,
             vrid: self.config.virtual_router_id.get(),
@@ -193,7 +196,14 @@ impl Instance {
 
     /// Whether it lives on, or owns an address on, the link of this name.
     pub(crate) fn uses_link(&self, name: &str) -> bool {
-        self.config.interface == name || self.addresses().any(|line| line.dev.as_deref() == Some(name))
+        let mut hops = self
+            .config
+            .virtual_routes
+            .iter()
+            .flat_map(|route| &route.next_hops);
+        self.config.interface == name
+            || self.addresses().any(|line| line.dev.as_deref() == Some(name))
+            || hops.any(|hop| hop.dev.as_deref() == Some(name))
     }
 
     /// The names of all links that matter to it.
@@ -204,7 +214,17 @@ impl Instance {
             .iter()
             .map(|tracked| tracked.name.as_str());
         let devs = self.addresses().filter_map(|line| line.dev.as_deref());
-        self.place().into_iter().chain(tracked).chain(devs).collect()
+        let hops = self
+            .config
+            .virtual_routes
+            .iter()
+            .flat_map(|route| &route.next_hops);
+        self.place()
+            .into_iter()
+            .chain(tracked)
+            .chain(devs)
+            .chain(hops.filter_map(|hop| hop.dev.as_deref()))
+            .collect()
     }
 
     /// Looks again at the link: where adverts leave, and with which bytes.

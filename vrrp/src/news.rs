@@ -57,6 +57,18 @@ pub enum Happening {
     SettingAddresses,
     /// Instance: wants its addresses off the links.
     RemovingAddresses,
+    /// Instance: wants its excluded addresses on the links.
+    SettingExcluded,
+    /// Instance: wants its excluded addresses off the links.
+    RemovingExcluded,
+    /// Instance: wants its routes in the kernel.
+    SettingRoutes,
+    /// Instance: wants its routes out of the kernel.
+    RemovingRoutes,
+    /// Instance: wants its policy rules in the kernel.
+    SettingRules,
+    /// Instance: wants its policy rules out of the kernel.
+    RemovingRules,
     /// Instance: resigned.
     SentPriorityZero,
     /// Instance: the master resigned.
@@ -206,6 +218,12 @@ impl fmt::Display for News {
             Happening::AdvertTimeout => write!(f, "({name}) Receive advertisement timeout"),
             Happening::SettingAddresses => write!(f, "({name}) setting VIPs."),
             Happening::RemovingAddresses => write!(f, "({name}) removing VIPs."),
+            Happening::SettingExcluded => write!(f, "({name}) setting E-VIPs."),
+            Happening::RemovingExcluded => write!(f, "({name}) removing E-VIPs."),
+            Happening::SettingRoutes => write!(f, "({name}) setting Virtual Routes"),
+            Happening::RemovingRoutes => write!(f, "({name}) removing Virtual Routes"),
+            Happening::SettingRules => write!(f, "({name}) setting Virtual Rules"),
+            Happening::RemovingRules => write!(f, "({name}) removing Virtual Rules"),
             Happening::SentPriorityZero => write!(f, "({name}) sent 0 priority"),
             Happening::BackupHeardResignation => {
                 write!(f, "({name}) Backup received priority 0 advertisement")
@@ -355,6 +373,12 @@ impl News {
             | Happening::AdvertTimeout
             | Happening::SettingAddresses
             | Happening::RemovingAddresses
+            | Happening::SettingExcluded
+            | Happening::RemovingExcluded
+            | Happening::SettingRoutes
+            | Happening::RemovingRoutes
+            | Happening::SettingRules
+            | Happening::RemovingRules
             | Happening::MasterSet(_)
             | Happening::PreemptDelay(_) => true,
             Happening::EnteringBackup { .. }

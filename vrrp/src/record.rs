@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::event::{Event, FileId, Link, LinkId, Packet, ProcessId, ScriptId, ScriptOutcome};
+use crate::event::{Event, FileId, InstanceId, Link, LinkId, Packet, ProcessId, ScriptId, ScriptOutcome};
 use crate::text;
 use crate::time::Instant;
 
@@ -92,6 +92,12 @@ fn write_step(step: &Step<'_>, to: &mut String) -> fmt::Result {
             write!(to, "bfd {} {}", text::escape(session), up_or_down(*up))
         }
         Step::Event(Event::Clock(utc)) => write!(to, "clock {}.{:09}", utc.as_secs(), utc.subsec_nanos()),
+        Step::Event(Event::Missing { instance, items }) => {
+            write!(to, "missing {}", instance.0)?;
+            items
+                .iter()
+                .try_for_each(|item| write!(to, " {}", text::escape(item)))
+        }
         Step::Event(Event::Stop) => to.write_str("stop"),
     }
 }
@@ -131,6 +137,13 @@ fn try_read<'a>(recorded: &str, buffer: &'a mut Vec<u8>) -> Option<(Instant, Ste
     let event = match *words {
         ["timeout"] => return Some((at, Step::Timeout)),
         ["stop"] => Event::Stop,
+        ["missing", instance, ref items @ ..] => Event::Missing {
+            instance: InstanceId(instance.parse().ok()?),
+            items: items
+                .iter()
+                .map(|item| text::unescape(item))
+                .collect::<Option<_>>()?,
+        },
         ["link-gone", id] => Event::LinkGone(LinkId(id.parse().ok()?)),
         ["clock", utc] => Event::Clock(Duration::from_nanos(read_instant(utc)?.nanos)),
         ["packet", link, source, destination, hop_limit, ip_header, payload] => {

@@ -217,14 +217,20 @@ impl Engine {
                 continue;
             }
             let before: Vec<VirtualAddress> = instance.addresses().cloned().collect();
+            let routing = (
+                instance.config.virtual_routes.clone(),
+                instance.config.virtual_rules.clone(),
+            );
             instance.adapt(config, now);
-            if !instance.state.is_master() || instance.addresses().eq(&before) {
+            let reroutes =
+                (&routing.0, &routing.1) != (&instance.config.virtual_routes, &instance.config.virtual_rules);
+            if !instance.state.is_master() || !reroutes && instance.addresses().eq(&before) {
                 continue;
             }
-            if before
+            let loses = before
                 .iter()
-                .any(|line| instance.addresses().all(|kept| kept != line))
-            {
+                .any(|line| instance.addresses().all(|kept| kept != line));
+            if loses || reroutes {
                 self.out.reconcile(*id);
             }
             if instance.addresses().any(|line| !before.contains(line)) {

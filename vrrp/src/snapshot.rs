@@ -109,7 +109,7 @@ pub(crate) fn write<'a>(instances: impl Iterator<Item = &'a Instance>, world: &W
     for instance in instances {
         let state = match instance.notified {
             Some(state @ (Notified::Backup | Notified::Master | Notified::Fault)) => state,
-            Some(Notified::Stop | Notified::MasterRxLowerPri) | None => continue,
+            Some(_) | None => continue,
         };
         let sequence = instance.seal.sent.max(instance.seal.ah.into());
         let identity = identity(&instance.config);

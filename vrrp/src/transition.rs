@@ -97,7 +97,9 @@ impl Instance {
             State::Removed => {
                 self.tell_removing(left_master, out);
                 // keepalived: an instance taken out of the configuration ends in FAULT, unless it never began.
-                if self.notified.is_some() {
+                if self.config.notify.report_deleted {
+                    self.notify(Notified::Deleted, out);
+                } else if self.notified.is_some() {
                     self.notify(Notified::Fault, out);
                 }
             }
@@ -118,15 +120,37 @@ impl Instance {
         } else {
             self.tell(Happening::EnteringMaster, out);
         }
-        if self.addresses().next().is_some() {
-            self.tell(Happening::SettingAddresses, out);
+        let config = &self.config;
+        for (is_there, what) in [
+            (!config.virtual_ipaddress.is_empty(), Happening::SettingAddresses),
+            (
+                !config.virtual_ipaddress_excluded.is_empty(),
+                Happening::SettingExcluded,
+            ),
+            (!config.virtual_routes.is_empty(), Happening::SettingRoutes),
+            (!config.virtual_rules.is_empty(), Happening::SettingRules),
+        ] {
+            if is_there {
+                self.tell(what, out);
+            }
         }
         self.notify(Notified::Master, out);
     }
 
     fn tell_removing(&self, left_master: bool, out: &mut Outbox) {
-        if left_master && self.addresses().next().is_some() {
-            self.tell(Happening::RemovingAddresses, out);
+        let config = &self.config;
+        for (is_there, what) in [
+            (!config.virtual_rules.is_empty(), Happening::RemovingRules),
+            (!config.virtual_routes.is_empty(), Happening::RemovingRoutes),
+            (!config.virtual_ipaddress.is_empty(), Happening::RemovingAddresses),
+            (
+                !config.virtual_ipaddress_excluded.is_empty(),
+                Happening::RemovingExcluded,
+            ),
+        ] {
+            if left_master && is_there {
+                self.tell(what, out);
+            }
         }
     }
 

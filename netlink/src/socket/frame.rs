@@ -1,6 +1,7 @@
 //! Netlink framing as the kernel writes it: messages in a datagram, attributes in a message, errors.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use netlink_packet_core::{
     NLM_F_ACK_TLVS, NLM_F_CAPPED, NLMSG_DONE, NLMSG_ERROR, NetlinkBuffer, NlaBuffer, NlasIterator,
@@ -48,6 +49,15 @@ pub(crate) fn messages(datagram: &[u8]) -> impl Iterator<Item = Message<'_>> {
 /// The attributes in `bytes`, up to the first one that is cut short.
 pub(crate) fn attributes(bytes: &[u8]) -> impl Iterator<Item = NlaBuffer<&[u8]>> {
     NlasIterator::new(bytes).map_while(Result::ok)
+}
+
+/// An address attribute of this family.
+pub(crate) fn ip(family: i32, value: &[u8]) -> Option<IpAddr> {
+    match family {
+        libc::AF_INET => Some(<[u8; 4]>::try_from(value).ok()?.into()),
+        libc::AF_INET6 => Some(<[u8; 16]>::try_from(value).ok()?.into()),
+        _ => None,
+    }
 }
 
 /// A string attribute without its closing zero.

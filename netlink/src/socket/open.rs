@@ -20,7 +20,7 @@ pub struct ReceiveBuffer {
 /// A netlink socket that is not yet part of a runtime, so that it can be opened on a thread inside another namespace.
 #[derive(Debug)]
 pub struct Unattached {
-    pub(super) socket: Socket,
+    pub(crate) socket: Socket,
     pub(super) port: u32,
 }
 
@@ -38,12 +38,20 @@ impl Unattached {
         let _terser = socket.set_ext_ack(true);
         let _laxer = socket.set_netlink_get_strict_chk(true);
         let port = socket.bind_auto().map_err(step("bind it"))?.port_number();
+        Self { socket, port }.subscribe(groups)
+    }
+
+    /// Has it hear the events of these groups.
+    pub(crate) fn subscribe(self, groups: &[u32]) -> Result<Self, OpenError> {
         for group in groups {
-            socket
+            self.socket
                 .add_membership(*group)
-                .map_err(step("subscribe to its events"))?;
+                .map_err(|source| OpenError::Socket {
+                    step: "subscribe to its events",
+                    source,
+                })?;
         }
-        Ok(Self { socket, port })
+        Ok(self)
     }
 }
 

@@ -1,9 +1,9 @@
 //! What is asked for is what the kernel and `ip` say is there.
 
 use netlink::address::{FOREVER, flags};
-use netlink::{Address, Change, Netlink, plan};
+use netlink::{Address, Change, Netlink};
 
-use crate::{adds, alone, apply, cable, is_ours, ours, run};
+use crate::{add, adds, alone, apply, cable, delete, ours, plan_addresses, run};
 
 fn v4(link: u32) -> Address {
     Address::new(link, [192, 0, 2, 1].into(), 24)
@@ -146,10 +146,10 @@ fn v6_variants(link: u32) -> Vec<(Address, &'static str)> {
 
 /// Makes the link's addresses of ours these, and sees that nothing is left to do.
 async fn turn_into(netlink: &mut Netlink, wanted: &[Address]) -> Vec<Change> {
-    let changes = plan(wanted, &netlink.addresses().await.unwrap(), is_ours);
+    let changes = plan_addresses(wanted, &netlink.addresses().await.unwrap());
     apply(netlink, &changes).await;
     let after = netlink.addresses().await.unwrap();
-    assert_eq!(plan(wanted, &after, is_ours), [], "{changes:?} led to {after:?}");
+    assert_eq!(plan_addresses(wanted, &after), [], "{changes:?} led to {after:?}");
     changes
 }
 
@@ -216,7 +216,7 @@ fn a_multicast_address_is_joined() {
         };
         turn_into(&mut netlink, std::slice::from_ref(&group)).await;
         assert!(run("ip maddr show dev a").contains("239.1.2.3"));
-        let unicast = Change::Add(Address {
+        let unicast = add(Address {
             flags: flags::MCAUTOJOIN,
             ..v4(link)
         });
@@ -236,7 +236,7 @@ fn one_change_is_one_write() {
         assert_eq!(turn_into(&mut netlink, &both).await.len(), 0);
         assert_eq!(
             turn_into(&mut netlink, &both[..1]).await,
-            [Change::Delete(with_kernels_flags(&both[1]))]
+            [delete(with_kernels_flags(&both[1]))]
         );
     });
 }

@@ -4,10 +4,10 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use netlink::{Address, Change, Error, Netlink, Pace, ReceiveBuffer, plan};
+use netlink::{Address, Error, Netlink, Object, Pace, ReceiveBuffer};
 use nix::errno::Errno;
 
-use crate::{adds, alone, apply, cable, is_ours, many, ours, run};
+use crate::{add, adds, alone, apply, cable, delete, many, ours, plan_addresses, run};
 
 #[test]
 fn a_thousand_addresses_come_and_go() {
@@ -19,8 +19,8 @@ fn a_thousand_addresses_come_and_go() {
         assert_eq!(ours(&mut netlink, link).await.len(), 1000);
         assert_eq!(run("ip -o -4 addr show dev a").lines().count(), 1000);
         let present = netlink.addresses().await.unwrap();
-        assert_eq!(plan(&wanted, &present, is_ours), []);
-        apply(&mut netlink, &plan(&[], &present, is_ours)).await;
+        assert_eq!(plan_addresses(&wanted, &present), []);
+        apply(&mut netlink, &plan_addresses(&[], &present)).await;
         assert_eq!(ours(&mut netlink, link).await, []);
     });
 }
@@ -35,8 +35,8 @@ fn a_hundred_ipv6_addresses_come_and_go() {
             .collect();
         apply(&mut netlink, &adds(&wanted)).await;
         let present = netlink.addresses().await.unwrap();
-        assert_eq!(plan(&wanted, &present, is_ours), []);
-        apply(&mut netlink, &plan(&[], &present, is_ours)).await;
+        assert_eq!(plan_addresses(&wanted, &present), []);
+        apply(&mut netlink, &plan_addresses(&[], &present)).await;
         assert_eq!(ours(&mut netlink, link).await, []);
     });
 }
@@ -47,8 +47,8 @@ fn those_that_fail_are_named_and_the_others_are_done() {
         let mut netlink = Netlink::open().unwrap();
         let link = cable(&mut netlink).await;
         let mut changes = adds(&many(link, 500));
-        let nowhere = Change::Add(Address::new(4711, [10, 9, 9, 9].into(), 32));
-        let too_long = Change::Add(Address::new(link, [10, 9, 9, 9].into(), 33));
+        let nowhere = add(Address::new(4711, [10, 9, 9, 9].into(), 32));
+        let too_long = add(Address::new(link, [10, 9, 9, 9].into(), 33));
         changes.insert(300, nowhere.clone());
         changes.insert(77, too_long.clone());
         changes.push(nowhere.clone());
@@ -86,15 +86,15 @@ fn what_is_so_already_counts_as_done() {
                 link: 4711,
                 ..address.clone()
             };
-            let (add, delete) = (Change::Add(address.clone()), Change::Delete(address));
+            let (adding, deleting) = (add(address.clone()), delete(address));
             apply(
                 &mut netlink,
                 &[
-                    add.clone(),
-                    add,
-                    delete.clone(),
-                    delete,
-                    Change::Delete(elsewhere),
+                    adding.clone(),
+                    adding,
+                    deleting.clone(),
+                    deleting,
+                    delete(elsewhere),
                 ],
             )
             .await;
@@ -108,7 +108,7 @@ fn a_link_without_ipv6_says_so() {
         let mut netlink = Netlink::open().unwrap();
         let link = cable(&mut netlink).await;
         std::fs::write("/proc/sys/net/ipv6/conf/a/disable_ipv6", "1").unwrap();
-        let add = Change::Add(Address::new(link, [0xfd00, 0, 0, 0, 0, 0, 0, 1].into(), 64));
+        let add = add(Address::new(link, [0xfd00, 0, 0, 0, 0, 0, 0, 1].into(), 64));
         let failures = netlink.apply(&[add]).await.unwrap();
         assert_eq!(failures[0].error.errno, Errno::EACCES);
         assert!(
@@ -160,12 +160,12 @@ fn lost_answers_are_told_and_overcome() {
             most: 200,
             slice: Duration::from_secs(1),
         };
-        let mut changes: Vec<_> = many(4711, 400).into_iter().map(Change::Add).collect();
+        let mut changes: Vec<_> = many(4711, 400).into_iter().map(add).collect();
         changes.extend(adds(&many(link, 10)));
         assert!(matches!(netlink.apply(&changes).await, Err(Error::Overrun)));
         let wanted = many(link, 10);
         let present = netlink.addresses().await.unwrap();
-        apply(&mut netlink, &plan(&wanted, &present, is_ours)).await;
+        apply(&mut netlink, &plan_addresses(&wanted, &present)).await;
         assert_eq!(ours(&mut roomy, link).await.len(), 10);
     });
 }
@@ -212,8 +212,10 @@ fn reading_settles_while_somebody_else_is_writing() {
                 let gone: Vec<_> = flapping
                     .iter()
                     .map(|change| {
-                        let (Change::Add(address) | Change::Delete(address)) = change;
-                        Change::Delete(address.clone())
+                        let Object::Address(address) = change.object() else {
+                            panic!("{change}")
+                        };
+                        delete(address.clone())
                     })
                     .collect();
                 apply(&mut writer, &gone).await;

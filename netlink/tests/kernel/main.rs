@@ -11,13 +11,18 @@ mod batches;
 mod links;
 mod monitor;
 mod namespaces;
+mod nftables;
+mod removals;
+mod routes;
+mod rules;
+mod uppers;
 
 use std::future::Future;
 use std::process::Command;
 use std::time::Duration;
 
 use netlink::link::LinkRequest;
-use netlink::{Address, Change, Event, Monitor, Netlink, namespace};
+use netlink::{Address, Change, Event, Monitor, Netlink, Object, Objects, namespace, plan};
 
 /// Runs the story in a new network namespace: sockets opened and commands run in it are there.
 fn alone(story: impl AsyncFnOnce() + Send) {
@@ -78,8 +83,25 @@ fn many(link: u32, count: u32) -> Vec<Address> {
         .collect()
 }
 
+fn add(object: impl Into<Object>) -> Change {
+    Change::Add(object.into())
+}
+
+fn delete(object: impl Into<Object>) -> Change {
+    Change::Delete(object.into())
+}
+
+/// The plan for addresses alone; those that are not ours are left alone.
+fn plan_addresses(wanted: &[Address], present: &[Address]) -> Vec<Change> {
+    let addresses = |addresses: &[Address]| Objects {
+        addresses: addresses.to_vec(),
+        ..Objects::default()
+    };
+    plan(&addresses(wanted), &addresses(present), is_ours)
+}
+
 fn adds(addresses: &[Address]) -> Vec<Change> {
-    addresses.iter().cloned().map(Change::Add).collect()
+    addresses.iter().cloned().map(add).collect()
 }
 
 /// What the command prints; it must succeed.

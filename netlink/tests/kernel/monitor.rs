@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use netlink::link::LinkRequest;
-use netlink::{Address, Change, Event, Monitor, Netlink, ReceiveBuffer};
+use netlink::{Address, Event, Monitor, Netlink, ReceiveBuffer};
 
-use crate::{adds, alone, apply, cable, index, many, run, until};
+use crate::{add, adds, alone, apply, cable, delete, index, many, run, until};
 
 /// What a listener believes who knows nothing but the events.
 #[derive(Debug, Default, PartialEq)]
@@ -154,7 +154,7 @@ fn addresses_come_and_go_in_order() {
         let mut monitor = Monitor::open().unwrap();
         until(&mut monitor, is_settled).await;
         let wanted = many(link, 3);
-        let deletes: Vec<_> = wanted.iter().cloned().map(Change::Delete).collect();
+        let deletes: Vec<_> = wanted.iter().cloned().map(delete).collect();
         for _ in 0..2 {
             apply(&mut netlink, &adds(&wanted)).await;
             apply(&mut netlink, &deletes).await;
@@ -237,7 +237,7 @@ fn lost_events_are_made_good() {
         belief.hear_all(&until(&mut monitor, is_settled).await);
         for round in 0..3 {
             // Nobody listens while all of this happens.
-            let deletes: Vec<_> = many(link, 25).into_iter().map(Change::Delete).collect();
+            let deletes: Vec<_> = many(link, 25).into_iter().map(delete).collect();
             apply(&mut netlink, &deletes).await;
             apply(&mut netlink, &adds(&many(link, 5000))).await;
             if round == 0 {
@@ -294,8 +294,8 @@ fn a_listener_that_looks_away_again_and_again_misses_nothing() {
 async fn apply_slowly(link: u32) {
     let mut netlink = Netlink::open().unwrap();
     for address in many(link, 500) {
-        apply(&mut netlink, &[Change::Delete(address.clone())]).await;
+        apply(&mut netlink, &[delete(address.clone())]).await;
         tokio::time::sleep(Duration::from_micros(100)).await;
-        apply(&mut netlink, &[Change::Add(address)]).await;
+        apply(&mut netlink, &[add(address)]).await;
     }
 }

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use netlink::link::LinkRequest;
 use netlink::namespace::{self, Error};
-use netlink::{Address, Change, Event, Monitor, Netlink};
+use netlink::{Address, Event, Monitor, Netlink};
 
-use crate::{alone, apply, index, run, until};
+use crate::{add, alone, apply, index, run, until};
 
 /// Which namespace the descriptor holds.
 fn inode(namespace: &OwnedFd) -> u64 {
@@ -56,7 +56,7 @@ async fn two_hosts() -> [OwnedFd; 2] {
         };
         let v4 = Address::new(eth0.index, [192, 0, 2, host].into(), 24);
         let v6 = Address::new(eth0.index, [0xfd00, 0, 0, 0, 0, 0, 0, u16::from(host)].into(), 64);
-        apply(netlink, &[Change::Add(v4), Change::Add(nodad(v6))]).await;
+        apply(netlink, &[add(v4), add(nodad(v6))]).await;
     }
     hosts
 }
@@ -93,7 +93,7 @@ fn a_monitor_sees_its_own_namespace_only() {
             let mut netlink = Netlink::open_in(host).unwrap();
             let eth0 = index(&mut netlink, "eth0").await;
             let local = [192, 0, 2, last];
-            apply(&mut netlink, &[Change::Add(Address::new(eth0, local.into(), 32))]).await;
+            apply(&mut netlink, &[add(Address::new(eth0, local.into(), 32))]).await;
         }
         let heard = until(
             &mut monitor,

@@ -11,6 +11,7 @@ use crate::stories::{run, stories, wait_for};
 stories![
     timeouts_are_set_and_told,
     sync_daemons_start_and_stop,
+    a_sync_daemon_is_stopped_before_it_first_ran,
     the_table_is_flushed,
 ];
 
@@ -94,6 +95,21 @@ fn sync_daemons_start_and_stop() {
         let running = ipvs.daemons().await.unwrap();
         assert_eq!(running[0].group, Some("ff02::99".parse().unwrap()));
         ipvs.stop_daemon(Role::Backup).await.unwrap();
+    });
+}
+
+fn a_sync_daemon_is_stopped_before_it_first_ran() {
+    run("ip link add eth0 type dummy");
+    run("ip addr add 192.0.2.1/24 dev eth0");
+    run("ip link set eth0 up");
+    wait_for(async {
+        let mut ipvs = Ipvs::open().await.unwrap();
+        let backup = SyncDaemon::new(Role::Backup, "eth0".parse().unwrap(), 1);
+        for _ in 0..50 {
+            ipvs.start_daemon(&backup).await.unwrap();
+            ipvs.stop_daemon(Role::Backup).await.unwrap();
+            assert_eq!(ipvs.daemons().await.unwrap(), []);
+        }
     });
 }
 
