@@ -12,7 +12,7 @@ use std::time::Duration;
 use checkers::{ConversationId, Failure, Opening, Transport};
 use nix::libc;
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, Interest};
 use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
@@ -289,16 +289,19 @@ async fn stream_both_ways(
 }
 
 async fn datagrams_both_ways(socket: &UdpSocket, end: &mut End) -> Result<(), Failure> {
+    let mut bytes = Vec::new();
     end.tell(Happened::Opened).await;
     loop {
         tokio::select! {
-            readable = socket.readable() => {
-                readable.map_err(|error| network(&error))?;
-                if let Some(datagram) = receive(socket)? {
+            ready = socket.ready(Interest::READABLE | Interest::ERROR) => {
+                if ready.map_err(|error| network(&error))?.is_error() {
+                    refused(socket)?;
+                }
+                if let Some(datagram) = receive(socket, &mut bytes)? {
                     end.tell(Happened::Received(datagram)).await;
                 }
             }
-            bytes = end.said.recv() => match bytes {
+            said = end.said.recv() => match said {
                 Some(bytes) => drop(socket.send(&bytes).await.map_err(|error| network(&error))?),
                 None => return Ok(()),
             },
@@ -306,9 +309,20 @@ async fn datagrams_both_ways(socket: &UdpSocket, end: &mut End) -> Result<(), Fa
     }
 }
 
-fn receive(socket: &UdpSocket) -> Result<Option<Vec<u8>>, Failure> {
-    let mut bytes = [0; LARGEST_DATAGRAM];
-    match socket.try_recv(&mut bytes) {
+/// What ICMP said of a datagram that was sent: the socket is in error then, but there is nothing to read.
+fn refused(socket: &UdpSocket) -> Result<(), Failure> {
+    let error = socket.try_io(Interest::ERROR, || {
+        socket.take_error()?.ok_or(io::ErrorKind::WouldBlock.into())
+    });
+    match error {
+        Err(none) if none.kind() == io::ErrorKind::WouldBlock => Ok(()),
+        Ok(error) | Err(error) => Err(network(&error)),
+    }
+}
+
+fn receive(socket: &UdpSocket, bytes: &mut Vec<u8>) -> Result<Option<Vec<u8>>, Failure> {
+    bytes.resize(LARGEST_DATAGRAM, 0);
+    match socket.try_recv(bytes) {
         Ok(count) => Ok(Some(bytes.get(..count).unwrap_or_default().to_vec())),
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
         Err(error) => Err(network(&error)),

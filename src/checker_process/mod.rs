@@ -21,7 +21,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use checkers::{Action, ConversationId, Engine, Event, Instant, Notice, ServiceId};
+use checkers::{Action, ConversationId, Engine, Event, Instant, News, Notice, ServiceId};
 use ipvs::Wanted;
 use netlink::Monitor;
 use parser::Config;
@@ -42,6 +42,9 @@ use saved::Saved;
 use scripts::Scripts;
 use service_wide::Wish;
 use tls::Tls;
+
+/// What is told in one turn of the loop; ten thousand servers that fail at once do not hold it up.
+const AT_ONCE: usize = 64;
 
 /// Saving the state takes at most one part of so many of the time: a large one is saved less often.
 const SAVING_SHARE: u32 = 20;
@@ -88,6 +91,14 @@ pub enum CheckerProcessError {
     Tls(#[from] rustls::Error),
 }
 
+/// What is told.
+enum Told {
+    /// To the log.
+    News(News),
+    /// To the outside world.
+    Notice(Notice),
+}
+
 struct Process {
     child: Child,
     engine: Engine,
@@ -102,8 +113,8 @@ struct Process {
     trackers: Trackers,
     /// Names of the tracked files, as the trackers number them.
     files: Vec<String>,
-    /// What the outside is to be told, each when the writes are done that were asked for before it.
-    notices: VecDeque<(u64, Notice)>,
+    /// What is to be told, each when the writes are done that were asked for before it.
+    outbox: VecDeque<(u64, Told)>,
     /// The state differs from what is saved.
     is_unsaved: bool,
     save_at: Instant,
@@ -129,7 +140,7 @@ impl Process {
             },
             trackers: Trackers::of_checkers(&config, saved.engine.is_empty()),
             files: Vec::new(),
-            notices: VecDeque::new(),
+            outbox: VecDeque::new(),
             is_unsaved: true,
             save_at: now(),
             stopping: false,
@@ -163,8 +174,12 @@ impl Process {
                 event = next_address(&mut self.monitor) => self.address(event),
                 order = self.child.next_order() => self.order(order)?,
                 _ = beat.tick() => self.child.beat(),
+                () = tokio::task::yield_now(), if self.can_tell() => {}
             }
             self.turn()?;
+        }
+        while self.can_tell() {
+            self.tell();
         }
         self.scripts.finish().await;
         self.mailer.finish(LAST_MAILS).await;
@@ -186,7 +201,7 @@ impl Process {
         self.carry_out();
         let engine = &self.engine;
         self.keeper.begin(|service| wanted(engine, service), now);
-        self.tell_notices();
+        self.tell();
         if self.is_unsaved && self.save_at <= now {
             self.save();
         }
@@ -222,25 +237,43 @@ impl Process {
                 }
                 Action::Tell(news) => {
                     self.is_unsaved = true;
-                    info!("{news}");
+                    self.outbox.push_back((self.keeper.ticket(), Told::News(news)));
                 }
-                Action::Notify(notice) => self.notices.push_back((self.keeper.ticket(), notice)),
+                Action::Notify(notice) => {
+                    self.outbox
+                        .push_back((self.keeper.ticket(), Told::Notice(notice)));
+                }
             }
         }
     }
 
-    /// Tells the outside of what has become true.
-    fn tell_notices(&mut self) {
-        while let Some((_, notice)) = self
-            .notices
-            .pop_front_if(|(ticket, _)| self.keeper.has_done(*ticket))
-        {
-            self.scripts.notify(&notice);
-            if let Some(mail) = notice.mail {
-                self.mailer.send(mail::Mail {
-                    subject: mail.subject,
-                    body: mail.body,
-                });
+    /// Whether something has become true and is yet to be told.
+    fn can_tell(&self) -> bool {
+        self.outbox
+            .front()
+            .is_some_and(|(ticket, _)| self.keeper.has_done(*ticket))
+    }
+
+    /// Tells some of what has become true.
+    fn tell(&mut self) {
+        for _ in 0..AT_ONCE {
+            let Some((_, told)) = self
+                .outbox
+                .pop_front_if(|(ticket, _)| self.keeper.has_done(*ticket))
+            else {
+                return;
+            };
+            match told {
+                Told::News(news) => info!("{news}"),
+                Told::Notice(notice) => {
+                    self.scripts.notify(&notice);
+                    if let Some(mail) = notice.mail {
+                        self.mailer.send(mail::Mail {
+                            subject: mail.subject,
+                            body: mail.body,
+                        });
+                    }
+                }
             }
         }
     }

@@ -76,7 +76,12 @@ fn play(daemon: &Daemon, text: &str) -> (Duration, Duration) {
     let start = began.elapsed();
     let began = Instant::now();
     assert!(node.stop(LONG).is_some());
-    (start, began.elapsed())
+    let stop = began.elapsed();
+    // keepalived kills its checker process where that has not ended within 5 s, and what it has not removed stays.
+    if *daemon == holdfast() {
+        assert_eq!(scene.table(), [] as [&str; 0]);
+    }
+    (start, stop)
 }
 
 fn ten_thousand_destinations_come_and_go() {
