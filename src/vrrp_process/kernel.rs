@@ -2,7 +2,6 @@
 //! rounds that end.
 
 use std::collections::{BTreeSet, HashSet};
-use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use parser::config::global_defs::DynamicInterfaces;
 use tracing::{debug, error, info, warn};
 use vrrp::{Event, InstanceId, LinkId, Whose};
 
-use super::announce::Announcement;
+use super::announce::{Announcement, forwards_ipv6};
 use super::repair::Loss;
 use super::round::{Owner, Step, Written};
 use super::wants::{self, Wants};
@@ -30,18 +29,24 @@ impl Process {
     ) -> Result<(), VrrpProcessError> {
         match event {
             Ok(netlink::Event::Link(link)) => {
+                let (name, runs) = (link.name.clone(), (link.up, link.running));
                 let link = self.mirror.link(link);
                 self.recheck_later();
-                self.link_changed(link);
+                if self.upper_stands(link, &name, runs) {
+                    self.link_changed(link);
+                }
                 self.promote();
                 self.judge_statics();
             }
             Ok(netlink::Event::LinkGone(index)) => {
-                self.promoted.forget(self.mirror.name_of(index));
+                let name = self.mirror.name_of(index).to_owned();
+                self.promoted.forget(&name);
                 self.mirror.link_gone(index);
-                self.sockets_stale = true;
                 self.recheck_later();
-                self.engine.handle(Event::LinkGone(LinkId(index)), now());
+                if !self.withhold(&name, index, "removed") {
+                    self.sockets_stale = true;
+                    self.engine.handle(Event::LinkGone(LinkId(index)), now());
+                }
                 self.judge_statics();
             }
             Ok(netlink::Event::Address(address)) => {
@@ -81,10 +86,7 @@ impl Process {
             }
         };
         for (owner, what) in hit {
-            if self.rounds.is_about(owner) {
-                // It may be the round's own doing: addresses take routes with them.
-                self.rounds.push(Step::Reconcile(owner));
-            } else {
+            if let Some(what) = self.rounds.routing_gone(owner, what) {
                 self.lost(owner, what);
             }
         }
@@ -96,10 +98,11 @@ impl Process {
             self.recheck_later();
             self.link_changed(LinkId(gone.link));
         }
-        if let Some(owner) = owner
-            && !self.rounds.explains(owner, gone, now())
-        {
-            self.address_lost(owner, gone);
+        match owner {
+            Some(owner) if !self.rounds.explains(owner, gone, now()) => self.address_lost(owner, gone),
+            // Should it not be back then, it was no doing of ours.
+            Some(_) if !self.rounds.echoed.is_empty() => self.recheck_later(),
+            _ => {}
         }
     }
 
@@ -120,12 +123,15 @@ impl Process {
     }
 
     /// Something of an owner was taken away and is put back, the more often it happens the later.
-    fn lost(&mut self, owner: Owner, what: impl fmt::Display) {
+    fn lost(&mut self, owner: Owner, what: String) {
         let name = match owner {
             Owner::Statics => "static",
-            Owner::Instance(id) => name_of(&self.engine, id),
+            Owner::Instance(instance) => {
+                self.engine.handle(Event::Lost { instance }, now());
+                name_of(&self.engine, instance)
+            }
         };
-        match self.repairs.lost(owner, now()) {
+        match self.repairs.lost(owner, what.clone(), now()) {
             Loss { wait, losses: 1 } if wait.is_zero() => {
                 info!("({name}) {what} was removed by another program, putting it back");
             }
@@ -145,6 +151,11 @@ impl Process {
             }
         }
         if self.recheck_at.take_if(|at| *at <= now).is_some() {
+            for (owner, address) in std::mem::take(&mut self.rounds.echoed) {
+                if !self.mirror.has_address(&address) {
+                    self.address_lost(owner, &address);
+                }
+            }
             let wants = self.wants();
             let affected: Vec<Owner> = wants::owners(&self.engine)
                 .filter(|owner| {
@@ -212,6 +223,7 @@ impl Process {
             self.rounds.push(Step::Reconcile(owner));
             self.cleaning.insert(owner);
         }
+        self.prepare();
         self.watch_routing();
         self.promote();
         self.judge_statics();
@@ -223,13 +235,13 @@ impl Process {
         let named = self.config.vrrp_instances.iter().flat_map(|instance| {
             let tracked = instance.track_interface.iter().map(|tracked| &tracked.name);
             let names = std::iter::once(&instance.interface).chain(tracked);
-            names.map(move |interface| (&instance.name, interface))
+            names.map(move |interface| (&instance.name, self.uppers.parent_of(interface)))
         });
         let mut missing = named.filter(|(_, name)| !name.is_empty() && !self.mirror.has(name));
         missing.next().map_or(Ok(()), |(instance, interface)| {
             Err(VrrpProcessError::NoInterface {
                 instance: instance.clone(),
-                interface: interface.clone(),
+                interface: interface.to_owned(),
             })
         })
     }
@@ -271,9 +283,15 @@ impl Process {
     }
 
     pub(super) fn link_changed(&mut self, link: LinkId) {
-        if let Some(known) = self.mirror.describe(link) {
-            self.engine.handle(Event::Link(known), now());
-            self.sockets_stale = true;
+        let on_top = self.uppers.on_top_of(self.mirror.name_of(link.0));
+        let on_top: Vec<LinkId> = on_top
+            .filter_map(|name| self.mirror.index_of(name).map(LinkId))
+            .collect();
+        for link in std::iter::once(link).chain(on_top) {
+            if let Some(known) = self.uppers.describe(&self.mirror, link) {
+                self.engine.handle(Event::Link(known), now());
+                self.sockets_stale = true;
+            }
         }
     }
 
@@ -307,7 +325,11 @@ impl Process {
             self.judge_statics();
         }
         for (owner, address) in &written.taken {
+            self.mirror.address_gone(address);
             self.address_lost(*owner, address);
+        }
+        for (owner, what) in written.routing_taken {
+            self.lost(owner, what);
         }
         for step in written.after {
             match step {
@@ -321,10 +343,10 @@ impl Process {
                             .map(|instance| Party::Instance(instance.config.name.clone())),
                     };
                     if let Some(party) = party {
-                        self.notifier.tell(&transition, &party);
+                        self.herald.tell(&transition, &party);
                     }
                 }
-                Step::Reconcile(_) => {}
+                Step::Reconcile(_) | Step::Prepare => {}
             }
         }
     }
@@ -395,7 +417,7 @@ impl Process {
                     link: owned.link,
                     hardware_address,
                     address,
-                    router: false,
+                    router: address.is_ipv6() && forwards_ipv6(self.mirror.name_of(owned.link.0)),
                 })
             })
             .collect();

@@ -9,6 +9,7 @@
 )]
 
 mod bfd;
+mod checks;
 mod databases;
 mod demo;
 mod examples;
@@ -27,6 +28,7 @@ mod restart;
 mod scene;
 mod script;
 mod takeover;
+mod telling;
 mod trackers;
 mod trouble;
 mod wire;
