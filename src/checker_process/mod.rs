@@ -123,8 +123,8 @@ struct Process {
 
 impl Process {
     fn start(child: Child) -> Result<Self, CheckerProcessError> {
-        let mut scripts = Scripts::start()?;
-        let config = Arc::new(scripts.learn(&child.config_text()));
+        let (scripts, config) = Scripts::start(&child.config_text(), &child.options)?;
+        let config = Arc::new(config);
         let saved = Saved::read(&child.saved_state());
         let seed = RandomState::new().build_hasher().finish();
         let mut process = Self {

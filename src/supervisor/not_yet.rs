@@ -45,6 +45,8 @@ const GLOBAL_DEFS: &[&str] = &[
     "lvs_flush",
     "lvs_flush_on_stop",
     "lvs_flush_onstop",
+    "lvs_notify_fifo",
+    "lvs_notify_fifo_script",
     "lvs_sync_daemon",
     "lvs_timeouts",
     "no_checker_emails",
