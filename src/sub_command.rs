@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 use clap_complete::Shell;
 
+use crate::control::commands;
 use crate::{cli, config_command, demo, genhash};
 
 /// One sub-command.
@@ -22,6 +23,26 @@ pub struct SubCommand {
 
 /// Every sub-command, in the order of the manual.
 pub const ALL: &[SubCommand] = &[
+    SubCommand {
+        name: "status",
+        grammar: commands::status_grammar,
+        run: commands::status,
+    },
+    SubCommand {
+        name: "events",
+        grammar: commands::events_grammar,
+        run: commands::events,
+    },
+    SubCommand {
+        name: "plan",
+        grammar: commands::plan_grammar,
+        run: commands::plan,
+    },
+    SubCommand {
+        name: "reload",
+        grammar: commands::reload_grammar,
+        run: commands::reload,
+    },
     SubCommand {
         name: "config",
         grammar: config_command::grammar,

@@ -351,6 +351,7 @@ impl Process {
                 self.engine.handle(Event::Bfd { session, up }, now());
             }
             Order::Data => info!("Dump files are not supported yet"),
+            Order::Status => self.child.tell_status("null"),
             Order::Stats | Order::StatsClear | Order::Json => {}
         }
         Ok(())

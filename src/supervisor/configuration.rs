@@ -194,6 +194,12 @@ impl Configuration {
 }
 
 impl Usable {
+    /// How many mistakes it is in force with, a sentence for each.
+    pub(crate) fn mistakes(&self) -> Vec<String> {
+        let mistakes = self.report.mistakes.iter();
+        mistakes.map(|mistake| mistake.reason.to_string()).collect()
+    }
+
     /// Whether it gives a role something to do.
     pub(crate) fn needs(&self, role: Role, options: &Options) -> bool {
         let Config {

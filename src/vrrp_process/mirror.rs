@@ -137,6 +137,13 @@ impl Mirror {
         self.links.values().cloned().collect()
     }
 
+    /// Every link as the kernel has it, in the kernel's order.
+    pub(super) fn every_link(&self) -> Vec<netlink::Link> {
+        let mut links: Vec<netlink::Link> = self.links.values().cloned().collect();
+        links.sort_by_key(|link| link.index);
+        links
+    }
+
     /// Every link.
     pub(super) fn links(&self) -> Vec<LinkId> {
         self.links.keys().copied().map(LinkId).collect()

@@ -36,9 +36,12 @@ use tokio::time::MissedTickBehavior;
 use tracing::{debug, error, info, warn};
 use vrrp::{
     Action, Datagram, Endpoint, Engine, Event, Instance, InstanceId, Instant, News, ScriptId, ScriptOutcome,
+    Whose,
 };
 
 use crate::child::{Child, Order};
+use crate::control::status::Events;
+use crate::dump::{self, VrrpDumps};
 use crate::herald::Herald;
 use crate::message::BEAT_INTERVAL;
 use crate::scripts::{Inspector, Policy, Prepared, Runner};
@@ -129,6 +132,8 @@ struct Process {
     herald: Herald,
     ended: Ended,
     trackers: Trackers,
+    dumps: VrrpDumps,
+    events: Events,
     /// What a successor needs is not what was saved last.
     unsaved: bool,
     /// What the log has said does not work: a socket that cannot be opened (no destination), a way that cannot be sent.
@@ -181,6 +186,8 @@ impl Process {
             runner: Arc::new(runner),
             ended: Ended::new(),
             trackers: Trackers::start(&config, child.saved_state().is_empty()),
+            dumps: VrrpDumps::new(&config),
+            events: Events::default(),
             unsaved: false,
             ailing: HashSet::new(),
             sockets_stale: false,
@@ -216,6 +223,11 @@ impl Process {
                     self.unsaved = true;
                 }
                 order = self.child.next_order() => self.order(order),
+                () = std::future::ready(()), if self.dumps.is_busy() => {
+                    if let Some(status) = self.dumps.turn(&self.engine, &self.config, now()) {
+                        self.child.tell_status(&status);
+                    }
+                }
                 _ = beat.tick() => {
                     self.child.beat();
                     self.save();
@@ -301,11 +313,25 @@ impl Process {
                     .push(Step::Announce(instance, Some((link, address)), repeat)),
                 Action::Notify(transition) => {
                     transitions = true;
+                    let (of, name) = match &transition.whose {
+                        Whose::Instance(id) => ("instance", name_of(&self.engine, *id)),
+                        Whose::Group(name) => ("group", &**name),
+                    };
+                    self.events
+                        .transition(of, name, transition.to, transition.priority);
                     self.rounds.push(Step::Notify(transition));
                 }
                 Action::RunScript(script) => self.run_script(script),
-                Action::Tell(news) => tell(&news),
+                Action::Tell(news) => {
+                    if !news.is_detail() {
+                        self.events.news("vrrp", &news.subject, &news.to_string());
+                    }
+                    tell(&news);
+                }
             }
+        }
+        if let Some(events) = self.events.take() {
+            self.child.tell_events(&events);
         }
         self.send(&mut adverts);
         if transitions {
@@ -382,10 +408,23 @@ impl Process {
                 self.engine.handle(session, now());
                 self.unsaved = true;
             }
-            Order::Data | Order::Stats | Order::StatsClear | Order::Json => {
-                info!("Dump files are not supported yet");
+            Order::Status => self.dump(dump::Asked::Status),
+            Order::Data => self.dump(dump::Asked::Data),
+            Order::Json => self.dump(dump::Asked::Json),
+            Order::Stats => self.dump(dump::Asked::Stats),
+            Order::StatsClear => {
+                self.dump(dump::Asked::Stats);
+                self.engine.clear_stats();
             }
         }
+    }
+
+    fn dump(&mut self, asked: dump::Asked) {
+        let links = match asked {
+            dump::Asked::Data => self.mirror.every_link(),
+            dump::Asked::Stats | dump::Asked::Json | dump::Asked::Status => Vec::new(),
+        };
+        self.dumps.ask(asked, &self.engine, &self.config, links);
     }
 
     /// A new configuration, judged by the supervisor: what is unchanged is not touched.
@@ -405,6 +444,7 @@ impl Process {
             || config.static_routes != self.config.static_routes
             || config.static_rules != self.config.static_rules;
         (self.config, self.scripts) = (config, scripts);
+        self.dumps.learn(&self.config);
         self.engine.reload(&self.config, now());
         if self.config.global.fifo_write_vrrp_states_on_reload {
             self.herald.tell_states();
