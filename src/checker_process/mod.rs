@@ -124,7 +124,7 @@ struct Process {
 impl Process {
     fn start(child: Child) -> Result<Self, CheckerProcessError> {
         let (scripts, config) = Scripts::start(&child.config_text(), &child.options)?;
-        let config = Arc::new(config);
+        let config = served(config);
         let saved = Saved::read(&child.saved_state());
         let seed = RandomState::new().build_hasher().finish();
         let mut process = Self {
@@ -360,7 +360,7 @@ impl Process {
     /// A new configuration, judged by the supervisor: what is unchanged is not touched.
     fn reload(&mut self, text: &str) -> Result<(), CheckerProcessError> {
         info!("Reloading");
-        let config = Arc::new(self.scripts.learn(text));
+        let config = served(self.scripts.learn(text));
         self.conversations.set_tls(tls(&config)?);
         self.engine.reload(Arc::clone(&config), now());
         self.learn(&config);
@@ -389,6 +389,13 @@ impl Process {
                 .ok();
         }
     }
+}
+
+/// The configuration as it is served: without `nftables_ipvs`, which the log names as without effect, each address of a
+/// group is a service of its own, since nobody would mark the packets for a common one.
+fn served(mut config: Config) -> Arc<Config> {
+    config.global.nftables_ipvs = None;
+    Arc::new(config)
 }
 
 async fn next_address(monitor: &mut Option<Monitor>) -> Result<netlink::Event, netlink::Error> {
