@@ -28,7 +28,7 @@ fn without_arguments_everything_is_keepalived_s_default() {
         log_facility: Facility::DAEMON,
         no_syslog: false,
         log_file: None,
-        umask: 0o177,
+        umask: None,
         release_vips: false,
         dont_release_vrrp: false,
         dont_release_ipvs: false,
@@ -108,7 +108,7 @@ fn each_option_in_every_spelling() {
             o.log_file = Some("/tmp/x.log".into());
         }),
         (&["-u 022", "-u022", "-u 18", "-u 0x12", "--umask=0X12"], |o| {
-            o.umask = 0o22;
+            o.umask = Some(0o22);
         }),
         (&["-X", "--release-vips"], |o| o.release_vips = true),
         (&["-V", "--dont-release-vrrp"], |o| o.dont_release_vrrp = true),

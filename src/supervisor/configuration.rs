@@ -36,6 +36,9 @@ pub(crate) enum Unusable {
     /// At a reload: a mistake that the running configuration does not have.
     #[error("The new configuration is not taken: {0}")]
     Mistake(String),
+    /// At a reload: what only a start can change.
+    #[error("Cannot change {0} at a reload - please restart keepalived")]
+    Fixed(&'static str),
 }
 
 impl Unusable {
@@ -43,7 +46,7 @@ impl Unusable {
     pub(crate) fn exit_status(&self) -> u8 {
         match self {
             Unusable::NoFile(_) => 6,
-            Unusable::Parameter(_) | Unusable::Mistake(_) => 2,
+            Unusable::Parameter(_) | Unusable::Mistake(_) | Unusable::Fixed(_) => 2,
         }
     }
 }
@@ -167,7 +170,10 @@ impl Configuration {
             .find(is_new);
         match slip {
             Some(mistake) => Err(Unusable::Mistake(line_of(mistake, sources))),
-            None => self.usable(),
+            None => match changed_for_good(&running.config, &self.reading.config) {
+                Some(setting) => Err(Unusable::Fixed(setting)),
+                None => self.usable(),
+            },
         }
     }
 
@@ -216,6 +222,31 @@ impl Usable {
         };
         may && (options.all || has_work)
     }
+}
+
+/// The first setting that a reload cannot change, if it differs.
+fn changed_for_good(running: &Config, new: &Config) -> Option<&'static str> {
+    let (daemon, global) = ((&running.daemon, &new.daemon), (&running.global, &new.global));
+    [
+        ("net_namespace", daemon.0.net_namespace != daemon.1.net_namespace),
+        (
+            "net_namespace_ipvs",
+            daemon.0.net_namespace_ipvs != daemon.1.net_namespace_ipvs,
+        ),
+        ("instance", daemon.0.instance != daemon.1.instance),
+        ("nftables", global.0.nftables != global.1.nftables),
+        ("nftables_ipvs", global.0.nftables_ipvs != global.1.nftables_ipvs),
+        (
+            "tmp_config_directory",
+            global.0.tmp_config_directory != global.1.tmp_config_directory,
+        ),
+        (
+            "disable_local_igmp",
+            global.0.disable_local_igmp != global.1.disable_local_igmp,
+        ),
+    ]
+    .into_iter()
+    .find_map(|(setting, differs)| differs.then_some(setting))
 }
 
 /// `(FILE: Line N) what is wrong; what was expected; what helps`.

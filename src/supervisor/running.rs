@@ -15,6 +15,7 @@ use crate::supervisor::end;
 use crate::supervisor::pid_file::PidFile;
 use crate::supervisor::sessions::Sessions;
 use crate::supervisor::slot::Slot;
+use crate::supervisor::surroundings::CorePattern;
 use crate::supervisor::systemd::Systemd;
 use crate::supervisor::watch::{Due, End, Fate};
 use crate::sys;
@@ -37,6 +38,8 @@ pub(super) struct Running {
     pub(super) phase: Phase,
     /// Held for as long as the daemon runs.
     pub(super) _pid_file: PidFile,
+    /// The same.
+    pub(super) _core_pattern: Option<CorePattern>,
 }
 
 /// What the daemon is about.
@@ -68,7 +71,7 @@ impl Running {
     }
 
     /// Works until the last child is gone after an order to stop; answers with the exit status of the daemon.
-    pub(super) async fn until_stopped(mut self) -> u8 {
+    pub(super) async fn until_stopped(&mut self) -> u8 {
         loop {
             if let Phase::Stopping { status, .. } = self.phase
                 && self.slots.iter().all(|slot| slot.pid.is_none())

@@ -147,10 +147,11 @@ impl Ended {
 }
 
 impl Process {
-    fn start(child: Child) -> Result<Self, VrrpProcessError> {
+    fn start(mut child: Child) -> Result<Self, VrrpProcessError> {
         let runner = Runner::new()?;
         let mut herald = Herald::new(&runner);
         let (config, scripts) = admit(&child.config_text(), &mut herald);
+        child.stand(&config.global);
         let mut process = Self {
             engine: Engine::new(&config, &child.saved_state(), now()),
             mirror: Mirror::default(),
@@ -383,6 +384,7 @@ impl Process {
             || config.static_routes != self.config.static_routes
             || config.static_rules != self.config.static_rules;
         (self.config, self.scripts) = (config, scripts);
+        self.child.stand(&self.config.global);
         self.engine.reload(&self.config, now());
         if self.config.global.fifo_write_vrrp_states_on_reload {
             self.herald.tell_states();
