@@ -12,7 +12,7 @@ use std::time::Duration;
 use checkers::{ConversationId, Failure, Opening, Transport};
 use nix::libc;
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, Interest};
 use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
@@ -37,7 +37,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 
 /// What a conversation has to tell the engine.
 #[derive(Debug)]
-pub(super) enum Happened {
+pub(crate) enum Happened {
     /// [`checkers::Event::Opened`]
     Opened,
     /// [`checkers::Event::Received`]
@@ -49,7 +49,7 @@ pub(super) enum Happened {
 }
 
 /// Every conversation under way.
-pub(super) struct Conversations {
+pub(crate) struct Conversations {
     live: HashMap<ConversationId, Live>,
     tls: Arc<Tls>,
     tell: mpsc::Sender<(ConversationId, Happened)>,
@@ -65,7 +65,7 @@ struct Live {
 
 impl Conversations {
     /// None yet.
-    pub(super) fn new(tls: Tls) -> Self {
+    pub(crate) fn new(tls: Tls) -> Self {
         let (tell, hear) = mpsc::channel(WAITING);
         Self {
             live: HashMap::new(),
@@ -76,12 +76,12 @@ impl Conversations {
     }
 
     /// Makes connections that begin from now on with this.
-    pub(super) fn set_tls(&mut self, tls: Tls) {
+    pub(crate) fn set_tls(&mut self, tls: Tls) {
         self.tls = Arc::new(tls);
     }
 
     /// Begins a conversation. Needs a tokio runtime.
-    pub(super) fn open(&mut self, opening: Opening) {
+    pub(crate) fn open(&mut self, opening: Opening) {
         let (say, said) = mpsc::unbounded_channel();
         let id = opening.conversation;
         let says_farewell = matches!(
@@ -108,7 +108,7 @@ impl Conversations {
     }
 
     /// Sends bytes; those for a conversation that is over are dropped.
-    pub(super) fn send(&self, id: ConversationId, bytes: Vec<u8>) {
+    pub(crate) fn send(&self, id: ConversationId, bytes: Vec<u8>) {
         if let Some(live) = self.live.get(&id) {
             // The task is gone when the conversation has just failed, which is told.
             let _ = live.say.send(bytes);
@@ -116,7 +116,7 @@ impl Conversations {
     }
 
     /// Ends a conversation.
-    pub(super) fn close(&mut self, id: ConversationId) {
+    pub(crate) fn close(&mut self, id: ConversationId) {
         let Some(Live {
             task, says_farewell, ..
         }) = self.live.remove(&id)
@@ -134,12 +134,12 @@ impl Conversations {
     }
 
     /// Waits for the next things to tell, and adds them to `heard`. Cancelling the wait loses nothing.
-    pub(super) async fn next(&mut self, heard: &mut Vec<(ConversationId, Happened)>) {
+    pub(crate) async fn next(&mut self, heard: &mut Vec<(ConversationId, Happened)>) {
         self.hear.recv_many(heard, AT_ONCE).await;
     }
 
     /// Whether what was heard still matters: its conversation has not been closed meanwhile.
-    pub(super) fn takes(&mut self, (id, happened): &(ConversationId, Happened)) -> bool {
+    pub(crate) fn takes(&mut self, (id, happened): &(ConversationId, Happened)) -> bool {
         match happened {
             Happened::Failed(_) => self.live.remove(id).is_some(),
             Happened::Opened | Happened::Received(_) | Happened::Closed => self.live.contains_key(id),
@@ -289,16 +289,19 @@ async fn stream_both_ways(
 }
 
 async fn datagrams_both_ways(socket: &UdpSocket, end: &mut End) -> Result<(), Failure> {
+    let mut bytes = Vec::new();
     end.tell(Happened::Opened).await;
     loop {
         tokio::select! {
-            readable = socket.readable() => {
-                readable.map_err(|error| network(&error))?;
-                if let Some(datagram) = receive(socket)? {
+            ready = socket.ready(Interest::READABLE | Interest::ERROR) => {
+                if ready.map_err(|error| network(&error))?.is_error() {
+                    refused(socket)?;
+                }
+                if let Some(datagram) = receive(socket, &mut bytes)? {
                     end.tell(Happened::Received(datagram)).await;
                 }
             }
-            bytes = end.said.recv() => match bytes {
+            said = end.said.recv() => match said {
                 Some(bytes) => drop(socket.send(&bytes).await.map_err(|error| network(&error))?),
                 None => return Ok(()),
             },
@@ -306,9 +309,20 @@ async fn datagrams_both_ways(socket: &UdpSocket, end: &mut End) -> Result<(), Fa
     }
 }
 
-fn receive(socket: &UdpSocket) -> Result<Option<Vec<u8>>, Failure> {
-    let mut bytes = [0; LARGEST_DATAGRAM];
-    match socket.try_recv(&mut bytes) {
+/// What ICMP said of a datagram that was sent: the socket is in error then, but there is nothing to read.
+fn refused(socket: &UdpSocket) -> Result<(), Failure> {
+    let error = socket.try_io(Interest::ERROR, || {
+        socket.take_error()?.ok_or(io::ErrorKind::WouldBlock.into())
+    });
+    match error {
+        Err(none) if none.kind() == io::ErrorKind::WouldBlock => Ok(()),
+        Ok(error) | Err(error) => Err(network(&error)),
+    }
+}
+
+fn receive(socket: &UdpSocket, bytes: &mut Vec<u8>) -> Result<Option<Vec<u8>>, Failure> {
+    bytes.resize(LARGEST_DATAGRAM, 0);
+    match socket.try_recv(bytes) {
         Ok(count) => Ok(Some(bytes.get(..count).unwrap_or_default().to_vec())),
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
         Err(error) => Err(network(&error)),

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use checkers::{Instant, ServiceId};
 use ipvs::{Change, Entry, Error, Failure, Glance, Ipvs, Listing, OpenError, ServiceKey, Wanted, plan};
-use tracing::{debug, error, info, warn};
+use tracing::{error, info, warn};
 
 use super::service_wide::{Originals, ServiceWide, Wish};
 use crate::timer::now;
@@ -152,7 +152,7 @@ impl Keeper {
 
     /// Stands for the writes that have been asked for up to now.
     pub(super) fn ticket(&self) -> u64 {
-        self.begun + u64::from(self.flush || self.has_writes())
+        self.begun + u64::from(self.has_writes())
     }
 
     /// Whether the writes that a ticket stands for are done, or cannot be done now.
@@ -334,12 +334,12 @@ impl Keeper {
             touched.extend(before.into_iter().flatten());
             wishes.extend(of_service);
         }
-        let wished: BTreeSet<ServiceKey> = wishes.iter().map(|wanted| wanted.service.key).collect();
+        let desired: BTreeSet<ServiceKey> = wishes.iter().map(|wanted| wanted.service.key).collect();
         let kept: BTreeSet<&ServiceKey> = self.written.values().flatten().collect();
         // What another virtual server of ours has is not touched for this one's sake.
         let present: Vec<Entry> = touched
             .iter()
-            .filter(|key| wished.contains(*key) || !kept.contains(key))
+            .filter(|key| desired.contains(*key) || !kept.contains(key))
             .filter_map(|key| self.mirror.entry(key))
             .collect();
         plan(&wishes, &present, |_| true)
@@ -398,7 +398,6 @@ impl Keeper {
             );
         }
         self.mirror = found;
-        debug!("IPVS: the table was read");
     }
 }
 

@@ -4,14 +4,14 @@
 //! One thread, one loop. Absent: every judgement about a server, which is the engine's, and the fewest writes, which are
 //! the plan's.
 
-mod conversations;
+pub(crate) mod conversations;
 mod keeper;
 mod mapping;
 mod ping_range;
 mod saved;
 mod scripts;
 mod service_wide;
-mod tls;
+pub(crate) mod tls;
 
 use std::collections::VecDeque;
 use std::future::pending;
@@ -21,7 +21,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use checkers::{Action, ConversationId, Engine, Event, Instant, Notice, ServiceId};
+use checkers::{Action, ConversationId, Engine, Event, Instant, News, Notice, ServiceId};
 use ipvs::Wanted;
 use netlink::Monitor;
 use parser::Config;
@@ -34,6 +34,7 @@ use crate::mail::{self, Mailer};
 use crate::message::BEAT_INTERVAL;
 use crate::sys::capability::{self, Capability};
 use crate::timer::{Timer, now};
+use crate::vrrp_process::trackers::Trackers;
 use conversations::{Conversations, Happened};
 use keeper::Keeper;
 use ping_range::PingRange;
@@ -41,6 +42,9 @@ use saved::Saved;
 use scripts::Scripts;
 use service_wide::Wish;
 use tls::Tls;
+
+/// What is told in one turn of the loop; ten thousand servers that fail at once do not hold it up.
+const AT_ONCE: usize = 64;
 
 /// Saving the state takes at most one part of so many of the time: a large one is saved less often.
 const SAVING_SHARE: u32 = 20;
@@ -87,6 +91,14 @@ pub enum CheckerProcessError {
     Tls(#[from] rustls::Error),
 }
 
+/// What is told.
+enum Told {
+    /// To the log.
+    News(News),
+    /// To the outside world.
+    Notice(Notice),
+}
+
 struct Process {
     child: Child,
     engine: Engine,
@@ -98,8 +110,11 @@ struct Process {
     /// The host's addresses, if somebody suspends checks for want of one.
     monitor: Option<Monitor>,
     ping_range: PingRange,
-    /// What the outside is to be told, each when the writes are done that were asked for before it.
-    notices: VecDeque<(u64, Notice)>,
+    trackers: Trackers,
+    /// Names of the tracked files, as the trackers number them.
+    files: Vec<String>,
+    /// What is to be told, each when the writes are done that were asked for before it.
+    outbox: VecDeque<(u64, Told)>,
     /// The state differs from what is saved.
     is_unsaved: bool,
     save_at: Instant,
@@ -124,7 +139,9 @@ impl Process {
             ping_range: PingRange {
                 original: saved.ping_range,
             },
-            notices: VecDeque::new(),
+            trackers: Trackers::of_checkers(&config, saved.engine.is_empty()),
+            files: Vec::new(),
+            outbox: VecDeque::new(),
             is_unsaved: true,
             save_at: now(),
             stopping: false,
@@ -154,11 +171,16 @@ impl Process {
                     self.keeper.finish(done, now());
                     self.is_unsaved = true;
                 }
+                reading = self.trackers.next() => self.reading(&reading),
                 event = next_address(&mut self.monitor) => self.address(event),
                 order = self.child.next_order() => self.order(order)?,
                 _ = beat.tick() => self.child.beat(),
+                () = tokio::task::yield_now(), if self.can_tell() => {}
             }
             self.turn()?;
+        }
+        while self.can_tell() {
+            self.tell();
         }
         self.scripts.finish().await;
         self.mailer.finish(LAST_MAILS).await;
@@ -180,7 +202,7 @@ impl Process {
         self.carry_out();
         let engine = &self.engine;
         self.keeper.begin(|service| wanted(engine, service), now);
-        self.tell_notices();
+        self.tell();
         if self.is_unsaved && self.save_at <= now {
             self.save();
         }
@@ -216,25 +238,43 @@ impl Process {
                 }
                 Action::Tell(news) => {
                     self.is_unsaved = true;
-                    info!("{news}");
+                    self.outbox.push_back((self.keeper.ticket(), Told::News(news)));
                 }
-                Action::Notify(notice) => self.notices.push_back((self.keeper.ticket(), notice)),
+                Action::Notify(notice) => {
+                    self.outbox
+                        .push_back((self.keeper.ticket(), Told::Notice(notice)));
+                }
             }
         }
     }
 
-    /// Tells the outside of what has become true.
-    fn tell_notices(&mut self) {
-        while let Some((_, notice)) = self
-            .notices
-            .pop_front_if(|(ticket, _)| self.keeper.has_done(*ticket))
-        {
-            self.scripts.notify(&notice);
-            if let Some(mail) = notice.mail {
-                self.mailer.send(mail::Mail {
-                    subject: mail.subject,
-                    body: mail.body,
-                });
+    /// Whether something has become true and is yet to be told.
+    fn can_tell(&self) -> bool {
+        self.outbox
+            .front()
+            .is_some_and(|(ticket, _)| self.keeper.has_done(*ticket))
+    }
+
+    /// Tells some of what has become true.
+    fn tell(&mut self) {
+        for _ in 0..AT_ONCE {
+            let Some((_, told)) = self
+                .outbox
+                .pop_front_if(|(ticket, _)| self.keeper.has_done(*ticket))
+            else {
+                return;
+            };
+            match told {
+                Told::News(news) => info!("{news}"),
+                Told::Notice(notice) => {
+                    self.scripts.notify(&notice);
+                    if let Some(mail) = notice.mail {
+                        self.mailer.send(mail::Mail {
+                            subject: mail.subject,
+                            body: mail.body,
+                        });
+                    }
+                }
             }
         }
     }
@@ -277,6 +317,14 @@ impl Process {
         }
     }
 
+    fn reading(&mut self, reading: &vrrp::Event<'static>) {
+        if let vrrp::Event::File { file, value } = *reading
+            && let Some(track_file) = self.files.get(file.0 as usize)
+        {
+            self.engine.handle(Event::File { track_file, value }, now());
+        }
+    }
+
     fn address(&mut self, event: Result<netlink::Event, netlink::Error>) {
         let (address, present) = match event {
             Ok(netlink::Event::Address(address)) => (address.local, true),
@@ -304,6 +352,7 @@ impl Process {
                 self.engine.handle(Event::Bfd { session, up }, now());
             }
             Order::Data => info!("Dump files are not supported yet"),
+            Order::Status => self.child.tell_status("null"),
             Order::Stats | Order::StatsClear | Order::Json => {}
         }
         Ok(())
@@ -317,6 +366,7 @@ impl Process {
         self.conversations.set_tls(tls(&config)?);
         self.engine.reload(Arc::clone(&config), now());
         self.learn(&config);
+        self.trackers = Trackers::of_checkers(&config, false);
         self.child.reloaded();
         Ok(())
     }
@@ -324,6 +374,7 @@ impl Process {
     /// What a configuration asks for beside virtual servers.
     fn learn(&mut self, config: &Config) {
         self.keeper.set_service_wide(Wish::of(&config.global));
+        self.files = config.track_files.iter().map(|file| file.name.clone()).collect();
         let host = nix::unistd::gethostname().unwrap_or_default();
         self.mailer.learn(&config.global, &host.to_string_lossy());
         let mut checkers = config

@@ -150,8 +150,8 @@ mod tests {
             ]),
             originals: Originals {
                 timeouts: Some(Timeouts {
-                    tcp: Duration::from_secs(900),
-                    tcp_fin: Duration::from_secs(120),
+                    tcp: Duration::from_mins(15),
+                    tcp_fin: Duration::from_mins(2),
                     udp: Duration::ZERO,
                 }),
                 has_daemons: true,

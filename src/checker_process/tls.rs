@@ -13,7 +13,7 @@ use tokio_rustls::TlsConnector;
 
 /// Why the `SSL` block cannot be used; checks go on without its certificate.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum TlsError {
+pub(crate) enum TlsError {
     /// A file cannot be read, or does not hold what it should.
     #[error("SSL: the {what} in {path} cannot be used: {reason}")]
     File {
@@ -34,7 +34,7 @@ pub(super) enum TlsError {
 
 /// How connections are made, with and without a server name in the handshake.
 #[derive(Clone)]
-pub(super) struct Tls {
+pub(crate) struct Tls {
     named: TlsConnector,
     nameless: TlsConnector,
 }
@@ -42,7 +42,7 @@ pub(super) struct Tls {
 impl Tls {
     /// Connections with the client certificate of an `SSL` block, if it has one; without it if that cannot be used, and
     /// why.
-    pub(super) fn new(ssl: Option<&Ssl>) -> Result<(Self, Option<TlsError>), rustls::Error> {
+    pub(crate) fn new(ssl: Option<&Ssl>) -> Result<(Self, Option<TlsError>), rustls::Error> {
         let (certificate, error) = match ssl.map(client_certificate).transpose() {
             Ok(certificate) => (certificate.flatten(), None),
             Err(error) => (None, Some(error)),
@@ -63,7 +63,7 @@ impl Tls {
     }
 
     /// The way to make a connection, and the name to make it with.
-    pub(super) fn connector(
+    pub(crate) fn connector(
         &self,
         server_name: Option<&str>,
     ) -> Result<(&TlsConnector, ServerName<'static>), String> {

@@ -126,7 +126,6 @@ impl Options {
     pub fn without_effect(&self) -> Vec<&'static str> {
         [
             (self.dont_release_ipvs, "--dont-release-ipvs"),
-            (self.address_monitoring, "--address-monitoring"),
             (self.snmp, "--snmp"),
             (self.snmp_agent_socket.is_some(), "--snmp-agent-socket"),
             (self.config_fd.is_some(), "--config-fd"),

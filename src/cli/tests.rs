@@ -306,11 +306,8 @@ fn options_without_effect_are_named() {
     let given = options("keepalived -aIx -s blue -A socket -M -d --config-fd 3");
     let expected = [
         "--dont-release-ipvs",
-        "--address-monitoring",
         "--snmp",
         "--snmp-agent-socket",
-        "--namespace",
-        "--core-dump-pattern",
         "--config-fd",
     ];
     assert_eq!(given.without_effect(), expected);

@@ -3,6 +3,7 @@
 //!
 //! Absent: VRRP, checking, the network; every file format but that of pid files.
 
+mod answers;
 pub(crate) mod configuration;
 mod daemon;
 mod end;
@@ -25,8 +26,11 @@ use nix::sys::stat::{Mode, umask};
 
 use crate::child::{Role, set_process_name};
 use crate::cli::{self, COMPATIBLE_VERSION, Options};
+use crate::control::{self, server::Control};
+use crate::dump::Writer;
 use crate::log;
 use crate::signal::{Heed, Signals};
+use answers::{Reloads, Round};
 use configuration::{Configuration, Unusable};
 use pid_file::{PidFile, PidFileError};
 use running::{Phase, Running};
@@ -115,6 +119,7 @@ fn start(mut options: Options) -> Result<Running, Failure> {
         Some(daemon::detach().map_err(failed("Unable to become a daemon"))?)
     };
     pid_file.write(std::process::id())?;
+    let control = Control::open(&control::socket_path(&options.pid));
     let systemd = Systemd::from_environment();
     let core_pattern = options.core_dump_pattern.as_deref().and_then(CorePattern::set);
     let phase = Phase::Changing {
@@ -129,6 +134,10 @@ fn start(mut options: Options) -> Result<Running, Failure> {
         configuration,
         sessions: Sessions::default(),
         phase,
+        control,
+        round: Round::default(),
+        reloads: Reloads::default(),
+        writer: Writer::default(),
         _pid_file: pid_file,
         _core_pattern: core_pattern,
     };

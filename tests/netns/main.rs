@@ -9,6 +9,7 @@
 )]
 
 mod bfd;
+mod checks;
 mod demo;
 mod examples;
 mod forged;

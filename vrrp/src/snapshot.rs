@@ -39,6 +39,11 @@ pub(crate) struct Identity {
     way: String,
 }
 
+/// Whether a reload takes these two for the same instance, which then goes on.
+pub fn is_same(one: &VrrpInstance, other: &VrrpInstance) -> bool {
+    identity(one) == identity(other)
+}
+
 pub(crate) fn identity(config: &VrrpInstance) -> Identity {
     let mut way = if config.unicast {
         let source = config.unicast_src_ip.map(|source| source.to_string());
