@@ -274,10 +274,14 @@ impl Running {
         self.control.happened("daemon", "Reloading");
         self.reloads.begun();
         self.systemd.reloading();
+        let mark = self.configuration.reload_mark(&self.options);
         let configuration = Configuration::read(&self.options);
+        drop(mark);
         configuration.log(&self.options);
         let report = configuration.report(Format::Json, false);
-        match configuration.usable_after(&self.configuration) {
+        let log = self.configuration.config.global.reload_check_config.as_deref();
+        let tested = configuration.tested(&self.options, log);
+        match tested.and_then(|configuration| configuration.usable_after(&self.configuration)) {
             Ok(configuration) => self.hand_over(configuration),
             Err(refusal) => {
                 tracing::error!("{refusal} - the configuration stays as it was");

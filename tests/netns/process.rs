@@ -250,3 +250,59 @@ fn the_core_pattern_is_put_back() {
     stop(&daemon, 0);
     assert_eq!(host.read("/run/pattern").unwrap(), "as it was\n");
 }
+
+#[test]
+fn a_reload_is_tested_first_where_that_is_wished_and_addresses_are_reported() {
+    if !ready() {
+        return;
+    }
+    let scene = Scene::new();
+    let host = &scene.a;
+    host.write_script("/run/notify.sh", "#!/bin/sh\n").unwrap();
+    let checked = format!(
+        "global_defs {{\nreload_check_config /run/check.log\nreload_file /run/reloading\n}}{INSTANCE}"
+    );
+    let daemon = start(host, &checked, &["-a"]);
+    let reported = "Netlink reports address 192.0.2.10 added to eth0";
+    expect("the address is reported", || daemon.log.count(reported) == 1);
+
+    // The test finds what an ordinary reload lives with: scripts without enable_script_security.
+    daemon.signal(Signal::SIGHUP);
+    expect("the reload is refused", || {
+        daemon
+            .log
+            .count("New config failed validation, see /run/check.log for details")
+            == 1
+    });
+    assert!(
+        host.read("/run/check.log")
+            .unwrap()
+            .contains("SECURITY VIOLATION")
+    );
+    let secure = checked.replace(
+        "global_defs {",
+        "global_defs {\nscript_user root\nenable_script_security",
+    );
+    host.write("/run/node.conf", &secure).unwrap();
+    // Whoever reads the file meanwhile finds the mark; it stands for as long as the reading takes.
+    let name = "/run/seen";
+    let watch = "while [ ! -e /run/stop ]; do [ -e /run/reloading ] && touch /run/seen; done";
+    let watcher = host.spawn("watch", "/bin/sh", &["-c", watch]).unwrap();
+    let mut reloads = 0;
+    expect("the mark is seen", || {
+        daemon.signal(Signal::SIGHUP);
+        reloads += 1;
+        host.read(name).is_ok()
+    });
+    host.write("/run/stop", "").unwrap();
+    watcher.wait(SOON);
+    expect("it reloads", || daemon.log.count("Reload complete") >= 1);
+    assert!(reloads > 0 && host.read("/run/reloading").is_err());
+    stop(&daemon, 0);
+    assert_eq!(
+        daemon
+            .log
+            .count("Netlink reports address 192.0.2.10 removed from eth0"),
+        1
+    );
+}
