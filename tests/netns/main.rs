@@ -22,6 +22,7 @@ mod nginx;
 mod notify;
 mod owned;
 mod password;
+mod process;
 mod reload;
 mod repair;
 mod restart;
