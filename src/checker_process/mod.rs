@@ -62,6 +62,9 @@ const KEPT: &[Capability] = &[
     Capability::NetBindService,
     Capability::NetAdmin,
     Capability::NetRaw,
+    Capability::IpcLock,
+    Capability::SysNice,
+    Capability::SysResource,
 ];
 
 /// Runs the checker process until the supervisor says stop; answers with its exit status.
@@ -122,9 +125,10 @@ struct Process {
 }
 
 impl Process {
-    fn start(child: Child) -> Result<Self, CheckerProcessError> {
-        let (scripts, config) = Scripts::start(&child.config_text(), &child.options)?;
-        let config = served(config);
+    fn start(mut child: Child) -> Result<Self, CheckerProcessError> {
+        let mut scripts = Scripts::start(child.options.run_vrrp)?;
+        let config = served(scripts.learn(&child.config_text()));
+        child.stand(&config.global);
         let saved = Saved::read(&child.saved_state());
         let seed = RandomState::new().build_hasher().finish();
         let mut process = Self {
@@ -361,6 +365,7 @@ impl Process {
     fn reload(&mut self, text: &str) -> Result<(), CheckerProcessError> {
         info!("Reloading");
         let config = served(self.scripts.learn(text));
+        self.child.stand(&config.global);
         self.conversations.set_tls(tls(&config)?);
         self.engine.reload(Arc::clone(&config), now());
         self.learn(&config);

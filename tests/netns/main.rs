@@ -10,6 +10,7 @@
 
 mod bfd;
 mod checks;
+mod databases;
 mod demo;
 mod examples;
 mod forged;
@@ -21,6 +22,7 @@ mod nginx;
 mod notify;
 mod owned;
 mod password;
+mod process;
 mod reload;
 mod repair;
 mod restart;
