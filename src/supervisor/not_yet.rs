@@ -38,6 +38,10 @@ const GLOBAL_DEFS: &[&str] = &[
     "iproute_etc_dir",
     "iproute_usr_dir",
     "log_unknown_vrids",
+    "nftables",
+    "nftables_counters",
+    "nftables_ifindex",
+    "nftables_priority",
     "process_monitor_rcv_bufs",
     "process_monitor_rcv_bufs_force",
     "random_seed",
@@ -45,6 +49,8 @@ const GLOBAL_DEFS: &[&str] = &[
     "script_user",
     "v3_checksum_as_v2",
     "vrrp_check_unicast_src",
+    "vmac_addr_prefix",
+    "vmac_prefix",
     "vrrp_delay_after_boot",
     "vrrp_down_timer_adverts",
     "vrrp_garp_extra_if",
@@ -94,6 +100,7 @@ const VRRP_INSTANCE: &[&str] = &[
     "mcast_dst_ip",
     "mcast_src_ip",
     "native_ipv6",
+    "no_accept",
     "no_virtual_ipaddress",
     "nopreempt",
     "notify",
@@ -121,6 +128,9 @@ const VRRP_INSTANCE: &[&str] = &[
     "unicast_peer",
     "unicast_src_ip",
     "unicast_ttl",
+    "use_ipvlan",
+    "use_vmac",
+    "use_vmac_addr",
     "v3_checksum_as_v2",
     "version",
     "virtual_ipaddress",
@@ -129,6 +139,7 @@ const VRRP_INSTANCE: &[&str] = &[
     "vrf",
     "virtual_routes",
     "virtual_rules",
+    "vmac_xmit_base",
 ];
 
 /// The same for `vrrp_sync_group`.
@@ -202,11 +213,11 @@ mod tests {
     #[test]
     fn what_does_not_is_told_once_with_its_first_place() {
         let text = "virtual_server 10.0.0.1 80 {\nprotocol TCP\n}\nvirtual_server 10.0.0.2 80 {\nprotocol TCP\n}\n\
-                    vrrp_instance V {\nuse_vmac\nuse_vmacc\n}\n";
+                    vrrp_instance V {\nsmtp_alert\nuse_vmacc\n}\n";
         let told = not_yet(text);
         assert_eq!(told.len(), 2, "{told:?}");
         assert!(
-            told[0].ends_with("use_vmac in vrrp_instance is read, but has no effect yet"),
+            told[0].ends_with("smtp_alert in vrrp_instance is read, but has no effect yet"),
             "{told:?}"
         );
         assert!(

@@ -65,10 +65,7 @@ impl Firewall {
             .iter()
             .any(|instance| !instance.accept || instance.use_vmac.is_some());
         (needed || global.nftables.is_some()).then(|| Self {
-            table: global
-                .nftables
-                .clone()
-                .unwrap_or_else(|| "keepalived".to_owned()),
+            table: global.nftables.clone().unwrap_or_else(|| "keepalived".to_owned()),
             priority: global.nftables_priority,
             counters: global.nftables_counters,
             by_index: global.nftables_ifindex,
@@ -155,7 +152,11 @@ impl Firewall {
         let input = vec![
             accept_neighbour_discovery(),
             when_link_local(DESTINATION_6, "in_link_local"),
-            vec![load(Base::Network, DESTINATION_6, FIRST), in_set("vips"), drop_it()],
+            vec![
+                load(Base::Network, DESTINATION_6, FIRST),
+                in_set("vips"),
+                drop_it(),
+            ],
         ];
         let keys = if self.by_index {
             (MetaKey::InputInterface, MetaKey::OutputInterface)

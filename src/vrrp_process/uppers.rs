@@ -66,7 +66,8 @@ impl Process {
 
     /// At the end: removes them, and the firewall.
     pub(super) async fn release_uppers(&mut self) {
-        if self.child.options.dont_release_vrrp || (self.uppers.wishes.is_empty() && self.firewall.is_none()) {
+        if self.child.options.dont_release_vrrp || (self.uppers.wishes.is_empty() && self.firewall.is_none())
+        {
             return;
         }
         let job = Job {

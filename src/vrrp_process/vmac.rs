@@ -185,10 +185,9 @@ impl Namer<'_> {
     /// vrrp6.N, then vrrp1.N, vrrp2.N ...
     fn name(&self, prefix: &str, instance: &VrrpInstance, parent: &str, kind: Kind) -> String {
         let parent = self.links.iter().find(|link| link.name == parent);
-        let fitting = self
-            .links
-            .iter()
-            .find(|link| parent.is_some_and(|parent| fits(link, kind, parent.index)) && self.is_free(&link.name));
+        let fitting = self.links.iter().find(|link| {
+            parent.is_some_and(|parent| fits(link, kind, parent.index)) && self.is_free(&link.name)
+        });
         if let Some(link) = fitting {
             return link.name.clone();
         }
@@ -303,6 +302,8 @@ impl Uppers {
     /// The link-local address of the parent, which an IPv6 macvlan sends its adverts from.
     pub(super) fn link_local(mirror: &Mirror, wish: &Wish) -> Option<Ipv6Addr> {
         let parent = mirror.describe(LinkId(mirror.index_of(&wish.parent)?))?;
-        parent.ipv6_link_local.filter(|_| wish.borrows_addresses() && !wish.ipv4)
+        parent
+            .ipv6_link_local
+            .filter(|_| wish.borrows_addresses() && !wish.ipv4)
     }
 }

@@ -28,4 +28,5 @@ mod script;
 mod takeover;
 mod trackers;
 mod trouble;
+mod vmac;
 mod wire;

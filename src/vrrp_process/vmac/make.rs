@@ -51,7 +51,8 @@ impl Made {
                 }
             } else {
                 // One of our own that has lost its parent is another's by now; a stranger's name is refused by the kernel.
-                if there.is_some_and(|link| link.alias.as_ref().is_some_and(|it| it.starts_with("holdfast "))) {
+                if there.is_some_and(|link| link.alias.as_ref().is_some_and(|it| it.starts_with("holdfast ")))
+                {
                     changes.push(change(wish, What::Remove));
                 }
                 let group = wish.group.unwrap_or(parent.group);
@@ -78,7 +79,10 @@ impl Made {
         let up: Vec<Change> = made.iter().map(|wish| change(wish, What::Up)).collect();
         refused.extend(netlink.change_uppers(&up).await?);
         for wish in made {
-            info!("({}): Success creating VMAC interface {}", wish.instance, wish.name);
+            info!(
+                "({}): Success creating VMAC interface {}",
+                wish.instance, wish.name
+            );
         }
         for (_, error) in refused.iter().filter(|(change, _)| change.what != What::Up) {
             error!("Unable to make an interface: {error}");
@@ -87,7 +91,11 @@ impl Made {
     }
 
     /// Removes what is no more wished for, and gives back the sysctls with the last.
-    pub(in crate::vrrp_process) async fn keep(&mut self, netlink: &mut Netlink, wishes: &[Wish]) -> Result<(), Error> {
+    pub(in crate::vrrp_process) async fn keep(
+        &mut self,
+        netlink: &mut Netlink,
+        wishes: &[Wish],
+    ) -> Result<(), Error> {
         let gone: Vec<Wish> = self
             .wishes
             .extract_if(.., |made| !wishes.iter().any(|wish| wish.name == made.name))
@@ -96,7 +104,10 @@ impl Made {
         let refused = netlink.change_uppers(&removals).await?;
         for wish in gone {
             match refused.iter().find(|(change, _)| change.name == wish.name) {
-                None => info!("({}) Success removing VMAC interface {}", wish.instance, wish.name),
+                None => info!(
+                    "({}) Success removing VMAC interface {}",
+                    wish.instance, wish.name
+                ),
                 Some((_, error)) => info!("({}) {error}", wish.instance),
             }
         }
