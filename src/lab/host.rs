@@ -161,7 +161,8 @@ impl Host {
         let found = self.run(|| {
             let all = getifaddrs().into_iter().flatten();
             let outward = all.filter(|entry| entry.interface_name != "lo");
-            outward.filter_map(|entry| Some(entry.address?.as_sockaddr_in()?.ip()))
+            outward
+                .filter_map(|entry| Some(entry.address?.as_sockaddr_in()?.ip()))
                 .collect()
         });
         found.unwrap_or_default()

@@ -63,6 +63,8 @@ const GLOBAL_DEFS: &[&str] = &[
     "vrrp_garp_master_repeat",
     "vrrp_gna_interval",
     "vrrp_higher_prio_send_advert",
+    "vrrp_ipsets",   // by nftables
+    "vrrp_iptables", // by nftables
     "vrrp_lower_prio_no_advert",
     "vrrp_mcast_group4",
     "vrrp_mcast_group6",

@@ -158,6 +158,7 @@ impl Process {
         let runner = Runner::new()?;
         let notifier = Notifier::new(&runner, Limits::default());
         let (mut config, scripts) = admit(&child.config_text(), &notifier);
+        Firewall::note(&config);
         let wishes = uppers::put_on(&mut config).await?;
         let mut process = Self {
             engine: Engine::new(&config, &child.saved_state(), now()),

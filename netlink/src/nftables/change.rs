@@ -192,7 +192,9 @@ impl Request for Change {
             What::AddRule(chain, rule) => {
                 raw.text(2, chain);
                 raw.nest(4, |list| {
-                    rule.iter().for_each(|expression| expression.write(list))
+                    for expression in rule {
+                        expression.write(list);
+                    }
                 });
             }
         }

@@ -78,7 +78,7 @@ impl Guard {
         };
         loop {
             let told = watch.next(nftables.port()).await;
-            if hear(nftables, &self.wanted, told) {
+            if hear(nftables, &self.wanted, &told) {
                 return;
             }
         }
@@ -93,7 +93,7 @@ impl Guard {
         if let Some(Open { nftables, watch }) = &mut self.open {
             // A burst of changes is one.
             while let Ok(told) = tokio::time::timeout(CALM, watch.next(nftables.port())).await {
-                hear(nftables, &self.wanted, told);
+                hear(nftables, &self.wanted, &told);
             }
         }
         if let Some(table) = self.wanted.first() {
@@ -141,8 +141,8 @@ impl Guard {
 }
 
 /// Whether a table of ours is not what it was.
-fn hear(nftables: &mut Nftables, wanted: &[Table], told: Result<Touched, Error>) -> bool {
-    let ours = wanted.iter().filter(|table| match &told {
+fn hear(nftables: &mut Nftables, wanted: &[Table], told: &Result<Touched, Error>) -> bool {
+    let ours = wanted.iter().filter(|table| match told {
         Ok(Touched::Table(family, name)) => table.family == *family && table.name == *name,
         Ok(Touched::Any) | Err(_) => true,
     });
