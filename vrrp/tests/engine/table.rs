@@ -53,7 +53,9 @@ fn router() -> parser::Config {
                     vrrp_track_process worker {\nprocess worker\nweight 10\n}\n\
                     bfd_instance peer {\nneighbor_ip 10.0.0.9\nweight 10\n}\n";
     let tracking = |list: &str, name: &str| format!("{list} {{\n{name}\n}}\n");
-    let lists = tracking("track_file", "stop") + &tracking("track_process", "worker") + &tracking("track_bfd", "peer");
+    let lists = tracking("track_file", "stop")
+        + &tracking("track_process", "worker")
+        + &tracking("track_bfd", "peer");
     let text = format!(
         "{trackers}vrrp_instance VI_1 {{\ninterface eth0\nvirtual_router_id 51\npriority 100\n\
          {lists}virtual_ipaddress {{\n10.0.0.100\n}}\n}}\n"
