@@ -11,7 +11,7 @@ pub mod text;
 use std::ffi::{CString, OsString};
 use std::fmt;
 use std::io;
-use std::os::fd::{OwnedFd, RawFd};
+use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::Command;
@@ -55,7 +55,7 @@ impl Role {
     /// have something to write.
     pub fn takes(self, order: &ToChild) -> bool {
         match order {
-            ToChild::Reload | ToChild::Stop | ToChild::Data => true,
+            ToChild::Reload | ToChild::Stop | ToChild::Data | ToChild::Status => true,
             ToChild::Stats | ToChild::StatsClear | ToChild::Json => self == Role::Vrrp,
             ToChild::Bfd(_) => matches!(self, Role::Checkers | Role::Vrrp),
         }
@@ -101,6 +101,8 @@ pub enum Order {
     /// not have. Until the first word a session counts as down. While no BFD process runs nothing is told: what was told
     /// last holds.
     Bfd(BfdReport),
+    /// Tell how the process stands, by [`Child::tell_status`], without delaying its work.
+    Status,
 }
 
 /// Why a process that was started as a child cannot be one.
@@ -235,6 +237,23 @@ impl Child {
         self.say(&FromChild::Bfd(report));
     }
 
+    /// Answers [`Order::Status`] with a JSON object.
+    pub fn tell_status(&self, status: &str) {
+        self.say_beside(&FromChild::Status, status);
+    }
+
+    /// Tells those who watch the daemon what happened: lines of JSON, each with its line end.
+    pub fn tell_events(&self, events: &str) {
+        self.say_beside(&FromChild::Events, events);
+    }
+
+    fn say_beside(&self, message: &FromChild, text: &str) {
+        match text::seal(text) {
+            Ok(sealed) => drop(self.link.send(message, Some(sealed.as_fd()))),
+            Err(error) => tracing::warn!("Unable to answer the supervisor: {error}"),
+        }
+    }
+
     /// Says that everything is let go of; the process must end next.
     pub fn stopped(&self) {
         self.say(&FromChild::Stopped);
@@ -301,6 +320,7 @@ fn order_of(received: io::Result<Received<ToChild>>) -> Option<Order> {
         ToChild::StatsClear => Some(Order::StatsClear),
         ToChild::Json => Some(Order::Json),
         ToChild::Bfd(report) => Some(Order::Bfd(report)),
+        ToChild::Status => Some(Order::Status),
     }
 }
 

@@ -8,7 +8,8 @@ mod options;
 mod version;
 mod words;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, FromArgMatches};
@@ -46,8 +47,8 @@ pub enum Refusal {
     /// `--signum` with a word it does not know.
     #[error("Unknown sigfunc {0}")]
     UnknownSignal(String),
-    /// `-T`, or the program called as `genhash`.
-    #[error("genhash mode is not part of this program")]
+    /// `-T` after other options.
+    #[error("-T (--genhash) must be the first option")]
     Genhash,
 }
 
@@ -56,7 +57,14 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, R
     let mut arguments = arguments.into_iter();
     let program = arguments.next().unwrap_or_else(|| OsString::from("holdfast"));
     let mut arguments: Vec<OsString> = arguments.collect();
+    if Path::new(&program).file_name() == Some(OsStr::new("genhash")) {
+        return Ok(Command::Sub("genhash", arguments));
+    }
     let first = arguments.first().and_then(|first| first.to_str());
+    let first = first.map(|first| match first {
+        "-T" | "--genhash" => "genhash",
+        other => other,
+    });
     if let Some(known) = first.and_then(sub_command::named) {
         return Ok(Command::Sub(known.name, arguments.split_off(1)));
     }

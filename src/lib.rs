@@ -2,12 +2,17 @@
 //! bytes and time, and carries out what they ask through the hands.
 
 pub mod bfd_process;
+pub mod checker_process;
 pub mod child;
 pub mod cli;
 pub mod config_command;
 pub mod config_test;
+pub mod control;
 pub mod demo;
-pub mod idle_process;
+mod dump;
+pub mod fifo;
+pub mod genhash;
+pub mod herald;
 pub mod lab;
 pub mod log;
 pub mod mail;
@@ -31,7 +36,7 @@ use cli::{Command, Options};
 /// What `main` does: sorts the ways to run the program and answers with its exit status.
 pub fn run() -> ExitCode {
     run_with(|child| match child.role {
-        Role::Checkers => idle_process::run(child),
+        Role::Checkers => checker_process::run(child),
         Role::Vrrp => vrrp_process::run(child),
         Role::Bfd => bfd_process::run(child),
     })

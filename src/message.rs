@@ -43,6 +43,8 @@ pub enum ToChild {
     Json,
     /// The last known state of a BFD session, which may have been told before.
     Bfd(BfdReport),
+    /// Tell how you stand: answer with [`FromChild::Status`].
+    Status,
 }
 
 /// From a child to the supervisor.
@@ -58,6 +60,10 @@ pub enum FromChild {
     Stopped,
     /// A BFD session came up or went down.
     Bfd(BfdReport),
+    /// How the process stands: a JSON object, in the memfd beside this message.
+    Status,
+    /// What happened: lines of JSON, in the memfd beside this message.
+    Events,
 }
 
 /// What is known of a BFD session. It is named, not numbered: two processes may be at different configurations.
@@ -139,6 +145,7 @@ impl Message for ToChild {
             ToChild::StatsClear => 4,
             ToChild::Json => 5,
             ToChild::Bfd(_) => 6,
+            ToChild::Status => 7,
         }
     }
 
@@ -151,7 +158,8 @@ impl Message for ToChild {
             (4, None) => Ok(ToChild::StatsClear),
             (5, None) => Ok(ToChild::Json),
             (6, Some(report)) => Ok(ToChild::Bfd(report)),
-            (0..=6, _) => Err(MessageError::Matter(kind)),
+            (7, None) => Ok(ToChild::Status),
+            (0..=7, _) => Err(MessageError::Matter(kind)),
             _ => Err(MessageError::Kind(kind)),
         }
     }
@@ -172,6 +180,8 @@ impl Message for FromChild {
             FromChild::Reloaded => 2,
             FromChild::Stopped => 3,
             FromChild::Bfd(_) => 4,
+            FromChild::Status => 5,
+            FromChild::Events => 6,
         }
     }
 
@@ -182,7 +192,9 @@ impl Message for FromChild {
             (2, None) => Ok(FromChild::Reloaded),
             (3, None) => Ok(FromChild::Stopped),
             (4, Some(report)) => Ok(FromChild::Bfd(report)),
-            (0..=4, _) => Err(MessageError::Matter(kind)),
+            (5, None) => Ok(FromChild::Status),
+            (6, None) => Ok(FromChild::Events),
+            (0..=6, _) => Err(MessageError::Matter(kind)),
             _ => Err(MessageError::Kind(kind)),
         }
     }
@@ -297,8 +309,8 @@ mod tests {
 
     #[test]
     fn every_message_is_read_as_it_was_written() {
-        round_trip::<ToChild>(7);
-        round_trip::<FromChild>(5);
+        round_trip::<ToChild>(8);
+        round_trip::<FromChild>(7);
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! Telling the outside world of transitions: the notify scripts of an instance or sync group, one after the other, in
-//! order.
+//! Telling the outside world of transitions: the notify scripts of an instance, sync group, virtual or real server, one
+//! after the other, in order.
 //!
-//! Nothing here decides that something is worth telling; the engine does, with a [`Transition`].
+//! Nothing here decides that something is worth telling; the engines do, with a [`Transition`] or a [`checkers::Notice`].
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -36,12 +36,12 @@ impl Default for Limits {
     }
 }
 
-/// Transitions of one instance or sync group that wait for their scripts; if there were more, the oldest are dropped, but never the
+/// Transitions of one owner that wait for their scripts; if there were more, the oldest are dropped, but never the
 /// last state.
 pub const WAITING_AT_MOST: usize = 16;
 
-/// Runs the notify scripts of all instances and sync groups: those of one in order and one at a time, those of different
-/// ones beside each other.
+/// Runs the notify scripts of all owners (instances, sync groups, virtual and real servers): those of one in order and one
+/// at a time, those of different ones beside each other.
 pub struct Notifier {
     shared: Arc<Shared>,
 }
@@ -69,23 +69,49 @@ impl Notifier {
             lane.gone = true;
         }
         for instance in instances {
-            let lane = lanes.entry(Party::Instance(instance.name.clone())).or_default();
+            let party = Party::Instance(instance.name.clone());
+            let lane = lanes.entry(party.to_string()).or_default();
             lane.scripts = Scripts::of_instance(instance, inspector);
             lane.gone = false;
         }
         for group in groups {
-            let lane = lanes.entry(Party::Group(group.name.clone())).or_default();
+            let party = Party::Group(group.name.clone());
+            let lane = lanes.entry(party.to_string()).or_default();
             lane.scripts = Scripts::of_group(group, inspector);
             lane.gone = false;
         }
     }
 
-    /// Tells everyone of a transition, and returns at once. Needs a tokio runtime.
-    ///
-    /// Whoever else is to be told is told here, after the scripts, in keepalived's order: FIFO lines, D-Bus, SNMP,
-    /// mail.
+    /// Queues the scripts of a transition, and returns at once. Needs a tokio runtime.
     pub fn tell(&self, transition: &Transition, party: &Party) {
-        self.queue_scripts(transition, party);
+        let owner = party.to_string();
+        let mut lanes = self.shared.lanes();
+        let Some(lane) = lanes.get_mut(&owner) else {
+            return;
+        };
+        let job = Job {
+            word: transition.to.word(),
+            is_state: transition.to != Notified::MasterRxLowerPri,
+            runs: lane.scripts.runs(transition, party),
+        };
+        self.queue(lane, job, &owner);
+    }
+
+    /// Queues a script of a virtual or real server, and returns at once. `owner` is the start of its FIFO line, `word` the
+    /// end: its state. Needs a tokio runtime.
+    pub fn run(&self, owner: &str, word: &'static str, keyword: &'static str, script: Arc<Prepared>) {
+        let run = Run {
+            keyword,
+            script,
+            args: Vec::new(),
+        };
+        let job = Job {
+            word,
+            is_state: true,
+            runs: vec![run],
+        };
+        let mut lanes = self.shared.lanes();
+        self.queue(lanes.entry(owner.to_owned()).or_default(), job, owner);
     }
 
     /// Waits for the last scripts when the daemon stops: each has [`Limits::stopping`], then its process group is
@@ -111,26 +137,15 @@ impl Notifier {
         }
     }
 
-    fn queue_scripts(&self, transition: &Transition, party: &Party) {
-        let mut lanes = self.shared.lanes();
-        let Some(lane) = lanes.get_mut(party) else {
-            return;
-        };
-        let runs = lane.scripts.runs(transition, party);
-        if runs.is_empty() {
+    fn queue(&self, lane: &mut Lane, job: Job, owner: &str) {
+        if job.runs.is_empty() {
             return;
         }
-        lane.queue(
-            Job {
-                to: transition.to,
-                runs,
-            },
-            party,
-        );
+        lane.queue(job, owner);
         if !lane.busy {
             lane.busy = true;
             self.shared.busy.send_modify(|count| *count += 1);
-            tokio::spawn(Arc::clone(&self.shared).work_off(party.clone()));
+            tokio::spawn(Arc::clone(&self.shared).work_off(owner.to_owned()));
         }
     }
 }
@@ -138,7 +153,8 @@ impl Notifier {
 struct Shared {
     runner: Runner,
     limits: Limits,
-    lanes: Mutex<HashMap<Party, Lane>>,
+    /// By owner, as log lines begin.
+    lanes: Mutex<HashMap<String, Lane>>,
     /// Lanes that have a task.
     busy: watch::Sender<usize>,
     stopping: watch::Sender<bool>,
@@ -146,23 +162,23 @@ struct Shared {
 
 impl Shared {
     /// Never held over an await.
-    fn lanes(&self) -> MutexGuard<'_, HashMap<Party, Lane>> {
+    fn lanes(&self) -> MutexGuard<'_, HashMap<String, Lane>> {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The task of one lane: runs what is queued until nothing is.
-    async fn work_off(self: Arc<Self>, party: Party) {
-        while let Some((job, waiting)) = self.next_job(&party) {
+    async fn work_off(self: Arc<Self>, owner: String) {
+        while let Some((job, waiting)) = self.next_job(&owner) {
             for run in &job.runs {
-                self.carry_out(run, &party, waiting.clone()).await;
+                self.carry_out(run, &owner, waiting.clone()).await;
             }
         }
         self.busy.send_modify(|count| *count -= 1);
     }
 
-    fn next_job(&self, party: &Party) -> Option<(Job, watch::Receiver<usize>)> {
+    fn next_job(&self, owner: &str) -> Option<(Job, watch::Receiver<usize>)> {
         let mut lanes = self.lanes();
-        let lane = lanes.get_mut(party)?;
+        let lane = lanes.get_mut(owner)?;
         let Some(job) = lane.jobs.pop_front() else {
             lane.busy = false;
             return None;
@@ -171,11 +187,11 @@ impl Shared {
         Some((job, lane.waiting.subscribe()))
     }
 
-    async fn carry_out(&self, run: &Run, party: &Party, waiting: watch::Receiver<usize>) {
+    async fn carry_out(&self, run: &Run, owner: &str, waiting: watch::Receiver<usize>) {
         let args: Vec<&str> = run.args.iter().map(String::as_str).collect();
-        let overdue = self.overdue(run, party, waiting);
+        let overdue = self.overdue(run, owner, waiting);
         let ended = self.runner.supervise(&run.script, &args, true, overdue).await;
-        let script = format!("{party} {} script {}", run.keyword, run.script);
+        let script = format!("{owner} {} script {}", run.keyword, run.script);
         let said = Said(&ended.stderr);
         match ended.outcome {
             ScriptOutcome::Exited(0) => {}
@@ -187,12 +203,12 @@ impl Shared {
         }
     }
 
-    async fn overdue(&self, run: &Run, party: &Party, mut waiting: watch::Receiver<usize>) -> Overdue {
+    async fn overdue(&self, run: &Run, owner: &str, mut waiting: watch::Receiver<usize>) -> Overdue {
         let waited_for = async {
             sleep(self.limits.waited_for).await;
             if waiting.borrow().eq(&0) {
                 let (keyword, script, limit) = (run.keyword, &run.script, self.limits.waited_for.as_secs());
-                warn!("{party} {keyword} script {script} still runs after {limit} s");
+                warn!("{owner} {keyword} script {script} still runs after {limit} s");
             }
             let _ = waiting.wait_for(|&count| count > 0).await;
         };
@@ -218,14 +234,15 @@ pub enum Party {
 }
 
 impl Party {
-    fn name(&self) -> &str {
+    /// Its name.
+    pub fn name(&self) -> &str {
         match self {
             Self::Instance(name) | Self::Group(name) => name,
         }
     }
 
     /// The first word that keepalived appends to `notify`.
-    fn word(&self) -> &'static str {
+    pub fn word(&self) -> &'static str {
         match self {
             Self::Instance(_) => "INSTANCE",
             Self::Group(_) => "GROUP",
@@ -243,7 +260,7 @@ impl std::fmt::Display for Party {
     }
 }
 
-/// The scripts of one instance or sync group, and what is queued of them.
+/// The scripts of one owner, and what is queued of them.
 #[derive(Default)]
 struct Lane {
     scripts: Scripts,
@@ -257,14 +274,14 @@ struct Lane {
 }
 
 impl Lane {
-    fn queue(&mut self, job: Job, party: &Party) {
+    fn queue(&mut self, job: Job, owner: &str) {
         self.jobs.push_back(job);
         if self.jobs.len() > WAITING_AT_MOST {
             let last_state = self.last_state();
             let oldest = usize::from(last_state == Some(0));
             if let Some(dropped) = self.jobs.remove(oldest) {
-                let (word, most) = (dropped.to.word(), WAITING_AT_MOST);
-                warn!("{party} more than {most} transitions wait for a notify script, {word} is not told");
+                let (word, most) = (dropped.word, WAITING_AT_MOST);
+                warn!("{owner} more than {most} transitions wait for a notify script, {word} is not told");
             }
         }
         self.waiting.send_replace(self.jobs.len());
@@ -273,21 +290,22 @@ impl Lane {
     fn keep_last_state(&mut self) {
         let last = self.last_state().and_then(|index| self.jobs.remove(index));
         for job in std::mem::replace(&mut self.jobs, last.into_iter().collect()) {
-            debug!("stopping: scripts of {} are not run any more", job.to.word());
+            debug!("stopping: scripts of {} are not run any more", job.word);
         }
         self.waiting.send_replace(self.jobs.len());
     }
 
     fn last_state(&self) -> Option<usize> {
-        self.jobs
-            .iter()
-            .rposition(|job| job.to != Notified::MasterRxLowerPri)
+        self.jobs.iter().rposition(|job| job.is_state)
     }
 }
 
 /// The scripts of one transition, in order.
 struct Job {
-    to: Notified,
+    /// What is told.
+    word: &'static str,
+    /// It is a state, not an event within one.
+    is_state: bool,
     runs: Vec<Run>,
 }
 
@@ -306,6 +324,7 @@ struct Scripts {
     backup: Option<Arc<Prepared>>,
     fault: Option<Arc<Prepared>>,
     stop: Option<Arc<Prepared>>,
+    deleted: Option<Arc<Prepared>>,
     master_rx_lower_pri: Option<Arc<Prepared>>,
     any: Option<Arc<Prepared>>,
 }
@@ -322,6 +341,7 @@ impl Scripts {
             backup: admit("notify_backup", &notify.backup),
             fault: admit("notify_fault", &notify.fault),
             stop: admit("notify_stop", &notify.stop),
+            deleted: admit("notify_deleted", &notify.deleted),
             master_rx_lower_pri: admit("notify_master_rx_lower_pri", &notify.master_rx_lower_pri),
             any: admit("notify", &notify.any),
         }
@@ -338,6 +358,7 @@ impl Scripts {
             backup: admit("notify_backup", &notify.backup),
             fault: admit("notify_fault", &notify.fault),
             stop: admit("notify_stop", &notify.stop),
+            deleted: None,
             master_rx_lower_pri: None,
             any: admit("notify", &notify.any),
         }
@@ -350,7 +371,9 @@ impl Scripts {
             Notified::Backup => ("notify_backup", &self.backup),
             Notified::Fault => ("notify_fault", &self.fault),
             Notified::Stop => ("notify_stop", &self.stop),
+            Notified::Deleted => ("notify_deleted", &self.deleted),
             Notified::MasterRxLowerPri => ("notify_master_rx_lower_pri", &self.master_rx_lower_pri),
+            Notified::MasterPriority | Notified::BackupPriority => return Vec::new(),
         };
         let specific = specific.iter().map(|script| Run {
             keyword,
@@ -366,7 +389,7 @@ impl Scripts {
         let any = self
             .any
             .iter()
-            .filter(|_| transition.to != Notified::MasterRxLowerPri)
+            .filter(|_| transition.to.is_state())
             .map(|script| Run {
                 keyword: "notify",
                 script: Arc::clone(script),
@@ -377,7 +400,7 @@ impl Scripts {
 }
 
 /// What a script said on standard error, as the end of a log line.
-struct Said<'a>(&'a [u8]);
+pub(crate) struct Said<'a>(pub(crate) &'a [u8]);
 
 impl std::fmt::Display for Said<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

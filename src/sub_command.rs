@@ -7,7 +7,8 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 use clap_complete::Shell;
 
-use crate::{cli, config_command, demo};
+use crate::control::commands;
+use crate::{cli, config_command, demo, genhash};
 
 /// One sub-command.
 #[derive(Clone, Copy)]
@@ -23,6 +24,26 @@ pub struct SubCommand {
 /// Every sub-command, in the order of the manual.
 pub const ALL: &[SubCommand] = &[
     SubCommand {
+        name: "status",
+        grammar: commands::status_grammar,
+        run: commands::status,
+    },
+    SubCommand {
+        name: "events",
+        grammar: commands::events_grammar,
+        run: commands::events,
+    },
+    SubCommand {
+        name: "plan",
+        grammar: commands::plan_grammar,
+        run: commands::plan,
+    },
+    SubCommand {
+        name: "reload",
+        grammar: commands::reload_grammar,
+        run: commands::reload,
+    },
+    SubCommand {
         name: "config",
         grammar: config_command::grammar,
         run: |arguments| config_command::run(arguments),
@@ -31,6 +52,11 @@ pub const ALL: &[SubCommand] = &[
         name: "demo",
         grammar: demo::grammar,
         run: |arguments| demo::run(arguments),
+    },
+    SubCommand {
+        name: "genhash",
+        grammar: genhash::grammar,
+        run: |arguments| genhash::run(arguments),
     },
     SubCommand {
         name: "completions",

@@ -5,6 +5,7 @@
     reason = "the one file of the shell for system calls without a safe wrapper"
 )]
 
+pub(crate) mod capability;
 pub(crate) mod exec;
 pub(crate) mod net;
 
@@ -109,7 +110,7 @@ pub fn local_time() -> LocalTime {
 
 impl LocalTime {
     /// The moment `seconds` after 1970 UTC.
-    fn at(seconds: u64, nanoseconds: u32) -> LocalTime {
+    pub fn at(seconds: u64, nanoseconds: u32) -> LocalTime {
         // Past the end of time_t the last moment is shown.
         let seconds = libc::time_t::try_from(seconds).unwrap_or(libc::time_t::MAX);
         // SAFETY: all zeroes is a valid `tm` (its zone pointer may be null), and `localtime_r` writes only into it; on

@@ -29,6 +29,68 @@ fn place_with(configuration: &str) -> (TempDir, String) {
     (place, path)
 }
 
+/// Serves one page and answers with what it was asked.
+fn serve_one_page(page: &'static [u8]) -> (u16, std::thread::JoinHandle<String>) {
+    use std::io::{Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let asked = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = vec![0; 1024];
+        let count = stream.read(&mut request).unwrap();
+        stream.write_all(page).unwrap();
+        String::from_utf8_lossy(&request[..count]).into_owned()
+    });
+    (port, asked)
+}
+
+#[test]
+fn genhash_prints_the_digest_that_keepalived_s_does() {
+    // Seen with Debian's genhash: what exceeds Content-Length is not counted.
+    let page = b"HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\nabcdef";
+    for first in ["genhash", "-T", "--genhash"] {
+        let (port, asked) = serve_one_page(page);
+        let output = Command::new(env!("CARGO_BIN_EXE_holdfast"))
+            .args([
+                first,
+                "-s",
+                "127.0.0.1",
+                "-p",
+                &port.to_string(),
+                "-u",
+                "/x",
+                "-P",
+                "1.0c",
+            ])
+            .output()
+            .unwrap();
+        assert_eq!(
+            String::from_utf8_lossy(&output.stdout),
+            "900150983cd24fb0d6963f7d28e17f72\n"
+        );
+        assert!(output.status.success());
+        let expected = format!(
+            "GET /x HTTP/1.0\r\nUser-Agent: KeepAliveClient\r\nConnection: close\r\nHost: 127.0.0.1:{port}\r\n\r\n"
+        );
+        assert_eq!(asked.join().unwrap(), expected);
+    }
+}
+
+#[test]
+fn genhash_says_why_there_is_no_digest() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let output = Command::new(env!("CARGO_BIN_EXE_holdfast"))
+        .args(["genhash", "-s", "127.0.0.1", "-p", &free.to_string(), "-u", "/"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("Connection failed: Connection refused"));
+}
+
 #[test]
 fn version_and_help_are_on_stderr() {
     let version = holdfast(&["-v"]);

@@ -15,6 +15,7 @@ use crate::plan::Change;
 use crate::route::{self, Route};
 use crate::rule::Rule;
 use crate::socket::{Error, KernelError, OpenError, ReceiveBuffer, Request, Socket, Unattached};
+use crate::upper;
 
 /// Reads and changes the links and addresses of one network namespace.
 #[derive(Debug)]
@@ -121,6 +122,18 @@ impl Netlink {
         });
         Ok(failures
             .filter(|failure| !failure.change.is_done_after(failure.error.errno))
+            .collect())
+    }
+
+    /// Makes, changes or removes links on top of others, in order and in batches; returns what the kernel refused.
+    pub async fn change_uppers(
+        &mut self,
+        changes: &[upper::Change],
+    ) -> Result<Vec<(upper::Change, KernelError)>, Error> {
+        let refused = self.socket.batch(changes).await?;
+        Ok(refused
+            .into_iter()
+            .map(|(place, error)| (changes[place].clone(), error))
             .collect())
     }
 

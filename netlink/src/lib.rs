@@ -5,6 +5,8 @@
 //! * [`Monitor`] tells what changes about links and addresses, whoever changed it; [`Removals`] which routes and rules
 //!   others took away.
 //! * [`socket::Socket`] carries all of it: batches, exact errors, a time-out always.
+//! * [`nftables`] writes tables of a firewall, whole or not at all.
+//! * [`upper`] are links on top of others: macvlan and ipvlan.
 //! * [`namespace`] makes and enters network namespaces.
 //!
 //! Addresses and links are written with `netlink-packet-route`'s types, routes and rules attribute by attribute. What is read is decoded here, attribute by
@@ -19,12 +21,14 @@ mod handle;
 pub mod link;
 pub mod monitor;
 pub mod namespace;
+pub mod nftables;
 mod plan;
 mod removals;
 pub mod route;
 pub mod rule;
 pub mod socket;
 mod sys;
+pub mod upper;
 
 pub use address::Address;
 pub use handle::{Failure, Netlink};

@@ -21,6 +21,8 @@ const IFLA_MTU: u16 = 4;
 const IFLA_LINK: u16 = 5;
 const IFLA_MASTER: u16 = 10;
 const IFLA_LINKINFO: u16 = 18;
+const IFLA_IFALIAS: u16 = 20;
+const IFLA_GROUP: u16 = 27;
 const IFLA_LINK_NETNSID: u16 = 37;
 const IFLA_INFO_KIND: u16 = 1;
 const IFLA_INFO_DATA: u16 = 2;
@@ -58,6 +60,10 @@ pub struct Link {
     pub master_kind: Option<String>,
     /// Index of the link below it in the same namespace: a VLAN's or macvlan's parent, a veth's other end.
     pub lower: Option<u32>,
+    /// Its link group.
+    pub group: u32,
+    /// A text that was given to it.
+    pub alias: Option<String>,
     /// Routing table of a VRF.
     pub vrf_table: Option<u32>,
 }
@@ -86,6 +92,8 @@ impl Link {
             master: None,
             master_kind: None,
             lower: None,
+            group: 0,
+            alias: None,
             vrf_table: None,
         };
         let mut lower_is_elsewhere = false;
@@ -98,6 +106,8 @@ impl Link {
                 IFLA_LINK => link.lower = number(value).filter(|lower| ![0, link.index].contains(lower)),
                 IFLA_LINK_NETNSID => lower_is_elsewhere = true,
                 IFLA_MASTER => link.master = number(value).filter(|master| *master != 0),
+                IFLA_IFALIAS => link.alias = text(value),
+                IFLA_GROUP => link.group = number(value)?,
                 IFLA_LINKINFO => link.read_info(value),
                 _ => {}
             }

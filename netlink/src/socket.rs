@@ -22,6 +22,7 @@ use netlink_packet_core::{
 use netlink_sys::{Socket as RawSocket, SocketAddr};
 use tokio::io::unix::AsyncFd;
 
+use crate::attribute::Raw;
 use crate::sys;
 
 pub use error::{Error, KernelError, OpenError};
@@ -29,6 +30,10 @@ use frame::messages;
 pub use open::{ReceiveBuffer, Unattached};
 pub use pace::Pace;
 use pace::{chunk_end, next_size};
+
+/// What stands around the requests of a transaction (`include/uapi/linux/netfilter/nfnetlink.h`).
+const NFNL_MSG_BATCH_BEGIN: u16 = 0x10;
+const NFNL_MSG_BATCH_END: u16 = 0x11;
 
 /// Length of `struct nlmsghdr`.
 const HEADER_LEN: usize = 16;
@@ -179,16 +184,38 @@ impl Socket {
         }
         let last_sequence = self.push(last, NLM_F_ACK);
         self.send()?;
+        self.answers(chunk, offset, (last_sequence, false), refused).await
+    }
+
+    /// Reads the answers to a chunk whose last request has this sequence number, up to the answer to that. Before the chunk
+    /// something may have been sent that begins a transaction.
+    async fn answers<R: Request>(
+        &mut self,
+        chunk: &[R],
+        offset: usize,
+        (last_sequence, begun): (u32, bool),
+        refused: &mut Vec<(usize, KernelError)>,
+    ) -> Result<(), Error> {
         let port = self.port;
         let time_out = self.time_out;
         let answers = async {
             loop {
                 for message in messages(self.receive().await?) {
                     let behind = last_sequence.wrapping_sub(message.sequence) as usize;
-                    if message.port != port || message.kind != NLMSG_ERROR || behind >= chunk.len() {
+                    if message.port != port
+                        || message.kind != NLMSG_ERROR
+                        || behind >= chunk.len() + usize::from(begun)
+                    {
                         continue; // the answer to a request that was given up
                     }
-                    let place = chunk.len() - 1 - behind;
+                    let Some(place) = chunk.len().checked_sub(1 + behind) else {
+                        // What begins a transaction is refused for all of it.
+                        if let Some(error) = chunk.first().and_then(|first| message.refusal(first)) {
+                            refused.push((offset, error));
+                            return Ok(());
+                        }
+                        continue;
+                    };
                     if let Some(error) = message.refusal(&chunk[place]) {
                         refused.push((offset + place, error));
                     }
@@ -202,9 +229,34 @@ impl Socket {
             Ok(outcome) => outcome,
             Err(_) => Err(Error::TimeOut {
                 after: time_out,
-                request: last.to_string(),
+                request: chunk.last().map(ToString::to_string).unwrap_or_default(),
             }),
         }
+    }
+
+    /// Carries out all requests of an nfnetlink subsystem (`NFNL_SUBSYS_*`), or none of them; answers why not.
+    pub(crate) async fn transaction<R: Request>(
+        &mut self,
+        subsystem: u16,
+        requests: &[R],
+    ) -> Result<Option<KernelError>, Error> {
+        let Some((last, others)) = requests.split_last() else {
+            return Ok(None);
+        };
+        self.discard_stale()?;
+        self.outgoing.clear();
+        self.push_edge(NFNL_MSG_BATCH_BEGIN, subsystem);
+        for request in others {
+            self.push(request, 0);
+        }
+        // Kernels before 6.10 acknowledge no end of a batch.
+        let last_sequence = self.push(last, NLM_F_ACK);
+        self.push_edge(NFNL_MSG_BATCH_END, subsystem);
+        self.send()?;
+        let mut refused = Vec::new();
+        self.answers(requests, 0, (last_sequence, true), &mut refused)
+            .await?;
+        Ok(refused.into_iter().next().map(|(_, error)| error))
     }
 
     /// Whether the dump is consistent: no change of the table came between its parts.
@@ -276,15 +328,25 @@ impl Socket {
 
     /// Appends one request to what is to be sent and returns its sequence number.
     fn push<R: Request>(&mut self, request: &R, flags: u16) -> u32 {
+        self.push_message(&request.message(), request.flags() | flags)
+    }
+
+    /// Appends what begins or ends a transaction.
+    fn push_edge(&mut self, kind: u16, subsystem: u16) {
+        // struct nfgenmsg: no family, no version, the subsystem in network byte order
+        let [high, low] = subsystem.to_be_bytes();
+        self.push_message(&Raw::new(kind, &[0, 0, high, low]), 0);
+    }
+
+    fn push_message(&mut self, message: &impl NetlinkSerializable, flags: u16) -> u32 {
         self.sequence = self.sequence.wrapping_add(1);
-        let message = request.message();
         let length = HEADER_LEN + message.buffer_len();
         let start = self.outgoing.len();
         self.outgoing.resize(start + length.next_multiple_of(4), 0);
         let mut header = NetlinkHeader::default();
         header.length = u32::try_from(length).unwrap_or(u32::MAX);
         header.message_type = message.message_type();
-        header.flags = NLM_F_REQUEST | request.flags() | flags;
+        header.flags = NLM_F_REQUEST | flags;
         header.sequence_number = self.sequence;
         header.emit(&mut self.outgoing[start..]);
         message.serialize(&mut self.outgoing[start + HEADER_LEN..start + length]);

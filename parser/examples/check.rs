@@ -21,7 +21,7 @@ fn main() -> ExitCode {
                 .map(|mistake| mistake.one_line(&reading.sources) + "\n");
             lines.collect()
         }
-        Some(&"--flat") => reading.flattened,
+        Some(&"--flat") => reading.tree.into_text(),
         _ => reading.report.render(&reading.sources, false),
     };
     print!("{text}");

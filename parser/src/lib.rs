@@ -29,9 +29,9 @@ pub struct Reading {
     pub config: Config,
     /// Every mistake.
     pub report: Report,
-    /// The files as one text: includes, conditions, definitions and sequences applied. [`parse_text`] of it gives the
-    /// same configuration.
-    pub flattened: String,
+    /// The blocks, lines and words. [`Tree::text`] is the files as one text: includes, conditions, definitions and
+    /// sequences applied. [`parse_text`] of it gives the same configuration.
+    pub tree: Tree,
     /// The files.
     pub sources: Sources,
 }
@@ -47,7 +47,7 @@ pub fn read(host: &impl Host, patterns: &[&str], options: &Options) -> Reading {
     Reading {
         config,
         report,
-        flattened: tree.into_text(),
+        tree,
         sources,
     }
 }
@@ -63,7 +63,7 @@ pub fn parse_text(host: &impl Host, text: &str) -> Reading {
     Reading {
         config,
         report,
-        flattened: tree.into_text(),
+        tree,
         sources,
     }
 }

@@ -1,8 +1,6 @@
 //! Every keyword of the language is known, its plain use is accepted and a wrong one is not.
 //!
-//! `tests/every_keyword/*.txt` hold one line for each keyword: `KEYWORD | SAMPLE | WRONG`. A line of samples stands in the
-//! text of the lines before it that begin with `>`, in place of `%`; `\n` in a sample is a new line. A keyword with `!`
-//! behind it is old or pointless: its use is understood and reported. `-` says that nothing can be wrong with it.
+//! The form of `tests/every_keyword/*.txt` is told in `common/setting.rs`.
 
 #![expect(
     clippy::unwrap_used,
@@ -10,12 +8,22 @@
     reason = "a test says so when it cannot go on"
 )]
 
-use std::fs;
+mod common;
+#[path = "common/lvs.rs"]
+mod lvs;
+#[path = "common/setting.rs"]
+mod setting;
+
 use std::path::Path;
 
 use parser::report::{ExitStatus, Reason};
 use parser::source::Memory;
 use parser::{Options, Reading};
+
+use setting::Setting;
+
+/// Where the tables are.
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests");
 
 /// How many keywords each file must have.
 const ROWS: &[(&str, usize)] = &[
@@ -35,53 +43,12 @@ const ROWS: &[(&str, usize)] = &[
     ("vrrp_track_process.txt", 9),
 ];
 
-struct Row {
-    keyword: String,
-    reported: bool,
-    sample: String,
-    wrong: Option<String>,
-    template: String,
+fn rows(file: &str) -> Vec<Setting> {
+    setting::of_file(Path::new(FOLDER), file)
 }
 
-fn rows(file: &str) -> Vec<Row> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/every_keyword")
-        .join(file);
-    let text = fs::read_to_string(&path).unwrap();
-    let mut rows = Vec::new();
-    let mut template = String::new();
-    let mut in_template = false;
-    for line in text
-        .lines()
-        .filter(|line| !line.is_empty() && !line.starts_with("# "))
-    {
-        if let Some(line) = line.strip_prefix('>') {
-            if !in_template {
-                template.clear();
-            }
-            template.push_str(line);
-            template.push('\n');
-            in_template = true;
-            continue;
-        }
-        in_template = false;
-        let columns: Vec<&str> = line.split(" | ").map(str::trim).collect();
-        let [keyword, sample, wrong] = columns[..] else {
-            panic!("{file}: {line}")
-        };
-        rows.push(Row {
-            keyword: keyword.trim_end_matches(" !").to_owned(),
-            reported: keyword.ends_with(" !"),
-            sample: sample.replace("\\n", "\n"),
-            wrong: (wrong != "-").then(|| wrong.replace("\\n", "\n")),
-            template: template.clone(),
-        });
-    }
-    rows
-}
-
-fn read(row: &Row, sample: &str) -> Reading {
-    let text = row.template.replace('%', sample);
+fn read(row: &Setting, sample: &str) -> Reading {
+    let text = row.with(sample);
     let mut host = Memory::new([
         ("/k.conf", text.as_str()),
         ("/one.conf", "use_pid_dir\n"),
@@ -116,7 +83,7 @@ fn every_keyword_is_known_and_its_plain_use_is_accepted() {
                 )
             });
             let accepted = reading.report.exit_status() == ExitStatus::Ok;
-            if unknown || accepted == row.reported {
+            if unknown || accepted != (row.status == 0) {
                 failures.push(format!(
                     "{file}: {}: {}: {:?}",
                     row.keyword,
@@ -149,7 +116,7 @@ fn no_keyword_is_left_out_or_named_twice() {
         let rows = rows(file);
         let mut named: Vec<(&str, &str)> = rows
             .iter()
-            .map(|row| (row.template.as_str(), row.keyword.as_str()))
+            .map(|row| (row.around.as_str(), row.keyword.as_str()))
             .collect();
         named.sort_unstable();
         named.dedup();
@@ -170,5 +137,40 @@ fn every_sample_uses_its_keyword() {
                 row.sample
             );
         }
+    }
+}
+
+#[test]
+fn every_keyword_takes_the_edges_of_its_range() {
+    let mut failures = Vec::new();
+    for setting in setting::of_edges(&Path::new(FOLDER)) {
+        let text = setting.with(&setting.sample);
+        let reading = common::read(&text);
+        if reading.report.exit_status() as u8 != setting.status {
+            failures.push(format!(
+                "{} {}: {:?}",
+                setting.table,
+                setting.sample,
+                common::mistakes(&text)
+            ));
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[test]
+fn a_word_that_is_no_keyword_is_reported_once_in_every_block() {
+    for setting in setting::of_edges(&Path::new(FOLDER)) {
+        let text = setting.with(&format!("{}\nno_such_keyword 1", setting.sample));
+        let mistakes = common::mistakes(&text);
+        assert_eq!(
+            mistakes
+                .iter()
+                .filter(|line| line.contains("no_such_keyword"))
+                .count(),
+            1,
+            "{}: {text}: {mistakes:?}",
+            setting.table
+        );
     }
 }

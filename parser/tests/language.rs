@@ -10,7 +10,7 @@ fn read(host: &Memory, patterns: &[&str]) -> Reading {
 
 /// The words of the flat text, line by line, without blank lines and markers.
 fn flat(reading: &Reading) -> Vec<String> {
-    let lines = reading.flattened.lines().filter(|line| !line.starts_with('#'));
+    let lines = reading.tree.text().lines().filter(|line| !line.starts_with('#'));
     let words = lines.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
     words.filter(|line| !line.is_empty()).collect()
 }
@@ -164,7 +164,7 @@ fn a_hash_that_a_definition_made_survives_between_processes() {
     assert_eq!(names, ["#1", "2#b"]);
     assert_eq!(reading.config.vrrp_scripts[1].script.words, ["/x", "#"]);
     assert_eq!(
-        parser::parse_text(&Memory::new([]), &reading.flattened).config,
+        parser::parse_text(&Memory::new([]), reading.tree.text()).config,
         reading.config
     );
 }

@@ -124,9 +124,9 @@ fn check(reading: &Reading) {
     }
     let json: serde_json::Value = serde_json::from_str(&reading.report.json(&reading.sources)).unwrap();
     assert!(json.as_array().unwrap().len() >= reading.report.mistakes.len());
-    let again = parser::parse_text(&Memory::new([]), &reading.flattened);
-    assert_eq!(again.config, reading.config, "{}", reading.flattened);
-    assert_eq!(again.flattened, reading.flattened);
+    let again = parser::parse_text(&Memory::new([]), reading.tree.text());
+    assert_eq!(again.config, reading.config, "{}", reading.tree.text());
+    assert_eq!(again.tree.text(), reading.tree.text());
 }
 
 proptest! {

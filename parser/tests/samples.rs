@@ -44,7 +44,7 @@ fn the_flattened_text_of_a_sample_means_the_same() {
     for sample in samples() {
         let reading = read(&sample.text);
         assert_eq!(
-            parser::parse_text(&Memory::new([]), &reading.flattened).config,
+            parser::parse_text(&Memory::new([]), reading.tree.text()).config,
             reading.config,
             "{}",
             sample.name

@@ -11,11 +11,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use bfd::{Action, Engine, Event, News};
+use parser::Config;
 use parser::units::Family;
 use tokio::time::MissedTickBehavior;
 use tracing::{debug, error, info, warn};
 
 use crate::child::{Child, Order};
+use crate::control::status::{self, Events};
+use crate::dump::{self, Writer};
 use crate::message::{BEAT_INTERVAL, BfdReport};
 use crate::timer::{Timer, now};
 use socket::{Datagram, Sockets};
@@ -44,6 +47,8 @@ struct Process {
     engine: Engine,
     sockets: Sockets,
     timer: Timer,
+    config: Config,
+    writer: Writer,
     stopping: bool,
 }
 
@@ -55,6 +60,8 @@ impl Process {
             engine: Engine::new(&config, &child.saved_state(), seed, now()),
             sockets: Sockets::new(),
             timer: Timer::new()?,
+            config,
+            writer: Writer::default(),
             stopping: false,
             child,
         };
@@ -101,6 +108,7 @@ impl Process {
     }
 
     fn carry_out(&mut self) {
+        let mut events = Events::default();
         while let Some(action) = self.engine.next_action() {
             match action {
                 Action::Send { path, bytes } => self.sockets.send(&path, &bytes),
@@ -108,8 +116,16 @@ impl Process {
                     session: session.to_string(),
                     up,
                 }),
-                Action::Tell(news) => tell(&news),
+                Action::Tell(news) => {
+                    if !news.is_detail() {
+                        events.news("bfd", &news.session, &news.to_string());
+                    }
+                    tell(&news);
+                }
             }
+        }
+        if let Some(events) = events.take() {
+            self.child.tell_events(&events);
         }
         if let Some(state) = self.engine.snapshot() {
             self.child.save_state(&state);
@@ -133,7 +149,8 @@ impl Process {
                 self.engine.handle(Event::Stop, now());
             }
             Order::Reload(text) => self.reload(&text),
-            Order::Data => info!("Dump files are not supported yet"),
+            Order::Status => self.child.tell_status(&status::bfd(&self.engine)),
+            Order::Data => dump::bfd::write(&mut self.writer, &self.engine, &self.config),
             Order::Stats | Order::StatsClear | Order::Json | Order::Bfd(_) => {}
         }
     }
@@ -143,6 +160,7 @@ impl Process {
         info!("Reloading");
         let config = parser::parse_text(&parser::Machine, text).config;
         self.engine.reload(&config, now());
+        self.config = config;
         // The farewells of those that are gone leave by their own sockets.
         self.carry_out();
         let engine = &self.engine;

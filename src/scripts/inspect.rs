@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parser::config::{RunAs, Script};
 use tracing::{error, warn};
 
-use super::{FileError, Policy, Prepared, ScriptRefusal, Warning, prepare};
+use super::{FileError, Identity, Policy, Prepared, ScriptRefusal, UserError, Warning, prepare};
 
 /// Prepares the scripts of a configuration one by one; each distinct script is looked at, and complained about, once.
 pub struct Inspector {
@@ -69,6 +69,11 @@ impl Inspector {
                 (place.insert(prepared).clone(), true)
             }
         }
+    }
+
+    /// Who a script or a file would belong to that names this user, or none.
+    pub fn identity(&self, run_as: Option<&RunAs>) -> Result<Identity, UserError> {
+        run_as.map_or_else(|| self.policy.default_user.clone(), Identity::look_up)
     }
 
     /// What keepalived says when it runs scripts without `enable_script_security`, and what makes its configuration

@@ -87,7 +87,7 @@ impl Configuration {
         for mistake in &report.mistakes {
             tracing::info!("{}", line_of(mistake, sources));
         }
-        for sentence in not_yet(&self.reading.flattened) {
+        for sentence in not_yet(&self.reading.tree, &self.reading.sources) {
             tracing::warn!("{sentence}");
         }
         if options.dump_conf {
@@ -143,13 +143,10 @@ impl Configuration {
     pub(crate) fn usable(self) -> Result<Usable, Unusable> {
         self.usable_at_all()?;
         let Reading {
-            config,
-            report,
-            flattened,
-            ..
+            config, report, tree, ..
         } = self.reading;
         Ok(Usable {
-            text: flattened,
+            text: tree.into_text(),
             config,
             report,
         })
@@ -197,6 +194,12 @@ impl Configuration {
 }
 
 impl Usable {
+    /// How many mistakes it is in force with, a sentence for each.
+    pub(crate) fn mistakes(&self) -> Vec<String> {
+        let mistakes = self.report.mistakes.iter();
+        mistakes.map(|mistake| mistake.reason.to_string()).collect()
+    }
+
     /// Whether it gives a role something to do.
     pub(crate) fn needs(&self, role: Role, options: &Options) -> bool {
         let Config {

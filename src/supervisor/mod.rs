@@ -3,6 +3,7 @@
 //!
 //! Absent: VRRP, checking, the network; every file format but that of pid files.
 
+mod answers;
 pub(crate) mod configuration;
 mod daemon;
 mod end;
@@ -23,8 +24,11 @@ use nix::sys::stat::{Mode, umask};
 
 use crate::child::{Role, set_process_name};
 use crate::cli::{self, COMPATIBLE_VERSION, Options};
+use crate::control::{self, server::Control};
+use crate::dump::Writer;
 use crate::log;
 use crate::signal::{Heed, Signals};
+use answers::{Reloads, Round};
 use configuration::{Configuration, Unusable};
 use pid_file::{PidFile, PidFileError};
 use running::{Phase, Running};
@@ -106,6 +110,7 @@ fn start(mut options: Options) -> Result<Running, Failure> {
         Some(daemon::detach().map_err(failed("Unable to become a daemon"))?)
     };
     pid_file.write(std::process::id())?;
+    let control = Control::open(&control::socket_path(&options.pid));
     let systemd = Systemd::from_environment();
     let phase = Phase::Changing {
         what: "Startup",
@@ -119,6 +124,10 @@ fn start(mut options: Options) -> Result<Running, Failure> {
         configuration,
         sessions: Sessions::default(),
         phase,
+        control,
+        round: Round::default(),
+        reloads: Reloads::default(),
+        writer: Writer::default(),
         _pid_file: pid_file,
     };
     running.start_children();

@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 
 use parser::config::is_keyword;
 use parser::tree::{Block, Line, Tree};
-use parser::{Place, Report};
+use parser::{Place, Sources};
 
 /// Blocks and settings outside every block that do what they say.
 const OUTSIDE: &[&str] = &[
+    "SSL",
     "bfd_instance",
     "child_wait_time",
     "garp_group",
@@ -22,6 +23,8 @@ const OUTSIDE: &[&str] = &[
     "static_rules",
     "track_file",
     "track_group",
+    "virtual_server",
+    "virtual_server_group",
     "vrrp_instance",
     "vrrp_script",
     "vrrp_sync_group",
@@ -31,6 +34,7 @@ const OUTSIDE: &[&str] = &[
 
 /// The same for `global_defs`.
 const GLOBAL_DEFS: &[&str] = &[
+    "checker_log_all_failures",
     "default_interface",
     "dynamic_interfaces",
     "enable_script_security",
@@ -38,11 +42,24 @@ const GLOBAL_DEFS: &[&str] = &[
     "iproute_etc_dir",
     "iproute_usr_dir",
     "log_unknown_vrids",
+    "lvs_flush",
+    "lvs_flush_on_stop",
+    "lvs_flush_onstop",
+    "lvs_sync_daemon",
+    "lvs_timeouts",
+    "no_checker_emails",
+    "notification_email",
+    "notification_email_from",
     "process_monitor_rcv_bufs",
     "process_monitor_rcv_bufs_force",
     "random_seed",
     "router_id", // shows only in mails
+    "rs_init_notifies",
     "script_user",
+    "smtp_alert_checker",
+    "smtp_connect_timeout",
+    "smtp_helo_name",
+    "smtp_server",
     "v3_checksum_as_v2",
     "vrrp_check_unicast_src",
     "vrrp_delay_after_boot",
@@ -148,9 +165,8 @@ const VRRP_SYNC_GROUP: &[&str] = &[
     "track_script",
 ];
 
-/// One sentence for each block or setting of a flattened configuration that has no effect yet.
-pub(super) fn not_yet(flattened: &str) -> Vec<String> {
-    let mut tree = Tree::read(flattened.to_owned(), &mut Report::default());
+/// One sentence for each block or setting of a configuration that has no effect yet.
+pub(super) fn not_yet(tree: &Tree, sources: &Sources) -> Vec<String> {
     let mut found: BTreeMap<String, (usize, Place)> = BTreeMap::new();
     let mut note = |line: Line<'_>, works: &[&str], inside: &str| {
         // What is no keyword at all is reported as a mistake.
@@ -172,14 +188,13 @@ pub(super) fn not_yet(flattened: &str) -> Vec<String> {
         let block: Block<'_> = line.block();
         block.lines().for_each(|line| note(line, works, inside));
     }
-    let files = tree.take_files();
     let sentence = |(what, (times, first)): (String, (usize, Place))| {
         let more = if times > 1 {
             format!(" (and {} more)", times - 1)
         } else {
             String::new()
         };
-        let name = files.get(first.file as usize).map_or("", String::as_str);
+        let name = sources.name(first);
         format!(
             "({name}: Line {}{more}) {what} is read, but has no effect yet",
             first.line
@@ -192,25 +207,30 @@ pub(super) fn not_yet(flattened: &str) -> Vec<String> {
 mod tests {
     use super::*;
 
+    fn told(text: &str) -> Vec<String> {
+        let reading = parser::parse_text(&parser::Machine, text);
+        not_yet(&reading.tree, &reading.sources)
+    }
+
     #[test]
     fn what_works_is_not_told() {
         let text =
             "vrrp_instance V {\ninterface eth0\nvirtual_router_id 1\nvirtual_ipaddress {\n10.0.0.1\n}\n}\n";
-        assert_eq!(not_yet(text), [] as [&str; 0]);
+        assert_eq!(told(text), [] as [&str; 0]);
     }
 
     #[test]
     fn what_does_not_is_told_once_with_its_first_place() {
-        let text = "virtual_server 10.0.0.1 80 {\nprotocol TCP\n}\nvirtual_server 10.0.0.2 80 {\nprotocol TCP\n}\n\
-                    vrrp_instance V {\nuse_vmac\nuse_vmacc\n}\n";
-        let told = not_yet(text);
+        let text = "global_defs {\nenable_dbus\nenable_dbus\nenable_snmp_vrrp\nenable_dbuss\n}\n";
+        let told = told(text);
         assert_eq!(told.len(), 2, "{told:?}");
         assert!(
-            told[0].ends_with("use_vmac in vrrp_instance is read, but has no effect yet"),
+            told[0]
+                .contains("Line 2 (and 1 more)) enable_dbus in global_defs is read, but has no effect yet"),
             "{told:?}"
         );
         assert!(
-            told[1].contains("Line 1 (and 1 more)) virtual_server is read"),
+            told[1].contains("Line 4) enable_snmp_vrrp in global_defs"),
             "{told:?}"
         );
     }

@@ -1,15 +1,22 @@
 //! The running daemon: one loop over signals, messages of the children and deadlines.
 
+use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use futures_util::future::select_all;
 use nix::sys::signal::Signal as ProcessSignal;
 
 use crate::child::Role;
-use crate::cli::Options;
+use crate::child::text;
+use crate::cli::{Format, Options};
+use crate::control::server::{Asked, Control};
+use crate::control::{Request, plan};
+use crate::dump::{self, Kind, Place, Writer};
 use crate::message::{BfdReport, FromChild, ToChild};
 use crate::signal::{Signal, Signals};
+use crate::supervisor::answers::{Reloads, Round};
 use crate::supervisor::configuration::{Configuration, Usable};
 use crate::supervisor::end;
 use crate::supervisor::pid_file::PidFile;
@@ -35,6 +42,12 @@ pub(super) struct Running {
     pub(super) configuration: Usable,
     pub(super) sessions: Sessions,
     pub(super) phase: Phase,
+    pub(super) control: Control,
+    /// The status that is being asked of the children.
+    pub(super) round: Round,
+    pub(super) reloads: Reloads,
+    /// Writes the supervisor's own dump.
+    pub(super) writer: Writer,
     /// Held for as long as the daemon runs.
     pub(super) _pid_file: PidFile,
 }
@@ -51,7 +64,8 @@ pub(super) enum Phase {
 
 enum Happening {
     Signal(Signal),
-    Said(usize, FromChild),
+    Said(usize, FromChild, Option<OwnedFd>),
+    Asked(Asked),
     Deadline,
 }
 
@@ -77,7 +91,8 @@ impl Running {
             }
             match self.next().await {
                 Happening::Signal(signal) => self.signalled(signal),
-                Happening::Said(index, message) => self.said(index, message),
+                Happening::Said(index, message, beside) => self.said(index, message, beside),
+                Happening::Asked(asked) => self.asked(asked),
                 Happening::Deadline => self.deadline(Instant::now()),
             }
         }
@@ -97,7 +112,8 @@ impl Running {
             biased;
             // Without its signals the daemon could never be stopped.
             signal = self.signals.next() => Happening::Signal(signal.unwrap_or(Signal::Stop)),
-            (message, index, _) = select_all(words) => Happening::Said(index, message),
+            ((message, beside), index, _) = select_all(words) => Happening::Said(index, message, beside),
+            asked = self.control.next() => Happening::Asked(asked),
             () = deadline => Happening::Deadline,
         }
     }
@@ -111,14 +127,22 @@ impl Running {
             .slots
             .iter()
             .flat_map(|slot| [slot.watch.deadline(), confirmation_deadline(slot)]);
-        of_slots.chain([kill_at, self.systemd.feed_at()]).flatten().min()
+        let others = [kill_at, self.systemd.feed_at(), self.round.deadline()];
+        of_slots.chain(others).flatten().min()
     }
 
     fn signalled(&mut self, signal: Signal) {
         match signal {
             Signal::Stop => self.stop(0),
             Signal::Reload => self.reload(),
-            Signal::Data => self.order(&ToChild::Data),
+            Signal::Data => {
+                let config = &self.configuration.config;
+                let temporary = std::env::var_os("TMPDIR");
+                let place = Place::of(config, temporary.as_deref().map(Path::new));
+                let text = dump::parent(&config.global, &config.daemon);
+                self.writer.write(place.path(Kind::Parent), move || text);
+                self.order(&ToChild::Data);
+            }
             Signal::Stats => self.order(&ToChild::Stats),
             Signal::StatsClear => self.order(&ToChild::StatsClear),
             Signal::Json => self.order(&ToChild::Json),
@@ -127,16 +151,20 @@ impl Running {
         }
     }
 
-    fn said(&mut self, index: usize, message: FromChild) {
+    fn said(&mut self, index: usize, message: FromChild, beside: Option<OwnedFd>) {
         let slot = &mut self.slots[index];
         slot.watch.heard(Instant::now());
         slot.awaited.take_if(|awaited| awaited.message == message);
         if std::mem::take(&mut slot.behind) {
             self.tell_sessions(index);
         }
-        if let FromChild::Bfd(report) = message {
-            self.bfd_said(&report);
+        match message {
+            FromChild::Bfd(report) => self.bfd_said(&report),
+            FromChild::Status => self.round.answered(index, read_text(beside)),
+            FromChild::Events => self.control.publish(&read_text(beside).unwrap_or_default()),
+            FromChild::Ready | FromChild::Beat | FromChild::Reloaded | FromChild::Stopped => {}
         }
+        self.finish_status(Instant::now());
         self.settle();
     }
 
@@ -192,6 +220,7 @@ impl Running {
                 );
             }
         }
+        self.finish_status(now);
         let well = self.slots.iter().all(|slot| slot.watch.is_well(now));
         self.systemd.feed(well, now);
         self.settle();
@@ -213,6 +242,8 @@ impl Running {
             };
         } else {
             tracing::info!("{what} complete");
+            self.control.happened("daemon", &format!("{what} complete"));
+            self.reloads.settled(&self.configuration);
             self.systemd.ready();
             self.phase = Phase::Settled;
         }
@@ -237,13 +268,18 @@ impl Running {
             Phase::Changing { .. } | Phase::Settled => {}
         }
         tracing::info!("Reloading ...");
+        self.control.happened("daemon", "Reloading");
+        self.reloads.begun();
         self.systemd.reloading();
         let configuration = Configuration::read(&self.options);
         configuration.log(&self.options);
+        let report = configuration.report(Format::Json, false);
         match configuration.usable_after(&self.configuration) {
             Ok(configuration) => self.hand_over(configuration),
             Err(refusal) => {
                 tracing::error!("{refusal} - the configuration stays as it was");
+                self.control.happened("daemon", &refusal.to_string());
+                self.reloads.refused(&refusal, &report);
                 self.systemd.ready();
             }
         }
@@ -271,6 +307,43 @@ impl Running {
             self.start_child(index);
         }
         self.settle();
+    }
+
+    /// Somebody asks over the control socket.
+    fn asked(&mut self, asked: Asked) {
+        match asked.request {
+            Request::Status => {
+                let all = self.slots.iter().map(|slot| slot.pid.is_some());
+                if self.round.join(asked.reply, all, Instant::now()) {
+                    self.order(&ToChild::Status);
+                }
+                self.finish_status(Instant::now());
+            }
+            Request::Reload => {
+                self.reloads.wait(asked.reply);
+                self.reload();
+            }
+            Request::Plan { file } => {
+                let mut options = self.options.clone();
+                if let Some(file) = file {
+                    options.use_file = file.into();
+                }
+                let new = Configuration::read(&options);
+                let answer = plan::answer(&self.configuration, new);
+                // Whoever asked may have gone away.
+                let _ = asked.reply.send(answer);
+            }
+            // The server serves these by itself.
+            Request::Events => {}
+        }
+    }
+
+    fn finish_status(&mut self, now: Instant) {
+        let slots = &self.slots;
+        let again = self.round.finish(now, slots, &self.phase);
+        if again {
+            self.order(&ToChild::Status);
+        }
     }
 
     fn order(&self, order: &ToChild) {
@@ -325,6 +398,8 @@ impl Running {
         }
         let fate = slot.watch.ended(end, Instant::now());
         end::report(pid, end, killed_by_us);
+        self.control
+            .happened("daemon", &format!("{} child process({pid}) died", slot.role));
         match fate {
             Fate::Respawn(_) => tracing::error!("{} child process({pid}) died: Respawning", slot.role),
             Fate::Exit => tracing::error!("{} child process({pid}) died: Exiting", slot.role),
@@ -374,4 +449,8 @@ fn confirmation_deadline(slot: &Slot) -> Option<Instant> {
     slot.awaited
         .as_ref()
         .map(|awaited| awaited.since + CONFIRMATION_TIME)
+}
+
+fn read_text(beside: Option<OwnedFd>) -> Option<String> {
+    beside.and_then(|sealed| text::read(sealed).ok())
 }

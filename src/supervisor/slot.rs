@@ -149,10 +149,10 @@ impl Slot {
     }
 
     /// Waits for what the process says; for ever if there is none.
-    pub(super) async fn hear(&mut self) -> FromChild {
+    pub(super) async fn hear(&mut self) -> (FromChild, Option<OwnedFd>) {
         while let Some(link) = &mut self.link {
             match link.receive().await {
-                Ok(Received::Message(message, _)) => return message,
+                Ok(Received::Message(message, beside)) => return (message, beside),
                 Ok(Received::Nonsense(error)) => tracing::warn!("{} process sent {error}", self.role),
                 Ok(Received::End) | Err(_) => self.link = None, // SIGCHLD or silence tell the rest
             }

@@ -30,18 +30,24 @@ impl Process {
     ) -> Result<(), VrrpProcessError> {
         match event {
             Ok(netlink::Event::Link(link)) => {
+                let (name, runs) = (link.name.clone(), (link.up, link.running));
                 let link = self.mirror.link(link);
                 self.recheck_later();
-                self.link_changed(link);
+                if self.upper_stands(link, &name, runs) {
+                    self.link_changed(link);
+                }
                 self.promote();
                 self.judge_statics();
             }
             Ok(netlink::Event::LinkGone(index)) => {
-                self.promoted.forget(self.mirror.name_of(index));
+                let name = self.mirror.name_of(index).to_owned();
+                self.promoted.forget(&name);
                 self.mirror.link_gone(index);
-                self.sockets_stale = true;
                 self.recheck_later();
-                self.engine.handle(Event::LinkGone(LinkId(index)), now());
+                if !self.withhold(&name, index, "removed") {
+                    self.sockets_stale = true;
+                    self.engine.handle(Event::LinkGone(LinkId(index)), now());
+                }
                 self.judge_statics();
             }
             Ok(netlink::Event::Address(address)) => {
@@ -212,6 +218,7 @@ impl Process {
             self.rounds.push(Step::Reconcile(owner));
             self.cleaning.insert(owner);
         }
+        self.prepare();
         self.watch_routing();
         self.promote();
         self.judge_statics();
@@ -223,13 +230,13 @@ impl Process {
         let named = self.config.vrrp_instances.iter().flat_map(|instance| {
             let tracked = instance.track_interface.iter().map(|tracked| &tracked.name);
             let names = std::iter::once(&instance.interface).chain(tracked);
-            names.map(move |interface| (&instance.name, interface))
+            names.map(move |interface| (&instance.name, self.uppers.parent_of(interface)))
         });
         let mut missing = named.filter(|(_, name)| !name.is_empty() && !self.mirror.has(name));
         missing.next().map_or(Ok(()), |(instance, interface)| {
             Err(VrrpProcessError::NoInterface {
                 instance: instance.clone(),
-                interface: interface.clone(),
+                interface: interface.to_owned(),
             })
         })
     }
@@ -271,9 +278,15 @@ impl Process {
     }
 
     pub(super) fn link_changed(&mut self, link: LinkId) {
-        if let Some(known) = self.mirror.describe(link) {
-            self.engine.handle(Event::Link(known), now());
-            self.sockets_stale = true;
+        let on_top = self.uppers.on_top_of(self.mirror.name_of(link.0));
+        let on_top: Vec<LinkId> = on_top
+            .filter_map(|name| self.mirror.index_of(name).map(LinkId))
+            .collect();
+        for link in std::iter::once(link).chain(on_top) {
+            if let Some(known) = self.uppers.describe(&self.mirror, link) {
+                self.engine.handle(Event::Link(known), now());
+                self.sockets_stale = true;
+            }
         }
     }
 
@@ -321,10 +334,10 @@ impl Process {
                             .map(|instance| Party::Instance(instance.config.name.clone())),
                     };
                     if let Some(party) = party {
-                        self.notifier.tell(&transition, &party);
+                        self.herald.tell(&transition, &party);
                     }
                 }
-                Step::Reconcile(_) => {}
+                Step::Reconcile(_) | Step::Prepare => {}
             }
         }
     }

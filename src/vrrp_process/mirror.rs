@@ -132,6 +132,18 @@ impl Mirror {
         (self.owner(address) == Some(owner)).then_some(address)
     }
 
+    /// Every link as the kernel has it.
+    pub(super) fn known(&self) -> Vec<netlink::Link> {
+        self.links.values().cloned().collect()
+    }
+
+    /// Every link as the kernel has it, in the kernel's order.
+    pub(super) fn every_link(&self) -> Vec<netlink::Link> {
+        let mut links: Vec<netlink::Link> = self.links.values().cloned().collect();
+        links.sort_by_key(|link| link.index);
+        links
+    }
+
     /// Every link.
     pub(super) fn links(&self) -> Vec<LinkId> {
         self.links.keys().copied().map(LinkId).collect()

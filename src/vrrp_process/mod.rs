@@ -5,6 +5,7 @@
 
 mod announce;
 mod buffers;
+mod firewall;
 mod kernel;
 mod keys;
 mod mirror;
@@ -15,7 +16,9 @@ mod round;
 mod socket;
 mod track_file;
 mod track_process;
-mod trackers;
+pub(crate) mod trackers;
+mod uppers;
+mod vmac;
 mod wants;
 mod writer;
 
@@ -33,20 +36,25 @@ use tokio::time::MissedTickBehavior;
 use tracing::{debug, error, info, warn};
 use vrrp::{
     Action, Datagram, Endpoint, Engine, Event, Instance, InstanceId, Instant, News, ScriptId, ScriptOutcome,
+    Whose,
 };
 
 use crate::child::{Child, Order};
+use crate::control::status::Events;
+use crate::dump::{self, VrrpDumps};
+use crate::herald::Herald;
 use crate::message::BEAT_INTERVAL;
-use crate::notify::{Limits, Notifier};
 use crate::scripts::{Inspector, Policy, Prepared, Runner};
 use crate::timer::{Timer, now, utc};
 use announce::Announcer;
+use firewall::Firewall;
 use mirror::Mirror;
 use promote::Promoted;
 use repair::Repairs;
 use round::{Owner, Rounds, Step};
 use socket::{Received, Sockets};
 use trackers::Trackers;
+use vmac::Uppers;
 use wants::{Wants, address_lines};
 use writer::Writer;
 
@@ -82,7 +90,7 @@ pub fn run(child: Child) -> ExitCode {
         .enable_all()
         .build()
         .map_err(VrrpProcessError::Start)
-        .and_then(|runtime| runtime.block_on(async { Box::pin(Process::start(child)?.serve()).await }));
+        .and_then(|runtime| runtime.block_on(async { Box::pin(Process::start(child).await?.serve()).await }));
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => {
@@ -111,6 +119,8 @@ struct Process {
     /// When routes are looked at again that the kernel may have dropped without a word.
     recheck_at: Option<vrrp::Instant>,
     promoted: Promoted,
+    uppers: Uppers,
+    firewall: Option<Firewall>,
     /// Static items that the kernel refused in the last round about them.
     refused: HashSet<Object>,
     /// What the engine was told of static items that are missing.
@@ -119,9 +129,11 @@ struct Process {
     cleaning: BTreeSet<Owner>,
     scripts: Vec<Arc<Prepared>>,
     runner: Arc<Runner>,
-    notifier: Notifier,
+    herald: Herald,
     ended: Ended,
     trackers: Trackers,
+    dumps: VrrpDumps,
+    events: Events,
     /// What a successor needs is not what was saved last.
     unsaved: bool,
     /// What the log has said does not work: a socket that cannot be opened (no destination), a way that cannot be sent.
@@ -147,10 +159,11 @@ impl Ended {
 }
 
 impl Process {
-    fn start(child: Child) -> Result<Self, VrrpProcessError> {
+    async fn start(child: Child) -> Result<Self, VrrpProcessError> {
         let runner = Runner::new()?;
-        let notifier = Notifier::new(&runner, Limits::default());
-        let (config, scripts) = admit(&child.config_text(), &notifier);
+        let mut herald = Herald::new(&runner);
+        let (mut config, scripts) = admit(&child.config_text(), &mut herald);
+        let wishes = uppers::put_on(&mut config).await?;
         let mut process = Self {
             engine: Engine::new(&config, &child.saved_state(), now()),
             mirror: Mirror::default(),
@@ -163,14 +176,18 @@ impl Process {
             repairs: Repairs::default(),
             recheck_at: None,
             promoted: Promoted::default(),
+            uppers: Uppers::new(wishes),
+            firewall: Firewall::of(&config),
             refused: HashSet::new(),
             lacking: BTreeMap::new(),
             cleaning: BTreeSet::new(),
             scripts,
-            notifier,
+            herald,
             runner: Arc::new(runner),
             ended: Ended::new(),
             trackers: Trackers::start(&config, child.saved_state().is_empty()),
+            dumps: VrrpDumps::new(&config),
+            events: Events::default(),
             unsaved: false,
             ailing: HashSet::new(),
             sockets_stale: false,
@@ -188,6 +205,7 @@ impl Process {
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut received = Vec::new();
         let port = self.rounds.port();
+        self.make_uppers(&mut beat).await;
         // What an earlier run left behind is known, and gone, before a stop ends the loop.
         while !(self.stopping && self.settled && self.rounds.is_idle()) {
             tokio::select! {
@@ -205,6 +223,11 @@ impl Process {
                     self.unsaved = true;
                 }
                 order = self.child.next_order() => self.order(order),
+                () = std::future::ready(()), if self.dumps.is_busy() => {
+                    if let Some(status) = self.dumps.turn(&self.engine, &self.config, now()) {
+                        self.child.tell_status(&status);
+                    }
+                }
                 _ = beat.tick() => {
                     self.child.beat();
                     self.save();
@@ -214,8 +237,9 @@ impl Process {
             }
             self.turn()?;
         }
+        self.release_uppers().await;
         self.runner.stop_all().await;
-        self.notifier.finish().await;
+        self.herald.finish().await;
         self.child.stopped();
         Ok(())
     }
@@ -241,17 +265,24 @@ impl Process {
         }
         self.carry_out();
         self.repair();
+        self.give_up_uppers(now);
         let wants = Wants {
             config: &self.config,
             engine: &self.engine,
             mirror: &self.mirror,
             stopping: self.stopping,
         };
-        self.rounds.begin(|owners, orphans| wants.job(owners, orphans));
+        let (uppers, firewall) = (&mut self.uppers, self.firewall.as_ref());
+        self.rounds.begin(|owners, orphans| {
+            let mut job = wants.job(owners, orphans);
+            uppers.join(&mut job, firewall, wants);
+            job
+        });
         let deadlines = [
             self.engine.next_deadline(),
             self.repairs.next_deadline(),
             self.recheck_at,
+            self.uppers.next_deadline(),
         ];
         self.timer.arm(deadlines.into_iter().flatten().min())
     }
@@ -282,11 +313,25 @@ impl Process {
                     .push(Step::Announce(instance, Some((link, address)), repeat)),
                 Action::Notify(transition) => {
                     transitions = true;
+                    let (of, name) = match &transition.whose {
+                        Whose::Instance(id) => ("instance", name_of(&self.engine, *id)),
+                        Whose::Group(name) => ("group", &**name),
+                    };
+                    self.events
+                        .transition(of, name, transition.to, transition.priority);
                     self.rounds.push(Step::Notify(transition));
                 }
                 Action::RunScript(script) => self.run_script(script),
-                Action::Tell(news) => tell(&news),
+                Action::Tell(news) => {
+                    if !news.is_detail() {
+                        self.events.news("vrrp", &news.subject, &news.to_string());
+                    }
+                    tell(&news);
+                }
             }
+        }
+        if let Some(events) = self.events.take() {
+            self.child.tell_events(&events);
         }
         self.send(&mut adverts);
         if transitions {
@@ -363,10 +408,23 @@ impl Process {
                 self.engine.handle(session, now());
                 self.unsaved = true;
             }
-            Order::Data | Order::Stats | Order::StatsClear | Order::Json => {
-                info!("Dump files are not supported yet");
+            Order::Status => self.dump(dump::Asked::Status),
+            Order::Data => self.dump(dump::Asked::Data),
+            Order::Json => self.dump(dump::Asked::Json),
+            Order::Stats => self.dump(dump::Asked::Stats),
+            Order::StatsClear => {
+                self.dump(dump::Asked::Stats);
+                self.engine.clear_stats();
             }
         }
+    }
+
+    fn dump(&mut self, asked: dump::Asked) {
+        let links = match asked {
+            dump::Asked::Data => self.mirror.every_link(),
+            dump::Asked::Stats | dump::Asked::Json | dump::Asked::Status => Vec::new(),
+        };
+        self.dumps.ask(asked, &self.engine, &self.config, links);
     }
 
     /// A new configuration, judged by the supervisor: what is unchanged is not touched.
@@ -378,12 +436,19 @@ impl Process {
         let old = std::mem::replace(&mut self.runner, runner);
         tokio::spawn(async move { old.stop_all().await });
         let before = self.wants().configured();
-        let (config, scripts) = admit(text, &self.notifier);
+        let (mut config, scripts) = admit(text, &mut self.herald);
+        self.uppers.wishes = vmac::put_on(&mut config, &self.mirror.known());
+        self.firewall = Firewall::of(&config);
+        self.prepare();
         let statics_differ = config.static_ipaddress != self.config.static_ipaddress
             || config.static_routes != self.config.static_routes
             || config.static_rules != self.config.static_rules;
         (self.config, self.scripts) = (config, scripts);
+        self.dumps.learn(&self.config);
         self.engine.reload(&self.config, now());
+        if self.config.global.fifo_write_vrrp_states_on_reload {
+            self.herald.tell_states();
+        }
         self.trackers = Trackers::start(&self.config, false);
         self.sockets_stale = true;
         let orphans = Objects {
@@ -448,7 +513,7 @@ impl Process {
 }
 
 /// The configuration in a text, without the scripts that may not run on this machine, and the scripts that may.
-fn admit(text: &str, notifier: &Notifier) -> (Config, Vec<Arc<Prepared>>) {
+fn admit(text: &str, herald: &mut Herald) -> (Config, Vec<Arc<Prepared>>) {
     let mut config = parser::parse_text(&parser::Machine, text).config;
     let mut inspector = Inspector::new(Policy::new(&config.global));
     let mut prepared = Vec::new();
@@ -470,7 +535,7 @@ fn admit(text: &str, notifier: &Notifier) -> (Config, Vec<Arc<Prepared>>) {
     for instance in &mut config.vrrp_instances {
         keys::load(instance);
     }
-    notifier.learn(&config.vrrp_instances, &config.vrrp_sync_groups, &mut inspector);
+    herald.learn(&config, &mut inspector);
     inspector.say_violation();
     (config, prepared)
 }

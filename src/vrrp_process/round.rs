@@ -38,6 +38,8 @@ pub(super) enum Step {
     Announce(InstanceId, Option<(LinkId, IpAddr)>, u32),
     /// Tell the scripts.
     Notify(Transition),
+    /// Look at the interfaces of our own and at the firewall.
+    Prepare,
 }
 
 /// How a round ended.
@@ -128,7 +130,7 @@ impl Rounds {
                     break;
                 }
                 Step::Reconcile(owner) => drop(owners.insert(owner)),
-                Step::Announce(..) | Step::Notify(_) => after.push(step),
+                Step::Announce(..) | Step::Notify(_) | Step::Prepare => after.push(step),
             }
         }
         let job = job(&owners, std::mem::take(&mut self.orphans));

@@ -43,13 +43,13 @@ pub(super) struct Wanted {
     init: Option<InitFile>,
 }
 
-/// The files that instances track, and those to be made at the first start.
-pub(super) fn wanted(config: &Config, first_start: bool) -> Vec<Wanted> {
-    let instances = config.vrrp_instances.iter();
-    let tracked: HashSet<&str> = instances
-        .flat_map(|instance| &instance.track_file)
-        .map(|tracked| tracked.name.as_str())
-        .collect();
+/// The files of these names, and how they are to be made at the first start.
+pub(super) fn wanted<'c>(
+    config: &Config,
+    tracked: impl Iterator<Item = &'c str>,
+    first_start: bool,
+) -> Vec<Wanted> {
+    let tracked: HashSet<&str> = tracked.collect();
     let files = (0..).zip(&config.track_files);
     files
         .filter(|(_, file)| tracked.contains(file.name.as_str()))

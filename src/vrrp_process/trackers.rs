@@ -11,6 +11,7 @@ use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::pipe2;
 use parser::Config;
+use parser::config::checker::Probe;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::error;
@@ -22,7 +23,7 @@ use super::{track_file, track_process};
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The threads of one configuration. They end when this is dropped.
-pub(super) struct Trackers {
+pub(crate) struct Trackers {
     readings: mpsc::UnboundedReceiver<Event<'static>>,
     /// A thread ends when its pipe is closed.
     ends: Vec<OwnedFd>,
@@ -50,21 +51,13 @@ impl Trackers {
     /// Watches what the instances of a configuration track. At the first start of the daemon files are made as
     /// `init_file` says; what a predecessor process knew need not be waited for.
     pub(super) fn start(config: &Config, first_start: bool) -> Self {
-        let (tell, readings) = mpsc::unbounded_channel();
-        let mut trackers = Self {
-            readings,
-            ends: Vec::new(),
-            awaited: BTreeSet::new(),
-            patient_until: Instant::now() + PATIENCE,
-        };
-        let files = track_file::wanted(config, first_start);
-        if !files.is_empty() {
-            trackers
-                .awaited
-                .extend(files.iter().map(|file| Subject::File(file.id)));
-            let tell = Tell(tell.clone());
-            trackers.spawn("track_file", move |end| track_file::watch(files, &tell, &end));
-        }
+        let (mut trackers, tell) = Self::new();
+        let tracked = config
+            .vrrp_instances
+            .iter()
+            .flat_map(|instance| &instance.track_file)
+            .map(|tracked| tracked.name.as_str());
+        trackers.watch_files(track_file::wanted(config, tracked, first_start), tell.clone());
         let processes = track_process::wanted(config);
         if !processes.is_empty() {
             let ids = processes.iter().map(|wanted| Subject::Processes(wanted.id));
@@ -80,8 +73,24 @@ impl Trackers {
         trackers
     }
 
+    /// The same for what `FILE_CHECK`s look at.
+    pub(crate) fn of_checkers(config: &Config, first_start: bool) -> Self {
+        let (mut trackers, tell) = Self::new();
+        let tracked = config
+            .virtual_servers
+            .iter()
+            .flat_map(|service| &service.real_servers)
+            .flat_map(|server| &server.checkers)
+            .filter_map(|checker| match &checker.probe {
+                Probe::File(file) => Some(&*file.track_file),
+                _ => None,
+            });
+        trackers.watch_files(track_file::wanted(config, tracked, first_start), tell);
+        trackers
+    }
+
     /// Waits for the next reading; for ever where nothing is tracked. Safe to drop and call again.
-    pub(super) async fn next(&mut self) -> Event<'static> {
+    pub(crate) async fn next(&mut self) -> Event<'static> {
         let Some(reading) = self.readings.recv().await else {
             return std::future::pending().await;
         };
@@ -96,6 +105,26 @@ impl Trackers {
     /// Whether something was read once, or there has been time enough for it.
     pub(super) fn are_read(&self) -> bool {
         self.awaited.is_empty() || Instant::now() >= self.patient_until
+    }
+
+    fn new() -> (Self, mpsc::UnboundedSender<Event<'static>>) {
+        let (tell, readings) = mpsc::unbounded_channel();
+        let trackers = Self {
+            readings,
+            ends: Vec::new(),
+            awaited: BTreeSet::new(),
+            patient_until: Instant::now() + PATIENCE,
+        };
+        (trackers, tell)
+    }
+
+    fn watch_files(&mut self, files: Vec<track_file::Wanted>, tell: mpsc::UnboundedSender<Event<'static>>) {
+        if !files.is_empty() {
+            self.awaited
+                .extend(files.iter().map(|file| Subject::File(file.id)));
+            let tell = Tell(tell);
+            self.spawn("track_file", move |end| track_file::watch(files, &tell, &end));
+        }
     }
 
     fn spawn(&mut self, name: &str, work: impl FnOnce(OwnedFd) + Send + 'static) {

@@ -143,6 +143,7 @@ impl<'a> Wants<'a> {
             present,
             routes: ours.routes,
             rules: ours.rules,
+            ..Job::default()
         }
     }
 

@@ -5,11 +5,18 @@
 
 use std::collections::HashSet;
 use std::io;
+use std::net::Ipv6Addr;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::Builder;
 
 use netlink::{Address, Change, Error, Failure, Netlink, Objects, OpenError, Route, Rule, plan, route};
 use tokio::sync::mpsc;
+use tracing::error;
+
+use super::firewall;
+use super::firewall::guard::Guard;
+use super::vmac::Wish;
+use super::vmac::make::Made;
 
 /// What a round is to make true.
 #[derive(Debug, Default)]
@@ -21,6 +28,12 @@ pub(super) struct Job {
     /// Routes and rules that are ours to remove if they are there and not wanted.
     pub(super) routes: Vec<Route>,
     pub(super) rules: Vec<Rule>,
+    /// Interfaces that must be there first, with the link-local address that is lent to each.
+    pub(super) uppers: Vec<(Wish, Option<Ipv6Addr>)>,
+    /// Interfaces that are wished for no more go last.
+    pub(super) keep_uppers: Option<Vec<Wish>>,
+    /// What becomes of the firewall.
+    pub(super) firewall: Option<firewall::guard::Order>,
 }
 
 /// What came of it.
@@ -101,15 +114,46 @@ fn work(
             }
         };
         let _ = opened.send(Ok(netlink.port()));
-        while let Some(job) = jobs.recv().await {
-            if outcomes.send(carry_out(&mut netlink, job).await).is_err() {
-                return;
+        let (mut made, mut guard) = (Made::default(), Guard::default());
+        loop {
+            tokio::select! {
+                job = jobs.recv() => {
+                    let Some(job) = job else {
+                        return;
+                    };
+                    let outcome = carry_out(&mut netlink, &mut made, &mut guard, job).await;
+                    if outcomes.send(outcome).is_err() {
+                        return;
+                    }
+                }
+                () = guard.touched() => guard.repair().await,
             }
         }
     });
 }
 
-async fn carry_out(netlink: &mut Netlink, job: Job) -> Outcome {
+async fn carry_out(netlink: &mut Netlink, made: &mut Made, guard: &mut Guard, mut job: Job) -> Outcome {
+    if let Err(error) = made.make(netlink, &job.uppers).await {
+        error!("Unable to make interfaces: {error}");
+    }
+    let firewall = job.firewall.take();
+    if let Some(order) = &firewall {
+        guard.before(order).await;
+    }
+    let keep = job.keep_uppers.take();
+    let outcome = write(netlink, job).await;
+    if let Some(order) = firewall {
+        guard.after(order).await;
+    }
+    if let Some(keep) = keep
+        && let Err(error) = made.keep(netlink, &keep).await
+    {
+        error!("Unable to remove interfaces: {error}");
+    }
+    outcome
+}
+
+async fn write(netlink: &mut Netlink, job: Job) -> Outcome {
     let mut changes = Vec::new();
     match try_to(netlink, job, &mut changes).await {
         Ok(failures) => Outcome {

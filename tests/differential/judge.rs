@@ -39,7 +39,7 @@ impl Bench {
         Self { host, _lab: lab }
     }
 
-    pub(crate) fn judge(&self, cases: &[Case]) -> Vec<Verdicts> {
+    pub(crate) fn judge(&self, cases: &[&Case]) -> Vec<Verdicts> {
         let paths: Vec<PathBuf> = cases.iter().map(|case| case.path.clone()).collect();
         let judge = move || paths.iter().map(|path| Verdicts::of(path)).collect();
         self.host.run(judge).unwrap()

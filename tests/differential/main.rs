@@ -15,6 +15,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test says so when it cannot go on")]
 
+mod audit;
 mod case;
 mod judge;
 
@@ -36,18 +37,7 @@ fn every_file_is_judged_as_keepalived_judges_it() {
     let scratch = tempfile::tempdir().unwrap();
     let cases = case::all(repository, scratch.path());
     assert!(cases.len() > 1000, "only {} cases were found", cases.len());
-    let share = cases.len().div_ceil(BENCHES);
-    let verdicts: Vec<Verdicts> = thread::scope(|scope| {
-        let running: Vec<_> = cases
-            .chunks(share)
-            .enumerate()
-            .map(|(number, cases)| scope.spawn(move || Bench::new(number).judge(cases)))
-            .collect();
-        running
-            .into_iter()
-            .flat_map(|thread| thread.join().unwrap())
-            .collect()
-    });
+    let verdicts = judge_all(&cases.iter().collect::<Vec<_>>());
     let faults: Vec<String> = cases
         .iter()
         .zip(&verdicts)
@@ -64,6 +54,42 @@ fn every_file_is_judged_as_keepalived_judges_it() {
         faults.len(),
         faults.join("\n")
     );
+}
+
+#[test]
+fn every_keyword_is_judged_as_keepalived_judges_it() {
+    if !ready() {
+        return;
+    }
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let scratch = tempfile::tempdir().unwrap();
+    let variants = audit::variants(repository, scratch.path());
+    let cases: Vec<_> = variants.iter().map(|variant| &variant.case).collect();
+    let verdicts = judge_all(&cases);
+    let faults = audit::faults(repository, &variants, &verdicts);
+    println!("{} uses of keywords were judged", variants.len());
+    assert!(
+        faults.is_empty(),
+        "{} faults:\n{}",
+        faults.len(),
+        faults.join("\n")
+    );
+}
+
+/// The verdicts of both on every case, in their order.
+fn judge_all(cases: &[&Case]) -> Vec<Verdicts> {
+    let share = cases.len().div_ceil(BENCHES);
+    thread::scope(|scope| {
+        let running: Vec<_> = cases
+            .chunks(share)
+            .enumerate()
+            .map(|(number, cases)| scope.spawn(move || Bench::new(number).judge(cases)))
+            .collect();
+        running
+            .into_iter()
+            .flat_map(|thread| thread.join().unwrap())
+            .collect()
+    })
 }
 
 /// What is wrong with the verdicts, if something is.

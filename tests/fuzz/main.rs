@@ -51,12 +51,12 @@ fn whatever_is_read_ends_and_means_the_same_read_again() {
             text()
         );
         if let Ok(reading) = outcome {
-            let again = parser::parse_text(&machine(), &reading.flattened).config;
+            let again = parser::parse_text(&machine(), reading.tree.text()).config;
             assert!(
                 again == reading.config,
                 "seed {seed}: the flattened text means something else:\n{}\n--- flattened\n{}",
                 text(),
-                reading.flattened.chars().take(4000).collect::<String>()
+                reading.tree.text().chars().take(4000).collect::<String>()
             );
         }
         seed += 1;
@@ -110,7 +110,7 @@ fn what_has_no_end_is_refused() {
         let started = Instant::now();
         let reading = read(text.as_bytes());
         assert!(
-            parser::parse_text(&machine(), &reading.flattened).config == reading.config,
+            parser::parse_text(&machine(), reading.tree.text()).config == reading.config,
             "{story}"
         );
         assert!(started.elapsed() < LIMIT, "{story}: {:?}", started.elapsed());

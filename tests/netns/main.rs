@@ -9,6 +9,7 @@
 )]
 
 mod bfd;
+mod checks;
 mod demo;
 mod examples;
 mod forged;
@@ -26,6 +27,7 @@ mod restart;
 mod scene;
 mod script;
 mod takeover;
+mod telling;
 mod trackers;
 mod trouble;
 mod wire;

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "the helpers of tests may, as the tests")]
 
+mod fifos;
 mod notifying;
 mod preparing;
 mod running;

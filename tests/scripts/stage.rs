@@ -166,9 +166,16 @@ impl Log {
         }
     }
 
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.text.lock().unwrap().clone()).unwrap()
+    }
+
+    pub(crate) fn has(&self, words: &str) -> bool {
+        self.text().contains(words)
+    }
+
     pub(crate) fn lines(&self) -> Vec<String> {
-        let text = String::from_utf8(self.text.lock().unwrap().clone()).unwrap();
-        text.lines().map(|line| line.trim().to_owned()).collect()
+        self.text().lines().map(|line| line.trim().to_owned()).collect()
     }
 }
 

@@ -102,8 +102,14 @@ pub enum Notified {
     Fault,
     /// `STOP`
     Stop,
+    /// `DELETED`: a reload has taken it out of the configuration, and `notify_deleted` asks for that word.
+    Deleted,
     /// `MASTER_RX_LOWER_PRI`: no generic script.
     MasterRxLowerPri,
+    /// `MASTER_PRIORITY`: another priority as master; a FIFO line only, and only with `notify_priority_changes`.
+    MasterPriority,
+    /// `BACKUP_PRIORITY`: the same in every other state.
+    BackupPriority,
 }
 
 impl Notified {
@@ -114,7 +120,18 @@ impl Notified {
             Self::Backup => "BACKUP",
             Self::Fault => "FAULT",
             Self::Stop => "STOP",
+            Self::Deleted => "DELETED",
             Self::MasterRxLowerPri => "MASTER_RX_LOWER_PRI",
+            Self::MasterPriority => "MASTER_PRIORITY",
+            Self::BackupPriority => "BACKUP_PRIORITY",
+        }
+    }
+
+    /// Whether it names a state, and not something that happens in one.
+    pub fn is_state(self) -> bool {
+        match self {
+            Self::Master | Self::Backup | Self::Fault | Self::Stop | Self::Deleted => true,
+            Self::MasterRxLowerPri | Self::MasterPriority | Self::BackupPriority => false,
         }
     }
 }

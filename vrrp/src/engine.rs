@@ -4,6 +4,7 @@
 //! by what it was told and nothing else: the same events at the same instants give the same actions.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ use crate::reload::sane;
 use crate::script::Script;
 use crate::snapshot::{self, Snapshot};
 use crate::state::{State, next_in_series};
+use crate::stats::Stats;
 use crate::time::Instant;
 use crate::track::{Kind, TrackedFile, TrackedProcess, TrackedSession};
 use crate::transition::LOOK_AGAIN;
@@ -241,6 +243,23 @@ impl Engine {
     /// reload.
     pub fn instance(&self, id: InstanceId) -> Option<&Instance> {
         self.instances.get(id.0 as usize)
+    }
+
+    /// A link as it counts now: after `interface_up_down_delays`.
+    pub fn link(&self, id: LinkId) -> Option<&Link> {
+        self.world.link(id)
+    }
+
+    /// Where the adverts of an instance come from, if it can send any.
+    pub fn source(&self, instance: &Instance) -> Option<IpAddr> {
+        instance.source(instance.link.and_then(|link| self.world.link(link)))
+    }
+
+    /// Sets the counters of every instance to zero (`SIGRTMAX - 1`).
+    pub fn clear_stats(&mut self) {
+        for instance in &mut self.instances {
+            instance.stats = Stats::default();
+        }
     }
 
     /// The scripts, in the order of the configuration.

@@ -317,7 +317,7 @@ impl Instance {
     }
 
     /// Silence of a master that this instance endures.
-    pub(crate) fn master_down(&self) -> Duration {
+    pub fn master_down(&self) -> Duration {
         election::master_down(
             self.config.version,
             self.config.down_timer_adverts,

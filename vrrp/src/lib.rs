@@ -49,6 +49,7 @@ pub use news::{Happening, News};
 pub use refusal::Refusal;
 pub use rival::{Rejections, Rival, Tally};
 pub use script::{Health, Script};
+pub use snapshot::is_same;
 pub use state::{Mastery, State};
 pub use stats::Stats;
 pub use time::Instant;

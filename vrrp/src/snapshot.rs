@@ -39,6 +39,11 @@ pub(crate) struct Identity {
     way: String,
 }
 
+/// Whether a reload takes these two for the same instance, which then goes on.
+pub fn is_same(one: &VrrpInstance, other: &VrrpInstance) -> bool {
+    identity(one) == identity(other)
+}
+
 pub(crate) fn identity(config: &VrrpInstance) -> Identity {
     let mut way = if config.unicast {
         let source = config.unicast_src_ip.map(|source| source.to_string());
@@ -109,7 +114,7 @@ pub(crate) fn write<'a>(instances: impl Iterator<Item = &'a Instance>, world: &W
     for instance in instances {
         let state = match instance.notified {
             Some(state @ (Notified::Backup | Notified::Master | Notified::Fault)) => state,
-            Some(Notified::Stop | Notified::MasterRxLowerPri) | None => continue,
+            Some(_) | None => continue,
         };
         let sequence = instance.seal.sent.max(instance.seal.ah.into());
         let identity = identity(&instance.config);

@@ -97,7 +97,9 @@ impl Instance {
             State::Removed => {
                 self.tell_removing(left_master, out);
                 // keepalived: an instance taken out of the configuration ends in FAULT, unless it never began.
-                if self.notified.is_some() {
+                if self.config.notify.report_deleted {
+                    self.notify(Notified::Deleted, out);
+                } else if self.notified.is_some() {
                     self.notify(Notified::Fault, out);
                 }
             }

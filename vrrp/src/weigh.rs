@@ -8,6 +8,7 @@ use std::sync::Arc;
 use parser::config::vrrp_instance::Tracked;
 use parser::units::Priority;
 
+use crate::action::Notified;
 use crate::fault::FaultReason;
 use crate::instance::Instance;
 use crate::judge::secret;
@@ -45,6 +46,17 @@ impl Instance {
             },
             out,
         );
+        if self.notified.is_some() {
+            let is_master = self.state.is_master();
+            self.notify_again(
+                if is_master {
+                    Notified::MasterPriority
+                } else {
+                    Notified::BackupPriority
+                },
+                out,
+            );
+        }
         self.shift_take_over(before, now);
         if let Some(outlet) = &mut self.outlet {
             outlet.rebuild(&self.config, priority.get());

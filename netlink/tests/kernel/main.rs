@@ -11,9 +11,11 @@ mod batches;
 mod links;
 mod monitor;
 mod namespaces;
+mod nftables;
 mod removals;
 mod routes;
 mod rules;
+mod uppers;
 
 use std::future::Future;
 use std::process::Command;

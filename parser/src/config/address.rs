@@ -7,8 +7,8 @@ use crate::tree::{Line, Word};
 use crate::units::Family;
 use crate::value::address;
 
-/// The words after the address of a virtual address.
-pub(crate) const OPTIONS: &[&str] = &[
+/// The words after any address.
+const OPTIONS: [&str; 13] = [
     "dev",
     "scope",
     "brd",
@@ -22,26 +22,23 @@ pub(crate) const OPTIONS: &[&str] = &[
     "autojoin",
     "no_track",
     "preferred_lft",
-    "use_vmac",
 ];
 
-/// The words after the address of a static address.
-pub(crate) const STATIC_OPTIONS: &[&str] = &[
-    "dev",
-    "scope",
-    "brd",
-    "broadcast",
-    "label",
-    "peer",
-    "home",
-    "-nodad",
-    "mngtmpaddr",
-    "noprefixroute",
-    "autojoin",
-    "no_track",
-    "preferred_lft",
-    "track_group",
-];
+/// The words after a virtual address.
+const VIRTUAL_OPTIONS: [&str; 14] = with("use_vmac");
+
+/// The words after a static address.
+const STATIC_OPTIONS: [&str; 14] = with("track_group");
+
+const fn with(last: &'static str) -> [&'static str; 14] {
+    let mut options = [last; 14];
+    let mut at = 0;
+    while at < OPTIONS.len() {
+        options[at] = OPTIONS[at];
+        at += 1;
+    }
+    options
+}
 
 /// One address line: `IPADDR[/PREFIX] [brd BRD] [dev IF] [scope S] [label L] ...`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,12 +103,12 @@ impl VirtualAddress {
 
 /// Reads an address line of an instance. What makes the address useless is reported and gives `None`.
 pub(super) fn parse(line: Line<'_>, report: &mut Report) -> Option<VirtualAddress> {
-    Reading::new(line, OPTIONS, report)?.finish(report)
+    Reading::new(line, &VIRTUAL_OPTIONS, report)?.finish(report)
 }
 
 /// Reads an address line of `static_ipaddress`.
 pub(super) fn parse_static(line: Line<'_>, report: &mut Report) -> Option<VirtualAddress> {
-    let mut reading = Reading::new(line, STATIC_OPTIONS, report)?;
+    let mut reading = Reading::new(line, &STATIC_OPTIONS, report)?;
     reading.address.nodad = false;
     let mut address = reading.finish(report)?;
     if address.track_group.is_some() && address.dev.is_none() {

@@ -1,6 +1,8 @@
 //! `static_ipaddress`, `static_routes`, `static_rules`: what is set at start and stays whatever the state of the
 //! instances.
 
+use std::collections::HashMap;
+
 use crate::config::routing::{Routing, Usage};
 use crate::config::{Route, Rule, VirtualAddress, address, route, rule, track_group};
 use crate::report::{Reason, Report};
@@ -52,10 +54,11 @@ impl<'t> Draft<'t> {
 
     /// Joins the items with their groups. One whose group is not defined before it has none.
     pub(super) fn resolve(self, groups: &[track_group::Draft<'_>], report: &mut Report) -> Statics {
+        let heads: HashMap<&str, Line<'_>> = groups.iter().map(|group| (group.name, group.head())).collect();
         let mut join = |line: Line<'_>, group: &mut Option<String>| {
             if group
                 .as_deref()
-                .is_some_and(|name| !is_defined(name, line, groups, report))
+                .is_some_and(|name| !is_defined(name, line, &heads, report))
             {
                 *group = None;
             }
@@ -78,9 +81,9 @@ impl<'t> Draft<'t> {
 }
 
 /// Whether a group is defined before the line that names it.
-fn is_defined(name: &str, line: Line<'_>, groups: &[track_group::Draft<'_>], report: &mut Report) -> bool {
-    let group = groups.iter().find(|group| group.name == name);
-    if group.is_some_and(|group| group.head().order() < line.order()) {
+fn is_defined(name: &str, line: Line<'_>, heads: &HashMap<&str, Line<'_>>, report: &mut Report) -> bool {
+    let head = heads.get(name);
+    if head.is_some_and(|head| head.order() < line.order()) {
         return true;
     }
     let (kind, name) = ("track_group", name.to_owned());
@@ -88,11 +91,10 @@ fn is_defined(name: &str, line: Line<'_>, groups: &[track_group::Draft<'_>], rep
         .words()
         .find(|word| word.text() == name)
         .unwrap_or(line.keyword_word());
-    let reason = if group.is_some() {
+    let reason = if head.is_some() {
         Reason::DefinedLater { kind, name }
     } else {
-        let names = groups.iter().map(|group| group.name);
-        let nearest = report.nearest(&name, names).map(str::to_owned);
+        let nearest = report.nearest(&name, heads.keys().copied()).map(str::to_owned);
         Reason::UnknownName { kind, name, nearest }
     };
     report.add(word.at(), reason);

@@ -1,5 +1,7 @@
 //! `track_group`: instances that fault while a static address, route or rule of the group is missing.
 
+use std::collections::HashSet;
+
 use crate::Place;
 use crate::config::members;
 use crate::report::Report;
@@ -54,11 +56,12 @@ impl<'t> Draft<'t> {
 
     /// Joins the members. Those that do not exist are noted and left out.
     pub(super) fn resolve(self, is_instance: impl Fn(&str) -> bool, report: &mut Report) -> TrackGroup {
-        let mut members: Vec<String> = Vec::new();
+        let mut members = Vec::new();
+        let mut known = HashSet::new();
         for word in self.members.into_iter().flatten() {
             if !is_instance(word.text()) {
                 members::note_unknown(word, report);
-            } else if !members.iter().any(|member| member == word.text()) {
+            } else if known.insert(word.text()) {
                 members.push(word.text().to_owned());
             }
         }

@@ -5,19 +5,23 @@ mod node;
 mod pair;
 mod weight;
 
+use std::collections::HashMap;
+
 use crate::config::VrrpInstance;
 use crate::place::{At, Place};
 use crate::report::{Finding, Reason, Report};
-use crate::tree::{Block, Line, Tree};
+use crate::tree::Block;
 use crate::{Config, Reading, Sources};
 
 /// Judges a configuration, and if that of the other node is given, whether the two fit.
 pub fn lint(reading: &Reading, other: Option<&Reading>) -> Report {
-    // What is wrong with the text has been said by the reading.
-    let tree = Tree::read(reading.flattened.clone(), &mut Report::default());
     let node = Node {
         config: &reading.config,
-        tree: &tree,
+        blocks: reading
+            .tree
+            .lines()
+            .map(|line| (start(line.place()), line.block()))
+            .collect(),
     };
     let mut report = Report::default();
     for lint in node::LINTS {
@@ -66,7 +70,8 @@ fn name_of(reason: &Reason) -> Option<&'static str> {
 /// The node that is judged.
 struct Node<'a> {
     config: &'a Config,
-    tree: &'a Tree,
+    /// The blocks outside every other, by [`start`].
+    blocks: HashMap<(u32, u32), Block<'a>>,
 }
 
 /// The other node.
@@ -75,13 +80,15 @@ struct Other<'a> {
     sources: &'a Sources,
 }
 
+/// File and line of a place: places themselves compare equal wherever they are.
+fn start(place: Place) -> (u32, u32) {
+    (place.file, place.line)
+}
+
 impl<'a> Node<'a> {
     /// The block that starts at a place.
     fn block(&self, place: Place) -> Option<Block<'a>> {
-        let mut lines = self.tree.lines();
-        // Places compare equal wherever they are.
-        let starts = |line: &Line<'_>| (line.place().file, line.place().line) == (place.file, place.line);
-        lines.find(starts).map(Line::block)
+        self.blocks.get(&start(place)).copied()
     }
 
     /// Where a setting of the block at a place stands, or else the block's first line.

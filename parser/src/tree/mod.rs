@@ -31,7 +31,7 @@ pub use options::Options;
 pub use word::Word;
 
 /// A whole configuration as blocks, lines and words.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Tree {
     /// The flattened text; words are ranges of it.
     text: String,
@@ -87,6 +87,11 @@ impl Tree {
     }
 
     /// The text that was read.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The text alone, without what was made of it.
     pub fn into_text(self) -> String {
         self.text
     }

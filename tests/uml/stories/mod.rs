@@ -3,6 +3,7 @@
 mod daemons;
 mod ipvs;
 mod links;
+mod lvs;
 
 use std::process::Command;
 
@@ -10,10 +11,15 @@ use crate::Story;
 
 /// All stories, in the order in which they are played.
 pub(crate) fn all() -> Vec<Story> {
-    [ipvs::stories(), links::stories(), daemons::stories()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        ipvs::stories(),
+        links::stories(),
+        daemons::stories(),
+        lvs::stories(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// Lists the stories of a file: `stories![one, another];`.

@@ -170,7 +170,9 @@ fn a_changed_priority_and_interval_reach_the_next_advert() {
     engine.reload(&config(vec![changed], vec![]), at(3600));
     let actions = drain(&mut engine);
     assert!(
-        matches!(&actions[..], [Action::Tell(news)] if news.to_string() == "(VI_1) Changing effective priority from 150 to 120"),
+        matches!(&actions[..], [Action::Tell(news), Action::Notify(told)]
+            if news.to_string() == "(VI_1) Changing effective priority from 150 to 120"
+                && (told.to, told.priority) == (Notified::MasterPriority, 120)),
         "{actions:?}"
     );
     engine.handle_timeout(at(4500));

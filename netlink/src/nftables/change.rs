@@ -1,0 +1,252 @@
+//! What is to be written to make a table what it should be. Pure.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use netlink_packet_core::{NLM_F_APPEND, NLM_F_CREATE, NetlinkSerializable};
+
+use super::expression::{VALUE, numbers};
+use super::{Chain, Expression, Family, Kind, Set, Table};
+use crate::attribute::Raw;
+use crate::socket::Request;
+
+/// `NFNL_SUBSYS_NFTABLES`
+pub(super) const SUBSYSTEM: u16 = 10;
+
+/// Elements in one request at most: its list must stay under 64 KiB.
+const ELEMENTS: usize = 400;
+
+/// `NFT_SET_MAP`
+const SET_IS_MAP: u32 = 8;
+
+/// What all requests about tables begin their names with: `NFTA_TABLE_NAME`, `NFTA_CHAIN_TABLE`, `NFTA_RULE_TABLE`,
+/// `NFTA_SET_TABLE` and `NFTA_SET_ELEM_LIST_TABLE` are the same number.
+pub(super) const TABLE: u16 = 1;
+
+/// One request of a transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    family: Family,
+    table: String,
+    what: What,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum What {
+    AddTable,
+    DeleteTable,
+    /// An empty set, with a number that is unique in the transaction.
+    AddSet(Set, u32),
+    AddElements(String, Vec<(Vec<u8>, Vec<u8>)>),
+    DeleteElements(String, Vec<Vec<u8>>),
+    /// A chain without rules.
+    AddChain(Chain),
+    AddRule(String, Vec<Expression>),
+}
+
+/// What makes `wanted` of what is `present`, if that is known to be all there is: only elements, if they are all that
+/// differs.
+pub(super) fn plan(present: Option<&Table>, wanted: &Table) -> Vec<Change> {
+    match present {
+        Some(present) if same_shape(present, wanted) => elements(present, wanted),
+        _ => write(wanted),
+    }
+}
+
+/// What removes a table, whether it is there or not.
+pub(super) fn removal(family: Family, name: &str) -> Vec<Change> {
+    // To delete what is not there is an error, to add what is there is none.
+    vec![
+        Change::new(family, name, What::AddTable),
+        Change::new(family, name, What::DeleteTable),
+    ]
+}
+
+fn same_shape(a: &Table, b: &Table) -> bool {
+    let alike = |(a, b): (&Set, &Set)| a.name == b.name && a.key == b.key && a.data == b.data;
+    a.chains == b.chains && a.sets.len() == b.sets.len() && a.sets.iter().zip(&b.sets).all(alike)
+}
+
+/// Differences of the elements. In a map an element that leads elsewhere goes before it comes.
+fn elements(present: &Table, wanted: &Table) -> Vec<Change> {
+    let mut changes = Vec::new();
+    for (old, new) in present.sets.iter().zip(&wanted.sets) {
+        let not_in = |from: &Set, other: &Set| -> Vec<(Vec<u8>, Vec<u8>)> {
+            let differs = |(key, data): &(&Vec<u8>, &Vec<u8>)| other.elements.get(*key) != Some(*data);
+            let differing = from.elements.iter().filter(differs);
+            differing.map(|(key, data)| (key.clone(), data.clone())).collect()
+        };
+        let name = |what| Change::new(wanted.family, &wanted.name, what);
+        for gone in not_in(old, new).chunks(ELEMENTS) {
+            let keys = gone.iter().map(|(key, _)| key.clone()).collect();
+            changes.push(name(What::DeleteElements(new.name.clone(), keys)));
+        }
+        for come in not_in(new, old).chunks(ELEMENTS) {
+            changes.push(name(What::AddElements(new.name.clone(), come.to_vec())));
+        }
+    }
+    changes
+}
+
+/// The whole table, in the place of whatever has its name.
+fn write(table: &Table) -> Vec<Change> {
+    let mut changes = removal(table.family, &table.name);
+    let mut push = |what| changes.push(Change::new(table.family, &table.name, what));
+    push(What::AddTable);
+    for (set, id) in table.sets.iter().zip(1..) {
+        let empty = Set {
+            elements: BTreeMap::new(),
+            ..set.clone()
+        };
+        push(What::AddSet(empty, id));
+        let elements: Vec<(Vec<u8>, Vec<u8>)> = set.elements.clone().into_iter().collect();
+        for some in elements.chunks(ELEMENTS) {
+            push(What::AddElements(set.name.clone(), some.to_vec()));
+        }
+    }
+    // Rules name chains: all of these come first.
+    for chain in &table.chains {
+        push(What::AddChain(Chain {
+            rules: Vec::new(),
+            ..chain.clone()
+        }));
+    }
+    for chain in &table.chains {
+        for rule in &chain.rules {
+            push(What::AddRule(chain.name.clone(), rule.clone()));
+        }
+    }
+    changes
+}
+
+impl Change {
+    fn new(family: Family, table: &str, what: What) -> Self {
+        Self {
+            family,
+            table: table.to_owned(),
+            what,
+        }
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.what {
+            What::AddTable => f.write_str("add")?,
+            What::DeleteTable => f.write_str("delete")?,
+            What::AddSet(set, _) => write!(f, "add set {} to", set.name)?,
+            What::AddElements(set, elements) => {
+                write!(f, "add {} elements to set {set} of", elements.len())?;
+            }
+            What::DeleteElements(set, keys) => {
+                write!(f, "delete {} elements from set {set} of", keys.len())?;
+            }
+            What::AddChain(chain) => write!(f, "add chain {} to", chain.name)?,
+            What::AddRule(chain, _) => write!(f, "add a rule to chain {chain} of")?,
+        }
+        let family = match self.family {
+            Family::V4 => "ip",
+            Family::V6 => "ip6",
+        };
+        write!(f, " nftables table {family} {}", self.table)
+    }
+}
+
+impl Request for Change {
+    fn flags(&self) -> u16 {
+        match self.what {
+            What::DeleteTable | What::DeleteElements(..) => 0,
+            What::AddRule(..) => NLM_F_CREATE | NLM_F_APPEND,
+            What::AddTable | What::AddSet(..) | What::AddElements(..) | What::AddChain(_) => NLM_F_CREATE,
+        }
+    }
+
+    fn message(&self) -> impl NetlinkSerializable {
+        let kind = match self.what {
+            What::AddTable => libc::NFT_MSG_NEWTABLE,
+            What::DeleteTable => libc::NFT_MSG_DELTABLE,
+            What::AddSet(..) => libc::NFT_MSG_NEWSET,
+            What::AddElements(..) => libc::NFT_MSG_NEWSETELEM,
+            What::DeleteElements(..) => libc::NFT_MSG_DELSETELEM,
+            What::AddChain(_) => libc::NFT_MSG_NEWCHAIN,
+            What::AddRule(..) => libc::NFT_MSG_NEWRULE,
+        };
+        let kind = SUBSYSTEM << 8 | u16::try_from(kind).unwrap_or_default();
+        let mut raw = Raw::new(kind, &[number(self.family), 0, 0, 0]);
+        raw.text(TABLE, &self.table);
+        match &self.what {
+            What::AddTable | What::DeleteTable => {}
+            What::AddSet(set, id) => write_set(&mut raw, set, *id),
+            What::AddElements(set, elements) => write_elements(
+                &mut raw,
+                set,
+                elements.iter().map(|(key, data)| (&key[..], &data[..])),
+            ),
+            What::DeleteElements(set, keys) => {
+                write_elements(&mut raw, set, keys.iter().map(|key| (&key[..], &[][..])));
+            }
+            What::AddChain(chain) => write_chain(&mut raw, chain),
+            What::AddRule(chain, rule) => {
+                raw.text(2, chain);
+                raw.nest(4, |list| {
+                    rule.iter().for_each(|expression| expression.write(list))
+                });
+            }
+        }
+        raw
+    }
+}
+
+/// `NFPROTO_*`
+fn number(family: Family) -> u8 {
+    match family {
+        Family::V4 => 2,
+        Family::V6 => 10,
+    }
+}
+
+fn write_set(to: &mut Raw, set: &Set, id: u32) {
+    // `nft` puts the kinds of a concatenation into one number, six bits each; in its elements each fills up four bytes.
+    let kind = set.key.iter().fold(0, |kind, part| kind << 6 | part.describe().0);
+    let length = match set.key[..] {
+        [only] => only.describe().1,
+        ref parts => parts
+            .iter()
+            .map(|part| part.describe().1.next_multiple_of(4))
+            .sum(),
+    };
+    to.text(2, &set.name);
+    let flags = if set.data.is_some() { SET_IS_MAP } else { 0 };
+    numbers(to, &[(3, flags), (4, kind), (5, length)]);
+    if let Some((kind, length)) = set.data.map(Kind::describe) {
+        numbers(to, &[(6, kind), (7, length)]);
+    }
+    numbers(to, &[(10, id)]);
+}
+
+fn write_elements<'a>(to: &mut Raw, set: &str, elements: impl Iterator<Item = (&'a [u8], &'a [u8])>) {
+    to.text(2, set);
+    to.nest(3, |list| {
+        for (key, data) in elements {
+            list.nest(1, |element| {
+                element.nest(1, |inner| inner.put(VALUE, key));
+                if !data.is_empty() {
+                    element.nest(2, |inner| inner.put(VALUE, data));
+                }
+            });
+        }
+    });
+}
+
+fn write_chain(to: &mut Raw, chain: &Chain) {
+    to.text(3, &chain.name);
+    if let Some(hook) = chain.hook {
+        to.nest(4, |inner| {
+            numbers(
+                inner,
+                &[(1, hook.point as u32), (2, hook.priority.cast_unsigned())],
+            );
+        });
+        to.text(7, "filter");
+    }
+}

@@ -1,0 +1,352 @@
+//! Conversations of checks: a socket each, carried by a task each. Bytes go both ways unread.
+//!
+//! Nothing here watches a time limit or judges an answer: the engine does. Every conversation ends with
+//! [`Conversations::close`], or by itself after [`Happened::Failed`].
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use checkers::{ConversationId, Failure, Opening, Transport};
+use nix::libc;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, Interest};
+use tokio::net::{TcpSocket, TcpStream, UdpSocket};
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
+use tokio::time::sleep;
+
+use super::tls::Tls;
+
+/// What waits for the loop at most; tasks with more to tell wait, and their peers with them.
+const WAITING: usize = 1024;
+
+/// What is heard of it in one turn of the loop.
+const AT_ONCE: usize = 64;
+
+/// Bytes of a stream read at a time.
+const PORTION: usize = 4096;
+
+/// Largest datagram, as IP can carry.
+const LARGEST_DATAGRAM: usize = 65_535;
+
+/// What is left of a conversation that ends with `close_notify` ends after this, whatever it is at.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// What a conversation has to tell the engine.
+#[derive(Debug)]
+pub(crate) enum Happened {
+    /// [`checkers::Event::Opened`]
+    Opened,
+    /// [`checkers::Event::Received`]
+    Received(Vec<u8>),
+    /// [`checkers::Event::Closed`]
+    Closed,
+    /// [`checkers::Event::Failed`]
+    Failed(Failure),
+}
+
+/// Every conversation under way.
+pub(crate) struct Conversations {
+    live: HashMap<ConversationId, Live>,
+    tls: Arc<Tls>,
+    tell: mpsc::Sender<(ConversationId, Happened)>,
+    hear: mpsc::Receiver<(ConversationId, Happened)>,
+}
+
+struct Live {
+    say: mpsc::UnboundedSender<Vec<u8>>,
+    task: AbortHandle,
+    /// The task goes on for a moment when `say` is dropped.
+    says_farewell: bool,
+}
+
+impl Conversations {
+    /// None yet.
+    pub(crate) fn new(tls: Tls) -> Self {
+        let (tell, hear) = mpsc::channel(WAITING);
+        Self {
+            live: HashMap::new(),
+            tls: Arc::new(tls),
+            tell,
+            hear,
+        }
+    }
+
+    /// Makes connections that begin from now on with this.
+    pub(crate) fn set_tls(&mut self, tls: Tls) {
+        self.tls = Arc::new(tls);
+    }
+
+    /// Begins a conversation. Needs a tokio runtime.
+    pub(crate) fn open(&mut self, opening: Opening) {
+        let (say, said) = mpsc::unbounded_channel();
+        let id = opening.conversation;
+        let says_farewell = matches!(
+            opening.transport,
+            Transport::Tls {
+                close_notify: true,
+                ..
+            }
+        );
+        let end = End {
+            id,
+            said,
+            tell: self.tell.clone(),
+        };
+        let task = tokio::spawn(carry(opening, Arc::clone(&self.tls), end)).abort_handle();
+        self.live.insert(
+            id,
+            Live {
+                say,
+                task,
+                says_farewell,
+            },
+        );
+    }
+
+    /// Sends bytes; those for a conversation that is over are dropped.
+    pub(crate) fn send(&self, id: ConversationId, bytes: Vec<u8>) {
+        if let Some(live) = self.live.get(&id) {
+            // The task is gone when the conversation has just failed, which is told.
+            let _ = live.say.send(bytes);
+        }
+    }
+
+    /// Ends a conversation.
+    pub(crate) fn close(&mut self, id: ConversationId) {
+        let Some(Live {
+            task, says_farewell, ..
+        }) = self.live.remove(&id)
+        else {
+            return;
+        };
+        if says_farewell {
+            tokio::spawn(async move {
+                sleep(FAREWELL).await;
+                task.abort();
+            });
+        } else {
+            task.abort();
+        }
+    }
+
+    /// Waits for the next things to tell, and adds them to `heard`. Cancelling the wait loses nothing.
+    pub(crate) async fn next(&mut self, heard: &mut Vec<(ConversationId, Happened)>) {
+        self.hear.recv_many(heard, AT_ONCE).await;
+    }
+
+    /// Whether what was heard still matters: its conversation has not been closed meanwhile.
+    pub(crate) fn takes(&mut self, (id, happened): &(ConversationId, Happened)) -> bool {
+        match happened {
+            Happened::Failed(_) => self.live.remove(id).is_some(),
+            Happened::Opened | Happened::Received(_) | Happened::Closed => self.live.contains_key(id),
+        }
+    }
+}
+
+/// The task's end of a conversation.
+struct End {
+    id: ConversationId,
+    said: mpsc::UnboundedReceiver<Vec<u8>>,
+    tell: mpsc::Sender<(ConversationId, Happened)>,
+}
+
+impl End {
+    async fn tell(&self, happened: Happened) {
+        // Nobody hears it when the process is ending.
+        let _ = self.tell.send((self.id, happened)).await;
+    }
+}
+
+async fn carry(opening: Opening, tls: Arc<Tls>, mut end: End) {
+    let result = match &opening.transport {
+        Transport::Tcp => match tcp(&opening).await {
+            Ok(stream) => stream_both_ways(stream, false, &mut end).await,
+            Err(failure) => Err(failure),
+        },
+        Transport::Tls {
+            server_name,
+            close_notify,
+        } => match shake_hands(&opening, &tls, server_name.as_deref()).await {
+            Ok(stream) => stream_both_ways(stream, *close_notify, &mut end).await,
+            Err(failure) => Err(failure),
+        },
+        Transport::Udp | Transport::Icmp => match datagrams(&opening) {
+            Ok(socket) => datagrams_both_ways(&socket, &mut end).await,
+            Err(failure) => Err(failure),
+        },
+    };
+    if let Err(failure) = result {
+        end.tell(Happened::Failed(failure)).await;
+    }
+}
+
+async fn tcp(opening: &Opening) -> Result<TcpStream, Failure> {
+    let socket = near_end(opening, Type::STREAM, Protocol::TCP)?;
+    TcpSocket::from_std_stream(socket.into())
+        .connect(SocketAddr::new(opening.address, opening.port))
+        .await
+        .map_err(|error| network(&error))
+}
+
+async fn shake_hands(
+    opening: &Opening,
+    tls: &Tls,
+    server_name: Option<&str>,
+) -> Result<tokio_rustls::client::TlsStream<TcpStream>, Failure> {
+    let (connector, name) = tls.connector(server_name).map_err(Failure::Tls)?;
+    let stream = tcp(opening).await?;
+    connector
+        .connect(name, stream)
+        .await
+        .map_err(|error| broken(&error))
+}
+
+fn datagrams(opening: &Opening) -> Result<UdpSocket, Failure> {
+    let (protocol, port) = match (&opening.transport, opening.address) {
+        (Transport::Icmp, IpAddr::V4(_)) => (Protocol::ICMPV4, 0),
+        (Transport::Icmp, IpAddr::V6(_)) => (Protocol::ICMPV6, 0),
+        (Transport::Udp | Transport::Tcp | Transport::Tls { .. }, _) => (Protocol::UDP, opening.port),
+    };
+    let socket = near_end(opening, Type::DGRAM, protocol)?;
+    socket
+        .connect(&SocketAddr::new(opening.address, port).into())
+        .map_err(|error| network(&error))?;
+    UdpSocket::from_std(socket.into()).map_err(|error| Failure::NoSocket(errno(&error)))
+}
+
+/// A non-blocking socket, bound as asked.
+fn near_end(opening: &Opening, kind: Type, protocol: Protocol) -> Result<Socket, Failure> {
+    let socket = Socket::new(
+        Domain::for_address(SocketAddr::new(opening.address, 0)),
+        kind,
+        Some(protocol),
+    )
+    .and_then(|socket| socket.set_nonblocking(true).map(|()| socket))
+    .map_err(|error| Failure::NoSocket(errno(&error)))?;
+    let Some(source) = &opening.source else {
+        return Ok(socket);
+    };
+    let bind = || -> io::Result<()> {
+        if source.fwmark != 0 {
+            socket.set_mark(source.fwmark)?;
+        }
+        if let Some(interface) = &source.bind_if {
+            socket.bind_device(Some(interface.as_bytes()))?;
+        }
+        if source.bindto.is_some() || source.bind_port != 0 {
+            let any = match opening.address {
+                IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+                IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+            };
+            // A port of our own must be free again for the next check at once.
+            socket.set_reuse_address(source.bind_port != 0)?;
+            socket.bind(&SocketAddr::new(source.bindto.unwrap_or(any), source.bind_port).into())?;
+        }
+        Ok(())
+    };
+    bind().map_err(|error| Failure::Bind(errno(&error)))?;
+    Ok(socket)
+}
+
+async fn stream_both_ways(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    farewell: bool,
+    end: &mut End,
+) -> Result<(), Failure> {
+    end.tell(Happened::Opened).await;
+    let mut portion = vec![0; PORTION];
+    let mut open = true;
+    loop {
+        tokio::select! {
+            read = stream.read(&mut portion), if open => match read {
+                Ok(0) => {
+                    open = false;
+                    end.tell(Happened::Closed).await;
+                }
+                Ok(count) => end.tell(Happened::Received(portion.get(..count).unwrap_or_default().to_vec())).await,
+                // A TLS peer that hangs up without close_notify.
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    open = false;
+                    end.tell(Happened::Closed).await;
+                }
+                Err(error) => return Err(broken(&error)),
+            },
+            bytes = end.said.recv() => match bytes {
+                Some(bytes) => stream.write_all(&bytes).await.map_err(|error| broken(&error))?,
+                None => break,
+            },
+        }
+    }
+    if farewell {
+        // A peer that does not take it has lost nothing.
+        let _ = stream.shutdown().await;
+    }
+    Ok(())
+}
+
+async fn datagrams_both_ways(socket: &UdpSocket, end: &mut End) -> Result<(), Failure> {
+    let mut bytes = Vec::new();
+    end.tell(Happened::Opened).await;
+    loop {
+        tokio::select! {
+            ready = socket.ready(Interest::READABLE | Interest::ERROR) => {
+                if ready.map_err(|error| network(&error))?.is_error() {
+                    refused(socket)?;
+                }
+                if let Some(datagram) = receive(socket, &mut bytes)? {
+                    end.tell(Happened::Received(datagram)).await;
+                }
+            }
+            said = end.said.recv() => match said {
+                Some(bytes) => drop(socket.send(&bytes).await.map_err(|error| network(&error))?),
+                None => return Ok(()),
+            },
+        }
+    }
+}
+
+/// What ICMP said of a datagram that was sent: the socket is in error then, but there is nothing to read.
+fn refused(socket: &UdpSocket) -> Result<(), Failure> {
+    let error = socket.try_io(Interest::ERROR, || {
+        socket.take_error()?.ok_or(io::ErrorKind::WouldBlock.into())
+    });
+    match error {
+        Err(none) if none.kind() == io::ErrorKind::WouldBlock => Ok(()),
+        Ok(error) | Err(error) => Err(network(&error)),
+    }
+}
+
+fn receive(socket: &UdpSocket, bytes: &mut Vec<u8>) -> Result<Option<Vec<u8>>, Failure> {
+    bytes.resize(LARGEST_DATAGRAM, 0);
+    match socket.try_recv(bytes) {
+        Ok(count) => Ok(Some(bytes.get(..count).unwrap_or_default().to_vec())),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+        Err(error) => Err(network(&error)),
+    }
+}
+
+fn errno(error: &io::Error) -> i32 {
+    error.raw_os_error().unwrap_or(libc::EIO)
+}
+
+/// A failure of the way or of the far end, unless this machine has run out of something.
+fn network(error: &io::Error) -> Failure {
+    match errno(error) {
+        out @ (libc::EADDRNOTAVAIL | libc::EADDRINUSE) => Failure::Bind(out),
+        out @ (libc::ENOBUFS | libc::ENOMEM) => Failure::NoSocket(out),
+        errno => Failure::Network(errno),
+    }
+}
+
+/// Why a stream broke: the network, or TLS.
+fn broken(error: &io::Error) -> Failure {
+    match (error.raw_os_error(), error.kind()) {
+        (Some(_), _) => network(error),
+        (None, io::ErrorKind::UnexpectedEof) => Failure::Tls("the peer hung up in the handshake".to_owned()),
+        (None, _) => Failure::Tls(error.to_string().replace(['\n', '\r'], " ")),
+    }
+}

@@ -1,0 +1,209 @@
+//! Values in the words of keepalived's dumps.
+
+use std::fmt::{self, Display};
+use std::net::IpAddr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use parser::config::address::VirtualAddress;
+use parser::config::route::{Insertion, NextHop, Route, RouteTable};
+use parser::config::rule::{LookupTable, Rule, RuleAction};
+use parser::config::{Script, route::RouteType};
+use parser::value::prefix::Prefix;
+use vrrp::Instant;
+
+use crate::sys;
+
+/// Turns instants of the monotonic clock into moments.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wall {
+    /// The moment at which the monotonic clock stood at zero, as it seems now.
+    zero: Duration,
+}
+
+impl Wall {
+    /// As the clocks stand.
+    pub(crate) fn at(now: Instant) -> Self {
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Wall {
+            zero: since_epoch.saturating_sub(Duration::from_nanos(now.nanos)),
+        }
+    }
+
+    /// Time since 1970 UTC.
+    pub(crate) fn since_epoch(self, at: Instant) -> Duration {
+        self.zero + Duration::from_nanos(at.nanos)
+    }
+
+    /// `1795380170.907328 (Sun Nov 22 20:42:50.907328 2026)`.
+    pub(crate) fn moment(self, at: Instant) -> String {
+        let time = self.since_epoch(at);
+        let local = sys::LocalTime::at(time.as_secs(), time.subsec_nanos())
+            .console()
+            .to_string();
+        let (clock, year) = local.rsplit_once(' ').unwrap_or((&local, ""));
+        let micros = time.subsec_micros();
+        format!("{} ({clock}.{micros:06} {year})", seconds(time))
+    }
+}
+
+/// `1795380170.907328`.
+pub(crate) fn seconds(time: Duration) -> impl Display {
+    fmt::from_fn(move |f| write!(f, "{}.{:06}", time.as_secs(), time.subsec_micros()))
+}
+
+/// `yes` or `no`.
+pub(crate) fn yes_no(yes: bool) -> &'static str {
+    if yes { "yes" } else { "no" }
+}
+
+/// The words of a command, each in quotes.
+pub(crate) fn command(script: &Script) -> String {
+    let words: Vec<String> = script.words.iter().map(|word| format!("'{word}'")).collect();
+    words.join(" ")
+}
+
+/// An address line; `set` while the kernel should have it.
+pub(crate) fn address(line: &VirtualAddress, interface: &str, set: bool) -> String {
+    let mut words = vec![match line.peer {
+        Some((peer, length)) => format!("{} peer {}", line.address, with_prefix(peer, length)),
+        None => with_prefix(line.address, line.prefix_len),
+    }];
+    words.extend(line.broadcast.map(|broadcast| format!("brd {broadcast}")));
+    words.push(format!("dev {}", line.dev.as_deref().unwrap_or(interface)));
+    words.push(format!("scope {}", scope(line.scope)));
+    words.extend(line.label.as_ref().map(|label| format!("label {label}")));
+    if line.address.is_ipv6() {
+        words.push(match line.preferred_lft {
+            None => "preferred_lft forever".to_owned(),
+            Some(0) => "deprecated".to_owned(),
+            Some(seconds) => format!("preferred_lft {seconds}"),
+        });
+    }
+    let flags = [
+        (line.home, "home"),
+        (line.mngtmpaddr, "mngtmpaddr"),
+        (line.noprefixroute, "noprefixroute"),
+        (line.autojoin, "autojoin"),
+        (line.no_track, "no_track"),
+        (set, "set"),
+    ];
+    words.extend(
+        flags
+            .into_iter()
+            .filter(|(on, _)| *on)
+            .map(|(_, word)| word.to_owned()),
+    );
+    words.join(" ")
+}
+
+/// A route line.
+pub(crate) fn route(route: &Route, set: bool) -> String {
+    let mut words = vec![
+        match route.insertion {
+            Insertion::Add => "add",
+            Insertion::Prepend => "prepend",
+            Insertion::Append => "append",
+        }
+        .to_owned(),
+    ];
+    if route.kind != RouteType::Unicast {
+        let named = RouteType::NAMES.iter().find(|(_, kind)| *kind == route.kind);
+        words.extend(named.map(|(name, _)| (*name).to_owned()));
+    }
+    words.push(prefix(route.destination));
+    words.extend(route.source.map(|source| format!("from {}", prefix(source))));
+    let several = route.next_hops.len() > 1;
+    for hop in &route.next_hops {
+        words.push(next_hop(hop, several));
+    }
+    words.extend((route.tos != 0).then(|| format!("tos 0x{:x}", route.tos)));
+    match &route.table {
+        RouteTable::Id(254) => {}
+        RouteTable::Id(table) => words.push(format!("table {table}")),
+        RouteTable::Vrf(name) => words.push(format!("vrf {name}")),
+    }
+    words.push(format!("proto {}", route.protocol));
+    words.extend(route.scope.map(|number| format!("scope {}", scope(number))));
+    words.extend(route.metric.map(|metric| format!("metric {metric}")));
+    words.extend(route.preferred_source.map(|source| format!("src {source}")));
+    words.extend(route.no_track.then(|| "no_track".to_owned()));
+    words.extend(set.then(|| "set".to_owned()));
+    words.join(" ")
+}
+
+fn next_hop(hop: &NextHop, several: bool) -> String {
+    let mut words = Vec::new();
+    words.extend(several.then(|| "nexthop".to_owned()));
+    words.extend(hop.via.map(|via| {
+        let family = if via.is_ipv4() { "inet" } else { "inet6" };
+        format!("via {family} {via}")
+    }));
+    words.extend(hop.dev.as_ref().map(|dev| format!("dev {dev}")));
+    words.extend(several.then(|| format!("weight {}", hop.weight)));
+    words.extend(hop.onlink.then(|| "onlink".to_owned()));
+    words.join(" ")
+}
+
+/// A rule line.
+pub(crate) fn rule(rule: &Rule) -> String {
+    let selector = &rule.selector;
+    let mut words = Vec::new();
+    words.extend(selector.invert.then(|| "not".to_owned()));
+    words.extend(selector.from.map(|from| format!("from {}", prefix(from))));
+    words.extend(selector.to.map(|to| format!("to {}", prefix(to))));
+    words.push(format!("priority {}", rule.preference));
+    words.extend(
+        selector
+            .fwmark
+            .map(|mark| format!("fwmark 0x{:x}/0x{:x}", mark.value, mark.mask)),
+    );
+    words.extend(selector.iif.as_ref().map(|iif| format!("iif {iif}")));
+    words.extend(selector.oif.as_ref().map(|oif| format!("oif {oif}")));
+    words.push(format!("tos 0x{:x} protocol {}", selector.tos, rule.protocol));
+    words.push(match &rule.action {
+        RuleAction::Lookup(lookup) => match lookup.table {
+            LookupTable::Id(table) => format!("lookup {table}"),
+            LookupTable::L3mdev => "lookup l3mdev".to_owned(),
+        },
+        RuleAction::Goto(preference) => format!("goto {preference}"),
+        RuleAction::Nop => "type nop".to_owned(),
+        RuleAction::Blackhole => "type blackhole".to_owned(),
+        RuleAction::Unreachable => "type unreachable".to_owned(),
+        RuleAction::Prohibit => "type prohibit".to_owned(),
+    });
+    words.extend(rule.no_track.then(|| "no_track".to_owned()));
+    words.join(" ")
+}
+
+fn prefix(of: Prefix) -> String {
+    if of.length == 0 {
+        return "default".to_owned();
+    }
+    with_prefix(of.address, of.length)
+}
+
+/// The length of a whole address is left out.
+fn with_prefix(address: IpAddr, length: u8) -> String {
+    let whole = if address.is_ipv4() { 32 } else { 128 };
+    if length == whole {
+        address.to_string()
+    } else {
+        format!("{address}/{length}")
+    }
+}
+
+fn scope(number: u8) -> String {
+    match number {
+        0 => "global".to_owned(),
+        200 => "site".to_owned(),
+        253 => "link".to_owned(),
+        254 => "host".to_owned(),
+        255 => "nowhere".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// The name of this machine.
+pub(crate) fn host_name() -> String {
+    nix::unistd::gethostname().map_or_else(|_| String::new(), |name| name.to_string_lossy().into_owned())
+}

@@ -1,0 +1,269 @@
+//! Notify FIFOs: named pipes that get a line for each event, and the scripts that read them.
+//!
+//! A pipe is held open for reading too, so that writing to it never fails for want of a reader and never waits: lines
+//! stay in it until someone reads them, and what does not fit is dropped, counted and said. At a reload every pipe is
+//! closed, removed and made anew, as keepalived does: readers see its end, and open it again.
+//! Nothing here knows what the lines mean.
+
+mod pipe;
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use parser::config::GlobalDefs;
+use parser::config::global_defs::Fifo;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout};
+use tracing::{error, info, warn};
+use vrrp::ScriptOutcome;
+
+use crate::notify::Said;
+use crate::scripts::runner::Overdue;
+use crate::scripts::{Inspector, Prepared, Runner};
+use pipe::Pipe;
+
+/// How long a reader has to end of its own accord once its pipe has ended: SIGTERM then, SIGKILL 2 s later.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
+/// Before a reader that ended is started again: the first time, and at most. Doubled each time.
+const RESTART_AFTER: Duration = Duration::from_secs(1);
+const RESTART_AFTER_AT_MOST: Duration = Duration::from_mins(1);
+
+/// Which process writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Writer {
+    /// That of the instances: `notify_fifo` and `vrrp_notify_fifo`.
+    Vrrp,
+    /// That of the virtual servers: `notify_fifo` and `lvs_notify_fifo`.
+    Checkers {
+        /// There is a VRRP process too: the reader of `notify_fifo` is its.
+        beside_vrrp: bool,
+    },
+}
+
+/// The pipes of one process.
+pub struct Fifos {
+    shared: Arc<Shared>,
+    writer: Writer,
+}
+
+struct Shared {
+    runner: Runner,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    pipes: Vec<Open>,
+    /// The line that tells the present state of each subject.
+    states: HashMap<String, String>,
+    /// Subjects, in the order in which their states are told anew.
+    order: Vec<String>,
+}
+
+struct Open {
+    pipe: Pipe,
+    reader: Option<Reader>,
+}
+
+/// A script that reads a pipe, and the task that keeps it running.
+struct Reader {
+    ending: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+impl Fifos {
+    /// No pipe yet. Readers run on `runner`'s thread.
+    pub fn new(runner: &Runner, writer: Writer) -> Self {
+        let shared = Shared {
+            runner: runner.sibling(),
+            state: Mutex::default(),
+        };
+        Self {
+            shared: Arc::new(shared),
+            writer,
+        }
+    }
+
+    /// Takes the pipes of a configuration, at start and at every reload: those of before are closed and, if they were
+    /// made here, removed. `order` are the subjects whose states are to be told anew when that is called for. Needs a
+    /// tokio runtime.
+    pub fn learn(&self, global: &GlobalDefs, order: Vec<String>, inspector: &mut Inspector) {
+        let mut state = self.shared.state();
+        let before = std::mem::take(&mut state.pipes);
+        let mut readers: HashMap<String, JoinHandle<()>> = HashMap::new();
+        for open in before {
+            let path = open.pipe.path().to_owned();
+            readers.extend(open.close().map(|task| (path, task)));
+        }
+        state.states.retain(|subject, _| order.contains(subject));
+        state.order = order;
+        let (own, its_keyword) = match self.writer {
+            Writer::Vrrp => (&global.vrrp_notify_fifo, "vrrp_notify_fifo"),
+            Writer::Checkers { .. } => (&global.lvs_notify_fifo, "lvs_notify_fifo"),
+        };
+        let common_reader = self.writer != Writer::Checkers { beside_vrrp: true };
+        for (keyword, fifo, reads) in [
+            ("notify_fifo", &global.notify_fifo, common_reader),
+            (its_keyword, own, true),
+        ] {
+            let Some(pipe) = open(keyword, fifo, inspector) else {
+                continue;
+            };
+            let script = fifo.script.as_ref().filter(|_| reads);
+            let script = script.and_then(|script| inspector.admit(&format!("{keyword}_script"), script));
+            let predecessor = readers.remove(pipe.path());
+            let reader = script.map(|script| {
+                let (ending, ends) = watch::channel(false);
+                let reading = Reading {
+                    shared: Arc::clone(&self.shared),
+                    keyword,
+                    script,
+                    path: pipe.path().to_owned(),
+                    ends,
+                };
+                let task = tokio::spawn(reading.go_on(predecessor));
+                Reader { ending, task }
+            });
+            state.pipes.push(Open { pipe, reader });
+        }
+    }
+
+    /// Writes a line, its end included, to every pipe.
+    pub fn write(&self, line: &str) {
+        for open in &mut self.shared.state().pipes {
+            open.pipe.write(line);
+        }
+    }
+
+    /// Remembers the line that tells the present state of a subject, for a reader that begins anew.
+    pub fn remember(&self, subject: &str, line: String) {
+        self.shared.state().states.insert(subject.to_owned(), line);
+    }
+
+    /// Writes the states of all subjects to every pipe.
+    pub fn tell_states(&self) {
+        let State {
+            pipes, states, order, ..
+        } = &mut *self.shared.state();
+        for open in pipes {
+            open.pipe.write_all(lines_in(states, order));
+        }
+    }
+
+    /// Closes the pipes and gives their readers the time to read the last lines.
+    pub async fn finish(&self) {
+        let pipes = std::mem::take(&mut self.shared.state().pipes);
+        let tasks: Vec<_> = pipes.into_iter().filter_map(Open::close).collect();
+        for task in tasks {
+            let _ = task.await;
+        }
+    }
+}
+
+impl Open {
+    /// Ends the pipe and then its reader; the answer ends when the reader has ended.
+    fn close(self) -> Option<JoinHandle<()>> {
+        self.pipe.close();
+        let Reader { ending, task } = self.reader?;
+        ending.send_replace(true);
+        Some(task)
+    }
+}
+
+impl Shared {
+    /// Never held over an await.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells one pipe's reader, which knows nothing, all states.
+    fn tell_anew(&self, path: &str) {
+        let State { pipes, states, order } = &mut *self.state();
+        for open in pipes.iter_mut().filter(|open| open.pipe.path() == path) {
+            open.pipe.write_all(lines_in(states, order));
+        }
+    }
+}
+
+/// What keeps a reader running.
+struct Reading {
+    shared: Arc<Shared>,
+    keyword: &'static str,
+    script: Arc<Prepared>,
+    path: String,
+    ends: watch::Receiver<bool>,
+}
+
+impl Reading {
+    /// Runs the reader until its pipe is closed: after `predecessor`, and again whenever it ends.
+    async fn go_on(self, predecessor: Option<JoinHandle<()>>) {
+        if let Some(predecessor) = predecessor {
+            let _ = predecessor.await;
+        }
+        let mut pause = RESTART_AFTER;
+        let mut ends = self.ends.clone();
+        loop {
+            let began = Instant::now();
+            let ended = self
+                .shared
+                .runner
+                .supervise(&self.script, &[&self.path], true, self.overdue())
+                .await;
+            let how = match ended.outcome {
+                ScriptOutcome::Exited(status) => format!("exited with status {status}"),
+                ScriptOutcome::Signalled(signal) => format!("ended due to signal {signal}"),
+                ScriptOutcome::TimedOut => "was ended".to_owned(),
+                ScriptOutcome::NotStarted(errno) => format!("was not started (errno {errno})"),
+            };
+            let said = Said(&ended.stderr);
+            let script = format!("{}_script {}", self.keyword, self.script);
+            if *ends.borrow() {
+                info!("{script} {how}{said}");
+                return;
+            }
+            if began.elapsed() > RESTART_AFTER_AT_MOST {
+                pause = RESTART_AFTER;
+            }
+            warn!(
+                "{script} {how}{said} - starting it again in {} s",
+                pause.as_secs()
+            );
+            if timeout(pause, ends.wait_for(|&ends| ends)).await.is_ok() {
+                return;
+            }
+            pause = (pause * 2).min(RESTART_AFTER_AT_MOST);
+            self.shared.tell_anew(&self.path);
+        }
+    }
+
+    async fn overdue(&self) -> Overdue {
+        let _ = self.ends.clone().wait_for(|&ends| ends).await;
+        sleep(LAST_LINES).await;
+        Overdue::Terminate
+    }
+}
+
+fn open(keyword: &str, fifo: &Fifo, inspector: &Inspector) -> Option<Pipe> {
+    let path = fifo.path.as_deref()?;
+    let opened = inspector
+        .identity(fifo.owner.as_ref())
+        .map_err(|error| error.to_string())
+        .and_then(|owner| Pipe::open(Path::new(path), &owner.credentials).map_err(|error| error.to_string()));
+    match opened {
+        Ok(pipe) => Some(pipe),
+        Err(error) => {
+            error!("{keyword} {path} is not used: {error}");
+            None
+        }
+    }
+}
+
+fn lines_in<'a>(states: &'a HashMap<String, String>, order: &'a [String]) -> impl Iterator<Item = &'a str> {
+    order
+        .iter()
+        .filter_map(|subject| states.get(subject).map(String::as_str))
+}

@@ -1,0 +1,192 @@
+//! The loop's part in interfaces of our own: they are there before the engine is told of anything, come back when somebody
+//! else has removed them, and go last.
+
+use netlink::Netlink;
+use netlink::upper::Kind;
+use parser::Config;
+use tokio::time::Interval;
+use tracing::info;
+use vrrp::{Event, Instant, LinkId};
+
+use super::firewall::guard::Order;
+use super::firewall::{Firewall, Macvlan, Subject};
+use super::round::Step;
+use super::vmac::{self, Uppers, Wish};
+use super::wants::Wants;
+use super::writer::Job;
+use super::{Process, VrrpProcessError};
+use crate::timer::now;
+
+/// Puts the instances of a configuration on the interfaces that are to be made for them; answers which.
+pub(super) async fn put_on(config: &mut Config) -> Result<Vec<Wish>, VrrpProcessError> {
+    let wants_some = config.vrrp_instances.iter().any(|instance| {
+        let lines = instance
+            .virtual_ipaddress
+            .iter()
+            .chain(&instance.virtual_ipaddress_excluded);
+        instance.use_vmac.is_some()
+            || instance.use_ipvlan.is_some()
+            || instance.use_vmac_addr
+            || lines.clone().any(|line| line.use_vmac)
+    });
+    if !wants_some {
+        return Ok(Vec::new());
+    }
+    // A kernel that does not tell its links now will be heard of soon enough.
+    let links = Netlink::open()?.links().await.unwrap_or_default();
+    Ok(vmac::put_on(config, &links))
+}
+
+impl Process {
+    /// Has the next round look at interfaces and firewall.
+    pub(super) fn prepare(&mut self) {
+        self.uppers.stale = true;
+        self.rounds.push(Step::Prepare);
+    }
+
+    /// At the start: makes the interfaces, before anything is told to the engine.
+    pub(super) async fn make_uppers(&mut self, beat: &mut Interval) {
+        if self.uppers.wishes.is_empty() {
+            return;
+        }
+        let uppers = self.uppers.wishes.iter().cloned().map(|wish| (wish, None));
+        let job = Job {
+            uppers: uppers.collect(),
+            ..Job::default()
+        };
+        self.rounds.push(Step::Prepare);
+        self.rounds.begin(|_, _| job);
+        loop {
+            tokio::select! {
+                _ = self.rounds.done(now) => return,
+                _ = beat.tick() => self.child.beat(),
+            }
+        }
+    }
+
+    /// At the end: removes them, and the firewall.
+    pub(super) async fn release_uppers(&mut self) {
+        if self.child.options.dont_release_vrrp || (self.uppers.wishes.is_empty() && self.firewall.is_none())
+        {
+            return;
+        }
+        let job = Job {
+            keep_uppers: Some(Vec::new()),
+            firewall: self
+                .firewall
+                .take()
+                .map(|firewall| Order::Remove(firewall.name().to_owned())),
+            ..Job::default()
+        };
+        self.rounds.push(Step::Prepare);
+        self.rounds.begin(|_, _| job);
+        self.rounds.done(now).await;
+    }
+
+    /// One of ours is not there any more, or down, while its parent is there. Answers whether it is put back before the
+    /// engine hears of it.
+    pub(super) fn withhold(&mut self, name: &str, index: u32, how: &str) -> bool {
+        if self.stopping || !self.settled || !self.uppers.withhold(name, index, &self.mirror, now()) {
+            return false;
+        }
+        info!("VMAC interface {name} was {how} by another program, putting it back");
+        self.prepare();
+        true
+    }
+
+    /// A link is as told now. Answers whether the engine may hear of it.
+    pub(super) fn upper_stands(&mut self, link: LinkId, name: &str, (up, running): (bool, bool)) -> bool {
+        if self.uppers.is_withheld(name) {
+            if running {
+                self.upper_is_back(link, name);
+            }
+            return false;
+        }
+        if !up {
+            return !self.withhold(name, link.0, "set down");
+        }
+        // A parent may have come, or one of ours whose index the firewall wants to know.
+        if self.settled && self.uppers.concerns(name) {
+            self.prepare();
+        }
+        true
+    }
+
+    fn upper_is_back(&mut self, link: LinkId, name: &str) {
+        let known = self.uppers.is_back(name);
+        self.link_changed(link);
+        if let Some(known) = known.filter(|known| *known != link.0) {
+            self.engine.handle(Event::LinkGone(LinkId(known)), now());
+        }
+        self.prepare();
+    }
+
+    /// What could not be put back in time is told as it is.
+    pub(super) fn give_up_uppers(&mut self, now: Instant) {
+        for (name, known) in self.uppers.overdue(now) {
+            match self.mirror.index_of(&name) {
+                Some(index) => self.upper_told(index, known),
+                None => self.engine.handle(Event::LinkGone(LinkId(known)), now),
+            }
+        }
+    }
+
+    fn upper_told(&mut self, index: u32, known: u32) {
+        self.link_changed(LinkId(index));
+        if known != index {
+            self.engine.handle(Event::LinkGone(LinkId(known)), now());
+        }
+    }
+}
+
+impl Uppers {
+    /// Adds to a job what it does about interfaces and firewall.
+    pub(super) fn join(&mut self, job: &mut Job, firewall: Option<&Firewall>, wants: Wants<'_>) {
+        let mirror = wants.mirror;
+        if std::mem::take(&mut self.stale) && !wants.stopping {
+            job.uppers = self
+                .wishes
+                .iter()
+                .map(|wish| (wish.clone(), Self::link_local(mirror, wish)))
+                .collect();
+            job.keep_uppers = Some(self.wishes.clone());
+        }
+        job.firewall = firewall.map(|firewall| Order::Keep(firewall.tables(&self.subject(wants))));
+    }
+
+    fn subject(&self, wants: Wants<'_>) -> Subject {
+        let mirror = wants.mirror;
+        let refusing = wants
+            .engine
+            .instances()
+            .filter(|instance| !instance.config.accept)
+            .flat_map(|instance| wants.engine.owned(instance.id))
+            .map(|owned| {
+                let name = mirror.name_of(owned.link.0).to_owned();
+                (owned.address.address, owned.link.0, name)
+            });
+        let macvlans = self
+            .wishes
+            .iter()
+            .filter(|wish| matches!(wish.kind, Kind::Macvlan(_)))
+            .filter_map(|wish| {
+                Some(Macvlan {
+                    index: mirror.index_of(&wish.name)?,
+                    name: wish.name.clone(),
+                    parent: mirror.index_of(&wish.parent)?,
+                    parent_link_local: Self::link_local(mirror, wish),
+                })
+            });
+        Subject {
+            refusing: refusing.collect(),
+            macvlans: macvlans.collect(),
+        }
+    }
+
+    /// Whether a link is one of ours or has one of ours on top.
+    fn concerns(&self, name: &str) -> bool {
+        self.wishes
+            .iter()
+            .any(|wish| wish.name == name || wish.parent == name)
+    }
+}

@@ -1,0 +1,309 @@
+//! `use_vmac`, `use_vmac_addr`, `use_ipvlan`: interfaces that the daemon makes for its instances.
+//!
+//! An instance with one is handed to the engine as an instance on that interface, which is described to it with the
+//! addresses of its parent; so nothing of this is known there. Absent: making them, which is [`make`]'s.
+
+pub(super) mod make;
+mod sysctl;
+
+use std::collections::{BTreeMap, HashSet};
+use std::net::{IpAddr, Ipv6Addr};
+use std::time::Duration;
+
+use netlink::upper::{Kind, Siblings};
+use parser::Config;
+use parser::config::VrrpInstance;
+use parser::config::vrrp_instance::IpvlanMode;
+use parser::units::Family;
+use vrrp::{Instant, LinkId};
+
+use super::mirror::Mirror;
+
+/// So long the engine is not told that an interface of ours is gone or down: it is put back meanwhile.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// An interface to make.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Wish {
+    /// Its name.
+    pub(super) name: String,
+    /// Name of its parent.
+    pub(super) parent: String,
+    /// Macvlan or ipvlan.
+    pub(super) kind: Kind,
+    /// Its link group; `None` is that of its parent.
+    pub(super) group: Option<u32>,
+    /// Whether it carries IPv4.
+    pub(super) ipv4: bool,
+    /// Whether it carries IPv6.
+    pub(super) ipv6: bool,
+    /// An address of its own, with prefix length.
+    pub(super) address: Option<(IpAddr, u8)>,
+    /// The instance, for messages.
+    pub(super) instance: String,
+}
+
+impl Wish {
+    /// Whether its adverts come from the addresses of its parent.
+    fn borrows_addresses(&self) -> bool {
+        matches!(self.kind, Kind::Macvlan(_))
+    }
+}
+
+/// Puts the instances of a configuration on the interfaces that are to be made for them; answers which.
+pub(super) fn put_on(config: &mut Config, links: &[netlink::Link]) -> Vec<Wish> {
+    let mut namer = Namer {
+        links,
+        taken: HashSet::new(),
+    };
+    let (prefix, address_prefix) = (
+        config.global.vmac_prefix.clone(),
+        config.global.vmac_addr_prefix.clone(),
+    );
+    let mut wishes = Vec::new();
+    for instance in &mut config.vrrp_instances {
+        let parent = instance.interface.clone();
+        let own = own(instance);
+        if let Some((name, kind, group, address)) = own {
+            let wish = Wish {
+                name: name.unwrap_or_else(|| namer.name(&prefix, instance, &parent, kind)),
+                parent,
+                kind,
+                group,
+                ipv4: instance.family == Family::Ipv4,
+                ipv6: carries_ipv6(instance, |line| line.is_none()) || instance.family == Family::Ipv6,
+                address,
+                instance: instance.name.clone(),
+            };
+            namer.taken.insert(wish.name.clone());
+            if instance.vmac_xmit_base {
+                for line in lines(instance).filter(|line| line.dev.is_none()) {
+                    line.dev = Some(wish.name.clone());
+                }
+            } else {
+                instance.interface = wish.name.clone();
+            }
+            wishes.push(wish);
+        }
+        wishes.extend(for_addresses(instance, &address_prefix, &mut namer));
+    }
+    wishes
+}
+
+type Own = (Option<String>, Kind, Option<u32>, Option<(IpAddr, u8)>);
+
+/// What an instance says of an interface of its own.
+fn own(instance: &VrrpInstance) -> Option<Own> {
+    if let Some(vmac) = &instance.use_vmac {
+        let kind = Kind::Macvlan(vmac.mac.unwrap_or_else(|| virtual_address(instance)));
+        return Some((vmac.name.clone(), kind, vmac.group, None));
+    }
+    let ipvlan = instance.use_ipvlan.as_ref()?;
+    let siblings = match ipvlan.mode {
+        IpvlanMode::Bridge => Siblings::Bridge,
+        IpvlanMode::Private => Siblings::Private,
+        IpvlanMode::Vepa => Siblings::Vepa,
+    };
+    Some((
+        ipvlan.name.clone(),
+        Kind::Ipvlan(siblings),
+        ipvlan.group,
+        ipvlan.address,
+    ))
+}
+
+/// Macvlans for the addresses of an instance that are on other interfaces.
+fn for_addresses(instance: &mut VrrpInstance, prefix: &str, namer: &mut Namer<'_>) -> Vec<Wish> {
+    let kind = Kind::Macvlan(virtual_address(instance));
+    let (all, own, name) = (
+        instance.use_vmac_addr,
+        instance.interface.clone(),
+        instance.name.clone(),
+    );
+    let mut wishes: BTreeMap<String, Wish> = BTreeMap::new();
+    let devs: Vec<String> = lines(instance)
+        .filter(|line| line.use_vmac || all && line.dev.as_ref().is_some_and(|dev| *dev != own))
+        .filter_map(|line| line.dev.clone())
+        .collect();
+    for dev in devs {
+        if wishes.contains_key(&dev) || namer.taken.contains(&dev) {
+            continue;
+        }
+        let wish = Wish {
+            name: namer.name(prefix, instance, &dev, kind),
+            parent: dev.clone(),
+            kind,
+            group: None,
+            ipv4: true,
+            ipv6: carries_ipv6(instance, |line| line == Some(dev.as_str())),
+            address: None,
+            instance: name.clone(),
+        };
+        namer.taken.insert(wish.name.clone());
+        wishes.insert(dev, wish);
+    }
+    for line in lines(instance).filter(|line| line.use_vmac || all) {
+        if let Some(wish) = line.dev.as_ref().and_then(|dev| wishes.get(dev)) {
+            line.dev = Some(wish.name.clone());
+        }
+    }
+    wishes.into_values().collect()
+}
+
+fn lines(instance: &mut VrrpInstance) -> impl Iterator<Item = &mut parser::config::VirtualAddress> {
+    instance
+        .virtual_ipaddress
+        .iter_mut()
+        .chain(&mut instance.virtual_ipaddress_excluded)
+}
+
+fn carries_ipv6(instance: &VrrpInstance, on: impl Fn(Option<&str>) -> bool) -> bool {
+    instance
+        .virtual_ipaddress
+        .iter()
+        .chain(&instance.virtual_ipaddress_excluded)
+        .any(|line| line.address.is_ipv6() && on(line.dev.as_deref()))
+}
+
+/// RFC 9568 7.3: 00-00-5E-00-01-{VRID} for IPv4, 00-00-5E-00-02-{VRID} for IPv6.
+fn virtual_address(instance: &VrrpInstance) -> [u8; 6] {
+    let family = match instance.family {
+        Family::Ipv4 => 1,
+        Family::Ipv6 => 2,
+    };
+    [0, 0, 0x5e, 0, family, instance.virtual_router_id.get()]
+}
+
+/// Finds names that nobody has.
+struct Namer<'a> {
+    links: &'a [netlink::Link],
+    taken: HashSet<String>,
+}
+
+impl Namer<'_> {
+    /// That of an interface which is there and is what is wanted; else the first that is free of vrrp.N, for IPv6
+    /// vrrp6.N, then vrrp1.N, vrrp2.N ...
+    fn name(&self, prefix: &str, instance: &VrrpInstance, parent: &str, kind: Kind) -> String {
+        let parent = self.links.iter().find(|link| link.name == parent);
+        let fitting = self.links.iter().find(|link| {
+            parent.is_some_and(|parent| fits(link, kind, parent.index)) && self.is_free(&link.name)
+        });
+        if let Some(link) = fitting {
+            return link.name.clone();
+        }
+        let vrid = instance.virtual_router_id.get();
+        let six = (instance.family == Family::Ipv6).then(|| format!("{prefix}6.{vrid}"));
+        let numbered = (1..).map(|number| format!("{prefix}{number}.{vrid}"));
+        std::iter::once(format!("{prefix}.{vrid}"))
+            .chain(six)
+            .chain(numbered)
+            .find(|name| self.is_free(name) && self.links.iter().all(|link| link.name != *name))
+            .unwrap_or_default()
+    }
+
+    fn is_free(&self, name: &str) -> bool {
+        !self.taken.contains(name)
+    }
+}
+
+/// Whether a link is the wanted one.
+fn fits(link: &netlink::Link, kind: Kind, parent: u32) -> bool {
+    link.kind.as_deref() == Some(kind.name())
+        && link.lower == Some(parent)
+        && match kind {
+            Kind::Macvlan(address) => link.hardware_address == address,
+            Kind::Ipvlan(_) => true,
+        }
+}
+
+/// The interfaces of ours, and those of which the engine has not been told the worst yet.
+#[derive(Debug, Default)]
+pub(super) struct Uppers {
+    pub(super) wishes: Vec<Wish>,
+    /// They may not all be there: the next round looks.
+    pub(super) stale: bool,
+    /// By name: the index that the engine knows, and how long it is left to believe in it.
+    withheld: BTreeMap<String, (u32, Instant)>,
+}
+
+impl Uppers {
+    pub(super) fn new(wishes: Vec<Wish>) -> Self {
+        Self {
+            wishes,
+            stale: false,
+            withheld: BTreeMap::new(),
+        }
+    }
+
+    fn wish(&self, name: &str) -> Option<&Wish> {
+        self.wishes.iter().find(|wish| wish.name == name)
+    }
+
+    /// An interface is not up, or gone. Whether it is ours to put back, and the engine is not told yet.
+    pub(super) fn withhold(&mut self, name: &str, index: u32, mirror: &Mirror, now: Instant) -> bool {
+        let Some(wish) = self.wish(name) else {
+            return false;
+        };
+        if !mirror.has(&wish.parent) {
+            return false;
+        }
+        let name = name.to_owned();
+        self.withheld.entry(name).or_insert((index, now + GRACE));
+        true
+    }
+
+    /// The interface of this name is there and runs: the index that the engine still knows it by, if it was withheld.
+    pub(super) fn is_back(&mut self, name: &str) -> Option<u32> {
+        self.withheld.remove(name).map(|(index, _)| index)
+    }
+
+    /// Whether the engine waits for an interface of this name.
+    pub(super) fn is_withheld(&self, name: &str) -> bool {
+        self.withheld.contains_key(name)
+    }
+
+    /// Those whose time is over, by name with the index that the engine knows.
+    pub(super) fn overdue(&mut self, now: Instant) -> Vec<(String, u32)> {
+        let overdue = self.withheld.extract_if(.., |_, (_, until)| *until <= now);
+        overdue.map(|(name, (index, _))| (name, index)).collect()
+    }
+
+    /// When the next time is over.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.withheld.values().map(|(_, until)| *until).min()
+    }
+
+    /// The interface that one of ours is on top of, or the one itself.
+    pub(super) fn parent_of<'a>(&'a self, name: &'a str) -> &'a str {
+        self.wish(name).map_or(name, |wish| &wish.parent)
+    }
+
+    /// Names of the interfaces on top of this one.
+    pub(super) fn on_top_of(&self, parent: &str) -> impl Iterator<Item = &str> {
+        self.wishes
+            .iter()
+            .filter(move |wish| wish.parent == parent)
+            .map(|wish| wish.name.as_str())
+    }
+
+    /// A link as the engine is told of it: one of ours with the addresses of its parent.
+    pub(super) fn describe(&self, mirror: &Mirror, link: LinkId) -> Option<vrrp::Link> {
+        let mut known = mirror.describe(link)?;
+        if let Some(wish) = self.wish(&known.name).filter(|wish| wish.borrows_addresses()) {
+            let parent = mirror.describe(LinkId(mirror.index_of(&wish.parent)?))?;
+            known.running &= parent.running;
+            known.ipv4 = parent.ipv4;
+            known.ipv6_link_local = parent.ipv6_link_local;
+            known.addresses.extend(parent.addresses);
+        }
+        Some(known)
+    }
+
+    /// The link-local address of the parent, which an IPv6 macvlan sends its adverts from.
+    pub(super) fn link_local(mirror: &Mirror, wish: &Wish) -> Option<Ipv6Addr> {
+        let parent = mirror.describe(LinkId(mirror.index_of(&wish.parent)?))?;
+        parent
+            .ipv6_link_local
+            .filter(|_| wish.borrows_addresses() && !wish.ipv4)
+    }
+}

@@ -1,0 +1,134 @@
+//! Sysctls of interfaces, and what they were before.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+
+/// What keepalived sets on the parent of an IPv4 macvlan: it must not answer for the macvlan's addresses.
+const PARENT: [(&str, &str); 2] = [("arp_ignore", "1"), ("arp_filter", "1")];
+
+/// What sysctls were: path below `net` to value.
+#[derive(Debug, Default)]
+pub(super) struct Saved {
+    before: BTreeMap<String, String>,
+}
+
+impl Saved {
+    /// Sets what the parent of an IPv4 macvlan needs. `alias` is that of a macvlan on it which an earlier run has made: it
+    /// says what was before.
+    pub(super) fn prepare_parent(&mut self, parent: &str, alias: Option<&str>) {
+        for (name, value) in PARENT {
+            let before = alias.and_then(|alias| word(alias, name)).map(str::to_owned);
+            self.set(&format!("ipv4/conf/{parent}/{name}"), value, before);
+        }
+        let all = "ipv4/conf/all/rp_filter";
+        if let Some(before) = alias.and_then(|alias| word(alias, "all.rp_filter")) {
+            self.before.entry(all.to_owned()).or_insert(before.to_owned());
+        }
+    }
+
+    /// The stricter of `all` and an interface's own `rp_filter` counts: what `all` demands is moved to the interfaces.
+    pub(super) fn move_rp_filter(&mut self) {
+        let all = "ipv4/conf/all/rp_filter";
+        let Some(demand) = read(all).and_then(|text| text.parse::<u32>().ok()) else {
+            return;
+        };
+        if demand == 0 {
+            return;
+        }
+        let Ok(interfaces) = fs::read_dir("/proc/sys/net/ipv4/conf") else {
+            return;
+        };
+        for name in interfaces.filter_map(|entry| entry.ok()?.file_name().into_string().ok()) {
+            let path = format!("ipv4/conf/{name}/rp_filter");
+            let has = read(&path).and_then(|text| text.parse::<u32>().ok());
+            if name != "all" && has.is_some_and(|has| has < demand) {
+                self.set(&path, &demand.to_string(), None);
+            }
+        }
+        self.set(all, "0", None);
+    }
+
+    /// What is to be kept with a macvlan on this parent for a successor that knows nothing.
+    pub(super) fn alias(&self, parent: &str) -> String {
+        let before = |path: &str| self.before.get(path).map_or("0", String::as_str);
+        let mut alias = "holdfast".to_owned();
+        for (name, _) in PARENT {
+            let path = format!("ipv4/conf/{parent}/{name}");
+            alias.push_str(&format!(" {name}={}", before(&path)));
+        }
+        if let Some(before) = self.before.get("ipv4/conf/all/rp_filter") {
+            alias.push_str(&format!(" all.rp_filter={before}"));
+        }
+        alias
+    }
+
+    /// Gives back what was, where nobody has set something else since.
+    pub(super) fn restore(&mut self) {
+        for (path, before) in std::mem::take(&mut self.before) {
+            // The interface may be gone.
+            let _ = write(&path, &before);
+        }
+    }
+
+    fn set(&mut self, path: &str, value: &str, before: Option<String>) {
+        let Some(present) = read(path) else {
+            return;
+        };
+        self.before
+            .entry(path.to_owned())
+            .or_insert_with(|| before.unwrap_or_else(|| present.clone()));
+        if present != value
+            && let Err(error) = write(path, value)
+        {
+            tracing::warn!("Unable to set net/{path} to {value}: {error}");
+        }
+    }
+}
+
+/// Keeps IPv6 off an interface that needs none: it would greet the network with reports and solicitations.
+pub(super) fn disable_ipv6(interface: &str) {
+    let path = format!("ipv6/conf/{interface}/disable_ipv6");
+    match write(&path, "1") {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            tracing::warn!("Unable to set net/{path}: {error}");
+        }
+        // Without IPv6 in the kernel there is none to disable.
+        _ => {}
+    }
+}
+
+fn word<'a>(alias: &'a str, name: &str) -> Option<&'a str> {
+    let mut words = alias.strip_prefix("holdfast ")?.split(' ');
+    words.find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
+}
+
+fn read(path: &str) -> Option<String> {
+    let text = fs::read_to_string(format!("/proc/sys/net/{path}")).ok()?;
+    Some(text.trim().to_owned())
+}
+
+fn write(path: &str, value: &str) -> io::Result<()> {
+    fs::write(format!("/proc/sys/net/{path}"), value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_alias_keeps_is_found_again() {
+        let mut saved = Saved::default();
+        saved
+            .before
+            .insert("ipv4/conf/e0/arp_ignore".to_owned(), "2".to_owned());
+        saved
+            .before
+            .insert("ipv4/conf/all/rp_filter".to_owned(), "1".to_owned());
+        let alias = saved.alias("e0");
+        assert_eq!(alias, "holdfast arp_ignore=2 arp_filter=0 all.rp_filter=1");
+        assert_eq!(word(&alias, "arp_ignore"), Some("2"));
+        assert_eq!(word(&alias, "all.rp_filter"), Some("1"));
+        assert_eq!(word("uplink arp_ignore=2", "arp_ignore"), None);
+    }
+}
