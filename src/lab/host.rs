@@ -27,7 +27,7 @@ use super::watch::{AddressChanges, Watch};
 use super::worker::Worker;
 use super::{LabError, lock, wire};
 
-/// Name of the interface of every host.
+/// Name of the first interface of every host.
 pub const LINK: &str = "eth0";
 
 /// A host of the lab.
@@ -77,7 +77,7 @@ impl Host {
         let network = Arc::new(namespace::create()?);
         let machine = Machine::start(&self.name, network, Arc::clone(&self.changes))?;
         self.switch.plug(&self.name, &machine.network)?;
-        wire::configure(&machine.network, self.address)?;
+        wire::configure(&machine.network, self.address, self.switch.segments)?;
         *lock(&self.machine) = Some(machine);
         Ok(())
     }
@@ -168,12 +168,12 @@ impl Host {
         found.unwrap_or_default()
     }
 
-    /// Pulls the cable: the interface loses its carrier.
+    /// Pulls the cables: the interfaces lose their carrier.
     pub fn cable_out(&self) -> Result<(), LabError> {
         self.switch.set_port(&self.name, false)
     }
 
-    /// Puts the cable back.
+    /// Puts the cables back.
     pub fn cable_in(&self) -> Result<(), LabError> {
         self.switch.set_port(&self.name, true)
     }
