@@ -128,7 +128,7 @@ struct Process {
 impl Process {
     fn start(mut child: Child) -> Result<Self, CheckerProcessError> {
         let mut scripts = Scripts::start(child.options.run_vrrp)?;
-        let config = Arc::new(scripts.learn(&child.config_text()));
+        let config = served(scripts.learn(&child.config_text()));
         child.stand(&config.global);
         let saved = Saved::read(&child.saved_state());
         let seed = RandomState::new().build_hasher().finish();
@@ -381,7 +381,7 @@ impl Process {
     /// A new configuration, judged by the supervisor: what is unchanged is not touched.
     fn reload(&mut self, text: &str) -> Result<(), CheckerProcessError> {
         info!("Reloading");
-        let config = Arc::new(self.scripts.learn(text));
+        let config = served(self.scripts.learn(text));
         self.child.stand(&config.global);
         self.conversations.set_tls(tls(&config)?);
         self.engine.reload(Arc::clone(&config), now());
@@ -411,6 +411,13 @@ impl Process {
                 .ok();
         }
     }
+}
+
+/// The configuration as it is served: without `nftables_ipvs`, which the log names as without effect, each address of a
+/// group is a service of its own, since nobody would mark the packets for a common one.
+fn served(mut config: Config) -> Arc<Config> {
+    config.global.nftables_ipvs = None;
+    Arc::new(config)
 }
 
 async fn next_address(monitor: &mut Option<Monitor>) -> Result<netlink::Event, netlink::Error> {
