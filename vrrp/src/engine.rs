@@ -533,9 +533,11 @@ impl Engine {
     }
 
     fn on_missing(&mut self, id: InstanceId, items: Vec<String>, now: Instant) {
-        let Some(instance) = self.instances.get_mut(id.0 as usize) else {
+        // A reload may have removed it meanwhile.
+        if !self.order.contains(&id) {
             return;
-        };
+        }
+        let instance = &mut self.instances[id.0 as usize];
         instance.missing = items.into_iter().map(Arc::from).collect();
         self.refresh(&[id], now);
     }
