@@ -123,8 +123,8 @@ struct Process {
 
 impl Process {
     fn start(mut child: Child) -> Result<Self, CheckerProcessError> {
-        let mut scripts = Scripts::start(child.options.run_vrrp)?;
-        let config = Arc::new(scripts.learn(&child.config_text()));
+        let (scripts, config) = Scripts::start(&child.config_text(), &child.options)?;
+        let config = Arc::new(config);
         child.stand(&config.global);
         let saved = Saved::read(&child.saved_state());
         let seed = RandomState::new().build_hasher().finish();

@@ -10,6 +10,7 @@
 
 mod bfd;
 mod checks;
+mod databases;
 mod demo;
 mod examples;
 mod forged;
