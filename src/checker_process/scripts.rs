@@ -1,5 +1,5 @@
 //! The scripts of the checker process: those of `MISC_CHECK`, whose end the engine is told, and those that are told of
-//! changes, beside the FIFOs.
+//! changes.
 
 use std::collections::HashMap;
 use std::io;
@@ -14,7 +14,6 @@ use parser::config::{Checker, Script};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
-use crate::cli::Options;
 use crate::fifo::{Fifos, Writer};
 use crate::notify::{Limits, Notifier};
 use crate::scripts::{Inspector, Policy, Runner};
@@ -25,37 +24,60 @@ pub(super) struct Scripts {
     runner: Arc<Runner>,
     notifier: Notifier,
     fifos: Fifos,
-    /// Whether there may be a VRRP process, and whether there is one without work too.
-    may_run_vrrp: (bool, bool),
+    /// `-C` is not given.
+    may_run_vrrp: bool,
     runs: HashMap<ConversationId, AbortHandle>,
     tell: mpsc::UnboundedSender<(ConversationId, ScriptOutcome)>,
     hear: mpsc::UnboundedReceiver<(ConversationId, ScriptOutcome)>,
 }
 
 impl Scripts {
-    /// Takes the scripts of the first configuration: see [`Scripts::learn`]. Needs a tokio runtime.
-    pub(super) fn start(text: &str, options: &Options) -> io::Result<(Self, Config)> {
-        let config = parser::parse_text(&parser::Machine, text).config;
+    /// Knows no script yet. `may_run_vrrp`: a VRRP process runs if there is something for it to do.
+    pub(super) fn start(may_run_vrrp: bool) -> io::Result<Self> {
         let runner = Runner::new()?;
         let (tell, hear) = mpsc::unbounded_channel();
-        let mut scripts = Self {
-            inspector: Inspector::new(Policy::new(&config.global)),
+        Ok(Self {
+            inspector: Inspector::new(Policy::new(&parser::config::GlobalDefs::default())),
             notifier: Notifier::new(&runner, Limits::default()),
             fifos: Fifos::new(&runner),
-            may_run_vrrp: (options.run_vrrp, options.all),
+            may_run_vrrp,
             runner: Arc::new(runner),
             runs: HashMap::new(),
             tell,
             hear,
-        };
-        let config = scripts.admit(config);
-        Ok((scripts, config))
+        })
     }
 
     /// Takes the scripts of a configuration and answers with it: checkers whose script may not run are left out, as in
     /// keepalived.
     pub(super) fn learn(&mut self, text: &str) -> Config {
-        self.admit(parser::parse_text(&parser::Machine, text).config)
+        let mut config = parser::parse_text(&parser::Machine, text).config;
+        let mut inspector = Inspector::new(Policy::new(&config.global));
+        let mut admit = |keyword: &str, script: Option<&Script>| {
+            script.is_none_or(|script| inspector.admit(&format!("{keyword} script"), script).is_some())
+        };
+        for service in &mut config.virtual_servers {
+            admit("quorum_up", service.quorum_up.as_ref());
+            admit("quorum_down", service.quorum_down.as_ref());
+            for server in &mut service.real_servers {
+                admit("notify_up", server.notify_up());
+                admit("notify_down", server.notify_down());
+                let mut may_run = |checker: &Checker| match &checker.probe {
+                    Probe::Misc(misc) => admit("MISC_CHECK", Some(&misc.script)),
+                    _ => true,
+                };
+                let checkers = std::mem::take(&mut server.checkers).into_vec();
+                server.checkers = checkers.into_iter().filter(|it| may_run(it)).collect();
+            }
+        }
+        inspector.say_violation();
+        self.notifier.learn(&[], &[], &mut inspector);
+        let beside_vrrp = self.may_run_vrrp && !config.vrrp_instances.is_empty();
+        let writer = Writer::Checkers { beside_vrrp };
+        self.fifos
+            .learn(&config.global, writer, Vec::new(), &mut inspector);
+        self.inspector = inspector;
+        config
     }
 
     /// Starts a run of a checker's script beside the loop.
@@ -92,16 +114,26 @@ impl Scripts {
         }
     }
 
-    /// Tells of a change: its script runs after those of the changes before it, its line goes to the FIFOs.
+    /// Runs the script of a change, after those of the changes before it, and writes its FIFO line.
     pub(super) fn notify(&mut self, notice: &Notice) {
-        let Some(line) = &notice.line else { return };
-        // keepalived's LVS lines end so.
-        self.fifos.write(&format!("{line}\n\0"));
-        let Some(Ok(script)) = notice
-            .script
-            .as_ref()
-            .map(|script| self.inspector.judge(script).0)
-        else {
+        self.run_script_of(notice);
+        if let Some(line) = &notice.line {
+            // keepalived: with the NUL byte that ends its own string.
+            self.fifos.write(&format!("{line}\n\0"));
+        }
+    }
+
+    /// Ends the runs of checkers, and waits a moment for the scripts of the last changes.
+    pub(super) async fn finish(&self) {
+        self.runner.stop_all().await;
+        tokio::join!(self.notifier.finish(), self.fifos.finish());
+    }
+
+    fn run_script_of(&mut self, notice: &Notice) {
+        let (Some(script), Some(line)) = (&notice.script, &notice.line) else {
+            return;
+        };
+        let Ok(script) = self.inspector.judge(script).0 else {
             return;
         };
         let owner = line.rsplit_once(' ').map_or(line.as_str(), |(owner, _)| owner);
@@ -112,47 +144,5 @@ impl Scripts {
             (false, Some(_)) => ("DOWN", "notify_down"),
         };
         self.notifier.run(owner, word, keyword, script);
-    }
-
-    /// Ends the runs of checkers, and waits a moment for the scripts of the last changes and the readers of FIFOs.
-    pub(super) async fn finish(&self) {
-        tokio::join!(
-            self.runner.stop_all(),
-            self.notifier.finish(),
-            self.fifos.finish()
-        );
-    }
-
-    fn admit(&mut self, mut config: Config) -> Config {
-        let mut inspector = Inspector::new(Policy::new(&config.global));
-        let mut admit = |keyword: &str, script: Option<&Script>| {
-            script.is_none_or(|script| inspector.admit(&format!("{keyword} script"), script).is_some())
-        };
-        for service in &mut config.virtual_servers {
-            admit("quorum_up", service.quorum_up.as_ref());
-            admit("quorum_down", service.quorum_down.as_ref());
-            for server in &mut service.real_servers {
-                admit("notify_up", server.notify_up());
-                admit("notify_down", server.notify_down());
-                let mut may_run = |checker: &Checker| match &checker.probe {
-                    Probe::Misc(misc) => admit("MISC_CHECK", Some(&misc.script)),
-                    _ => true,
-                };
-                let checkers = std::mem::take(&mut server.checkers).into_vec();
-                server.checkers = checkers.into_iter().filter(|it| may_run(it)).collect();
-            }
-        }
-        self.notifier.learn(&[], &[], &mut inspector);
-        // A reader that begins anew is not told what was, as with keepalived.
-        let (may, idle_too) = self.may_run_vrrp;
-        let has_work = !config.vrrp_instances.is_empty() || !config.static_ipaddress.is_empty();
-        let writer = Writer::Checkers {
-            beside_vrrp: may && (idle_too || has_work),
-        };
-        self.fifos
-            .learn(&config.global, writer, Vec::new(), &mut inspector);
-        inspector.say_violation();
-        self.inspector = inspector;
-        config
     }
 }

@@ -300,7 +300,9 @@ impl Process {
             .filter_map(|name| self.mirror.index_of(name).map(LinkId))
             .collect();
         for link in std::iter::once(link).chain(on_top) {
-            if let Some(known) = self.uppers.describe(&self.mirror, link) {
+            if !self.uppers.is_withheld(self.mirror.name_of(link.0))
+                && let Some(known) = self.uppers.describe(&self.mirror, link)
+            {
                 self.engine.handle(Event::Link(known), now());
                 self.sockets_stale = true;
             }

@@ -164,6 +164,7 @@ impl Process {
         let mut herald = Herald::new(&runner);
         let (mut config, scripts) = admit(&child.config_text(), &mut herald);
         child.stand(&config.global);
+        Firewall::note(&config);
         let wishes = uppers::put_on(&mut config).await?;
         let mut process = Self {
             engine: Engine::new(&config, &child.saved_state(), now()),

@@ -81,7 +81,7 @@ pub(super) fn put_on(config: &mut Config, links: &[netlink::Link]) -> Vec<Wish> 
                     line.dev = Some(wish.name.clone());
                 }
             } else {
-                instance.interface = wish.name.clone();
+                instance.interface.clone_from(&wish.name);
             }
             wishes.push(wish);
         }

@@ -32,4 +32,5 @@ mod takeover;
 mod telling;
 mod trackers;
 mod trouble;
+mod vmac;
 mod wire;
