@@ -41,7 +41,12 @@ pub fn run(options: &Options, to: &ConfigTest) -> ExitCode {
 
 /// Judges a configuration against the machine too, and adds the report to a file; answers with the exit status.
 pub(crate) fn put_to(configuration: &mut Configuration, options: &Options, log: &Path) -> io::Result<u8> {
-    machine::judge(&mut configuration.reading, options);
+    // It asks the kernel on a runtime of its own, and there is one on this thread.
+    let judged = std::thread::scope(|scope| {
+        let reading = &mut configuration.reading;
+        scope.spawn(move || machine::judge(reading, options)).join()
+    });
+    judged.map_err(|_| io::Error::other("the test broke off"))?;
     let report = configuration.report(Format::Text, false);
     open(log)?.write_all(report.as_bytes())?;
     Ok(configuration.test_status())

@@ -263,8 +263,12 @@ fn a_reload_is_tested_first_where_that_is_wished_and_addresses_are_reported() {
         "global_defs {{\nreload_check_config /run/check.log\nreload_file /run/reloading\n}}{INSTANCE}"
     );
     let daemon = start(host, &checked, &["-a"]);
-    let reported = "Netlink reports address 192.0.2.10 added to eth0";
-    expect("the address is reported", || daemon.log.count(reported) == 1);
+    for (word, told) in [("add", "added to"), ("del", "removed from")] {
+        let words = ["address", word, "192.0.2.99/24", "dev", "eth0"];
+        host.spawn("ip", "/sbin/ip", &words).unwrap().wait(SOON);
+        let reported = format!("Netlink reports address 192.0.2.99 {told} eth0");
+        expect("the address is reported", || daemon.log.count(&reported) == 1);
+    }
 
     // The test finds what an ordinary reload lives with: scripts without enable_script_security.
     daemon.signal(Signal::SIGHUP);
