@@ -35,12 +35,15 @@ const OUTSIDE: &[&str] = &[
 /// The same for `global_defs`.
 const GLOBAL_DEFS: &[&str] = &[
     "checker_log_all_failures",
+    "data_use_instance",
     "default_interface",
     "dynamic_interfaces",
     "enable_script_security",
     "include_check",
     "iproute_etc_dir",
     "iproute_usr_dir",
+    "json_dump_file", // without effect in keepalived too
+    "json_version",
     "log_unknown_vrids",
     "lvs_flush",
     "lvs_flush_on_stop",
@@ -62,6 +65,8 @@ const GLOBAL_DEFS: &[&str] = &[
     "smtp_server",
     "v3_checksum_as_v2",
     "vrrp_check_unicast_src",
+    "state_dump_file",
+    "stats_dump_file", // without effect in keepalived too
     "vrrp_delay_after_boot",
     "vrrp_down_timer_adverts",
     "vrrp_garp_extra_if",

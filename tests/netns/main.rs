@@ -10,7 +10,9 @@
 
 mod bfd;
 mod checks;
+mod control;
 mod demo;
+mod dumps;
 mod examples;
 mod forged;
 mod frames;
