@@ -141,7 +141,7 @@ impl Options {
 #[command(
     name = "holdfast",
     about = "A high-availability daemon that takes keepalived's place",
-    override_usage = "holdfast [OPTION...]\n       holdfast config show|lint\n       holdfast demo"
+    override_usage = "holdfast [OPTION...]\n       holdfast status|events|plan|reload\n       holdfast config show|lint\n       holdfast demo"
 )]
 pub(super) struct Written {
     /// Use the specified configuration file (a pattern may name several)

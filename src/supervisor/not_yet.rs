@@ -50,6 +50,7 @@ const GLOBAL_DEFS: &[&str] = &[
     "checker_process_name",
     "checker_rlimit_rttime",
     "checker_rt_priority",
+    "data_use_instance",
     "default_interface",
     "dynamic_interfaces",
     "enable_script_security",
@@ -57,6 +58,8 @@ const GLOBAL_DEFS: &[&str] = &[
     "include_check",
     "iproute_etc_dir",
     "iproute_usr_dir",
+    "json_dump_file", // without effect in keepalived too
+    "json_version",
     "log_unknown_vrids",
     "lvs_flush",
     "lvs_flush_on_stop",
@@ -97,6 +100,8 @@ const GLOBAL_DEFS: &[&str] = &[
     "smtp_server",
     "startup_script",
     "startup_script_timeout",
+    "state_dump_file",
+    "stats_dump_file", // without effect in keepalived too
     "umask",
     "v3_checksum_as_v2",
     "vmac_addr_prefix",

@@ -10,8 +10,10 @@
 
 mod bfd;
 mod checks;
+mod control;
 mod databases;
 mod demo;
+mod dumps;
 mod examples;
 mod forged;
 mod frames;
