@@ -449,6 +449,8 @@ impl Process {
         self.child.stand(&self.config.global);
         self.dumps.learn(&self.config);
         self.engine.reload(&self.config, now());
+        // Who is gone resigns while its socket is still there.
+        self.carry_out();
         if self.config.global.fifo_write_vrrp_states_on_reload {
             self.herald.tell_states();
         }
