@@ -47,7 +47,8 @@ fn run(keyword: &str, script: Option<&Script>, limit: Duration, global: &GlobalD
         runtime.block_on(async { Ok(Runner::new()?.run(&prepared, &[], limit).await) })
     };
     match wait() {
-        Ok(ScriptOutcome::Exited(0)) => {}
+        // The runner has said why it was not started.
+        Ok(ScriptOutcome::Exited(0) | ScriptOutcome::NotStarted(_)) => {}
         Ok(ScriptOutcome::Exited(status)) => {
             tracing::warn!("{keyword} {prepared} exited with status {status}");
         }
@@ -58,7 +59,6 @@ fn run(keyword: &str, script: Option<&Script>, limit: Duration, global: &GlobalD
             let limit = limit.as_secs();
             tracing::warn!("{keyword} {prepared} took longer than {limit} s and was ended");
         }
-        Ok(ScriptOutcome::NotStarted(_)) => {} // the runner has said why
         Err(error) => tracing::error!("Unable to run {keyword} {prepared}: {error}"),
     }
 }
