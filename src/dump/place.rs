@@ -93,7 +93,6 @@ mod tests {
         let all = [
             Kind::Data,
             Kind::Parent,
-            Kind::Check,
             Kind::Bfd,
             Kind::Stats,
             Kind::Json,

@@ -50,17 +50,29 @@ impl Process {
                 self.judge_statics();
             }
             Ok(netlink::Event::Address(address)) => {
+                self.report_address(&address, "added to");
                 let link = LinkId(address.link);
                 if matches!(self.mirror.address(address), None | Some(Owner::Statics)) {
                     self.link_changed(link);
                 }
             }
-            Ok(netlink::Event::AddressGone(address)) => self.address_gone(&address),
+            Ok(netlink::Event::AddressGone(address)) => {
+                self.report_address(&address, "removed from");
+                self.address_gone(&address);
+            }
             Ok(netlink::Event::Settled) => self.settle()?,
             Ok(netlink::Event::Overrun) => debug!("Netlink events were lost, reading the state anew"),
             Err(error) => warn!("Unable to follow the kernel's links and addresses: {error}"),
         }
         Ok(())
+    }
+
+    /// `-a`: every address that comes or goes, whosever it is.
+    fn report_address(&self, address: &netlink::Address, what: &str) {
+        if self.child.options.address_monitoring {
+            let link = self.mirror.name_of(address.link);
+            info!("Netlink reports address {} {what} {link}", address.local);
+        }
     }
 
     /// A route or rule was taken away or replaced, not by us.
@@ -288,7 +300,9 @@ impl Process {
             .filter_map(|name| self.mirror.index_of(name).map(LinkId))
             .collect();
         for link in std::iter::once(link).chain(on_top) {
-            if let Some(known) = self.uppers.describe(&self.mirror, link) {
+            if !self.uppers.is_withheld(self.mirror.name_of(link.0))
+                && let Some(known) = self.uppers.describe(&self.mirror, link)
+            {
                 self.engine.handle(Event::Link(known), now());
                 self.sockets_stale = true;
             }
