@@ -64,6 +64,9 @@ const KEPT: &[Capability] = &[
     Capability::NetBindService,
     Capability::NetAdmin,
     Capability::NetRaw,
+    Capability::IpcLock,
+    Capability::SysNice,
+    Capability::SysResource,
 ];
 
 /// Runs the checker process until the supervisor says stop; answers with its exit status.
@@ -126,9 +129,10 @@ struct Process {
 }
 
 impl Process {
-    fn start(child: Child) -> Result<Self, CheckerProcessError> {
-        let mut scripts = Scripts::start()?;
-        let config = Arc::new(scripts.learn(&child.config_text()));
+    fn start(mut child: Child) -> Result<Self, CheckerProcessError> {
+        let mut scripts = Scripts::start(child.options.run_vrrp)?;
+        let config = served(scripts.learn(&child.config_text()));
+        child.stand(&config.global);
         let saved = Saved::read(&child.saved_state());
         let seed = RandomState::new().build_hasher().finish();
         let mut process = Self {
@@ -380,7 +384,8 @@ impl Process {
     /// A new configuration, judged by the supervisor: what is unchanged is not touched.
     fn reload(&mut self, text: &str) -> Result<(), CheckerProcessError> {
         info!("Reloading");
-        let config = Arc::new(self.scripts.learn(text));
+        let config = served(self.scripts.learn(text));
+        self.child.stand(&config.global);
         self.conversations.set_tls(tls(&config)?);
         self.engine.reload(Arc::clone(&config), now());
         self.learn(&config);
@@ -409,6 +414,13 @@ impl Process {
                 .ok();
         }
     }
+}
+
+/// The configuration as it is served: without `nftables_ipvs`, which the log names as without effect, each address of a
+/// group is a service of its own, since nobody would mark the packets for a common one.
+fn served(mut config: Config) -> Arc<Config> {
+    config.global.nftables_ipvs = None;
+    Arc::new(config)
 }
 
 async fn next_address(monitor: &mut Option<Monitor>) -> Result<netlink::Event, netlink::Error> {

@@ -27,7 +27,7 @@ use super::watch::{AddressChanges, Watch};
 use super::worker::Worker;
 use super::{LabError, lock, wire};
 
-/// Name of the interface of every host.
+/// Name of the first interface of every host.
 pub const LINK: &str = "eth0";
 
 /// A host of the lab.
@@ -77,7 +77,7 @@ impl Host {
         let network = Arc::new(namespace::create()?);
         let machine = Machine::start(&self.name, network, Arc::clone(&self.changes))?;
         self.switch.plug(&self.name, &machine.network)?;
-        wire::configure(&machine.network, self.address)?;
+        wire::configure(&machine.network, self.address, self.switch.segments)?;
         *lock(&self.machine) = Some(machine);
         Ok(())
     }
@@ -156,23 +156,24 @@ impl Host {
         self.run(move || fs::remove_file(path))?.map_err(LabError::Io)
     }
 
-    /// IPv4 addresses of [`LINK`] now; none when the host is off.
+    /// IPv4 addresses of its interfaces now, loopback aside; none when the host is off.
     pub fn addresses(&self) -> Vec<Ipv4Addr> {
         let found = self.run(|| {
             let all = getifaddrs().into_iter().flatten();
-            let link = all.filter(|entry| entry.interface_name == LINK);
-            link.filter_map(|entry| Some(entry.address?.as_sockaddr_in()?.ip()))
+            let outward = all.filter(|entry| entry.interface_name != "lo");
+            outward
+                .filter_map(|entry| Some(entry.address?.as_sockaddr_in()?.ip()))
                 .collect()
         });
         found.unwrap_or_default()
     }
 
-    /// Pulls the cable: the interface loses its carrier.
+    /// Pulls the cables: the interfaces lose their carrier.
     pub fn cable_out(&self) -> Result<(), LabError> {
         self.switch.set_port(&self.name, false)
     }
 
-    /// Puts the cable back.
+    /// Puts the cables back.
     pub fn cable_in(&self) -> Result<(), LabError> {
         self.switch.set_port(&self.name, true)
     }

@@ -1,5 +1,8 @@
 //! A lab of hosts in network namespaces joined by a switch, for the demonstration, the tests and the benchmarks.
 //!
+//! The switch has one segment or more; a host has an interface on each: `eth0` on the first, `eth1` on the second. What is
+//! said of "the" interface of a host is said of the first.
+//!
 //! Hosts run real daemons; frames are watched at the switch, addresses in the hosts: from outside, as the neighbours
 //! of a router see it. It needs root. Nothing of it has a name that others see, and all of it vanishes with the
 //! process that made it, however that ends. Nothing here knows how the daemon works.
@@ -78,9 +81,14 @@ pub enum LabError {
 }
 
 impl Lab {
-    /// A switch without hosts.
+    /// A switch without hosts, of one segment.
     pub fn new() -> Result<Self, LabError> {
-        let switch = Arc::new(switch::Switch::new()?);
+        Self::with_segments(1)
+    }
+
+    /// A switch without hosts, of so many segments that know nothing of each other.
+    pub fn with_segments(segments: u32) -> Result<Self, LabError> {
+        let switch = Arc::new(switch::Switch::new(segments)?);
         Ok(Self {
             capture: Arc::clone(&switch.capture),
             address_changes: Arc::default(),
@@ -90,7 +98,7 @@ impl Lab {
         })
     }
 
-    /// A new host with this address, in a /24.
+    /// A new host with this address, in a /24, and on each further segment with that of the next /24.
     pub fn host(&self, name: &str, address: Ipv4Addr) -> Result<Arc<Host>, LabError> {
         let host = Arc::new(Host::new(
             name,

@@ -5,17 +5,18 @@ use std::io::{self, IoSliceMut};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread::{Builder, JoinHandle};
+use std::thread::{self, Builder, JoinHandle};
 use std::time::{Duration, SystemTime};
 
 use nix::cmsg_space;
 use nix::errno::Errno;
 use nix::sys::socket::sockopt::{RcvBufForce, ReceiveTimeout, ReceiveTimestampns};
 use nix::sys::socket::{
-    AddressFamily, ControlMessageOwned, LinkAddr, MsgFlags, SockFlag, SockProtocol, SockType, recvmsg,
-    setsockopt, socket,
+    AddressFamily, ControlMessageOwned, LinkAddr, MsgFlags, MultiHeaders, SockFlag, SockProtocol, SockType,
+    recvmmsg, setsockopt, socket,
 };
 use nix::sys::time::{TimeSpec, TimeVal};
+use socket2::{SockFilter, SockRef};
 
 use super::frame::{Advert, Frame, decode};
 use super::lock;
@@ -44,6 +45,11 @@ impl Capture {
     /// The frames from number `first` (from 0) on.
     pub fn since(&self, first: usize) -> Vec<Frame> {
         self.look(|frames| frames.get(first..).unwrap_or_default().to_vec())
+    }
+
+    /// Takes out all frames that have come since the last time; the others of these functions see them no more.
+    pub fn drain(&self) -> Vec<Frame> {
+        std::mem::take(&mut *lock(&self.frames))
     }
 
     /// The frames that `wanted` picks.
@@ -80,11 +86,13 @@ impl Capture {
 }
 
 impl Sniffer {
-    /// A socket that hears every interface of the network namespace of the calling thread.
-    pub(super) fn open() -> io::Result<OwnedFd> {
+    /// A socket that hears what comes in by every interface of the network namespace of the calling thread whose index is
+    /// above `last_bridge`.
+    pub(super) fn open(last_bridge: u32) -> io::Result<OwnedFd> {
         let flags = SockFlag::SOCK_CLOEXEC;
         let socket = socket(AddressFamily::Packet, SockType::Raw, flags, SockProtocol::EthAll)?;
-        setsockopt(&socket, RcvBufForce, &(16 << 20))?;
+        SockRef::from(&socket).attach_filter(&incoming_above(last_bridge))?;
+        setsockopt(&socket, RcvBufForce, &(64 << 20))?;
         setsockopt(&socket, ReceiveTimestampns, &true)?;
         // So that the thread sees now and then whether it is over.
         setsockopt(&socket, ReceiveTimeout, &TimeVal::new(0, 50_000))?;
@@ -114,32 +122,62 @@ impl Drop for Sniffer {
     }
 }
 
-/// `PACKET_OUTGOING` of `linux/if_packet.h`: a copy of what this namespace itself sends, here what the bridge
-/// forwards to the other ports.
-const PACKET_OUTGOING: u8 = 4;
+/// The filter of a packet socket that takes each frame that a host sends once: neither the copies that the bridges
+/// forward to other ports (`PACKET_OUTGOING` of `linux/if_packet.h`) nor those that they keep for themselves.
+fn incoming_above(last_bridge: u32) -> [SockFilter; 6] {
+    const LOAD: u32 = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
+    const EQUAL: u32 = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
+    const ABOVE: u32 = libc::BPF_JMP | libc::BPF_JGT | libc::BPF_K;
+    const RETURN: u32 = libc::BPF_RET | libc::BPF_K;
+    let ancillary = |offset: i32| (libc::SKF_AD_OFF + offset).cast_unsigned();
+    // All codes fit in 16 bits.
+    let step = |code: u32, k: u32, jt: u8, jf: u8| SockFilter::new(code as u16, jt, jf, k);
+    [
+        step(LOAD, ancillary(libc::SKF_AD_PKTTYPE), 0, 0),
+        step(EQUAL, u32::from(libc::PACKET_OUTGOING), 3, 0),
+        step(LOAD, ancillary(libc::SKF_AD_IFINDEX), 0, 0),
+        step(ABOVE, last_bridge, 0, 1),
+        step(RETURN, u32::MAX, 0, 0),
+        step(RETURN, 0, 0, 0),
+    ]
+}
+
+/// Frames taken in one call.
+const BURST: usize = 64;
+/// Room for one frame: more than an Ethernet frame without jumbo extensions.
+const FRAME: usize = 2048;
 
 fn read_all(socket: &OwnedFd, capture: &Capture) {
-    let mut bytes = vec![0; 65_536];
-    let mut control = cmsg_space!(TimeSpec);
+    let mut room = vec![[0; FRAME]; BURST];
     while !capture.over.load(Ordering::Relaxed) {
-        let mut parts = [IoSliceMut::new(&mut bytes)];
-        let received = recvmsg::<LinkAddr>(
-            socket.as_raw_fd(),
-            &mut parts,
-            Some(&mut control),
-            MsgFlags::empty(),
-        );
-        let (at, from, len) = match received {
-            Ok(message) => (stamp(&message), message.address, message.bytes),
-            Err(Errno::EAGAIN | Errno::EINTR | Errno::ENETDOWN) => continue,
+        match read_burst(socket, capture, &mut room) {
+            // Many frames are worth a call; their times are the kernel's.
+            Ok(count) if count < BURST => thread::sleep(PAUSE),
+            Ok(_) | Err(Errno::EAGAIN | Errno::EINTR | Errno::ENETDOWN) => {}
             Err(_) => return,
-        };
-        let Some(from) = from.filter(|from| from.pkttype() != PACKET_OUTGOING) else {
-            continue;
-        };
-        capture.add(at, from.ifindex(), bytes.get(..len).unwrap_or_default());
+        }
     }
 }
+
+fn read_burst(socket: &OwnedFd, capture: &Capture, room: &mut [[u8; FRAME]]) -> Result<usize, Errno> {
+    let mut slices: Vec<[IoSliceMut<'_>; 1]> =
+        room.iter_mut().map(|frame| [IoSliceMut::new(frame)]).collect();
+    // New ones for each burst: the kernel writes over their lengths.
+    let mut headers = MultiHeaders::<LinkAddr>::preallocate(BURST, Some(cmsg_space!(TimeSpec)));
+    let flags = MsgFlags::MSG_WAITFORONE;
+    let messages = recvmmsg(socket.as_raw_fd(), &mut headers, slices.iter_mut(), flags, None)?;
+    let mut count = 0;
+    for message in messages {
+        count += 1;
+        if let (Some(from), Some(bytes)) = (message.address, message.iovs().next()) {
+            capture.add(stamp(&message), from.ifindex(), bytes);
+        }
+    }
+    Ok(count)
+}
+
+/// How long frames may wait for each other.
+const PAUSE: Duration = Duration::from_millis(2);
 
 fn stamp(message: &nix::sys::socket::RecvMsg<'_, '_, LinkAddr>) -> SystemTime {
     let kernel = message.cmsgs().ok().and_then(|mut all| {

@@ -1,4 +1,4 @@
-//! The switch: a namespace with a bridge, a port for each host, and the sniffer.
+//! The switch: a namespace with a bridge for each segment, a port of each for each host, and the sniffer.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -12,38 +12,55 @@ use super::{LabError, wire};
 #[derive(Debug)]
 pub(super) struct Switch {
     pub(super) capture: Arc<Capture>,
+    /// How many segments it has.
+    pub(super) segments: u32,
     network: OwnedFd,
     _sniffer: Sniffer,
 }
 
 impl Switch {
-    pub(super) fn new() -> Result<Self, LabError> {
+    pub(super) fn new(segments: u32) -> Result<Self, LabError> {
         let network = namespace::create()?;
-        wire::bridge(&network)?;
+        let last_bridge = wire::bridges(&network, segments)?;
         let capture = Arc::<Capture>::default();
-        let socket = namespace::run_in(&network, Sniffer::open)??;
+        let socket = namespace::run_in(&network, move || Sniffer::open(last_bridge))??;
         Ok(Self {
             capture: Arc::clone(&capture),
+            segments,
             network,
             _sniffer: Sniffer::start(socket, capture)?,
         })
     }
 
-    /// A cable from a new port, named after the host, to an interface in the host's network namespace.
+    /// A cable from a new port of each segment, named after the host, to an interface in the host's network namespace.
     pub(super) fn plug(&self, host: &Arc<str>, network: &OwnedFd) -> Result<(), LabError> {
-        let port = wire::cable(&self.network, host, network)?;
-        self.capture.plugged(port, host);
+        for segment in 0..self.segments {
+            let port = wire::cable(&self.network, &port_name(host, segment), segment, network)?;
+            self.capture.plugged(port, host);
+        }
         self.set_port(host, true)
     }
 
-    /// Takes the port away, and with it the host's interface.
+    /// Takes the ports away, and with them the host's interfaces.
     pub(super) fn unplug(&self, host: &str) {
-        // It is gone already if the host's namespace went first.
-        let _ = wire::remove(&self.network, host);
+        for segment in 0..self.segments {
+            // It is gone already if the host's namespace went first.
+            let _ = wire::remove(&self.network, &port_name(host, segment));
+        }
     }
 
-    /// Gives or takes the carrier of the host's interface.
+    /// Gives or takes the carrier of the host's interfaces.
     pub(super) fn set_port(&self, host: &str, up: bool) -> Result<(), LabError> {
-        wire::set_link(&self.network, host, up)
+        for segment in 0..self.segments {
+            wire::set_link(&self.network, &port_name(host, segment), up)?;
+        }
+        Ok(())
+    }
+}
+
+fn port_name(host: &str, segment: u32) -> String {
+    match segment {
+        0 => host.to_owned(),
+        _ => format!("{host}.{segment}"),
     }
 }

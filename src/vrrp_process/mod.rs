@@ -159,10 +159,12 @@ impl Ended {
 }
 
 impl Process {
-    async fn start(child: Child) -> Result<Self, VrrpProcessError> {
+    async fn start(mut child: Child) -> Result<Self, VrrpProcessError> {
         let runner = Runner::new()?;
         let mut herald = Herald::new(&runner);
         let (mut config, scripts) = admit(&child.config_text(), &mut herald);
+        child.stand(&config.global);
+        Firewall::note(&config);
         let wishes = uppers::put_on(&mut config).await?;
         let mut process = Self {
             engine: Engine::new(&config, &child.saved_state(), now()),
@@ -444,6 +446,7 @@ impl Process {
             || config.static_routes != self.config.static_routes
             || config.static_rules != self.config.static_rules;
         (self.config, self.scripts) = (config, scripts);
+        self.child.stand(&self.config.global);
         self.dumps.learn(&self.config);
         self.engine.reload(&self.config, now());
         if self.config.global.fifo_write_vrrp_states_on_reload {
