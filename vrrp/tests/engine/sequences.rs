@@ -282,7 +282,7 @@ impl Life {
                 self.now = self
                     .engine
                     .next_deadline()
-                    .map_or(now, |deadline| deadline.max(now))
+                    .map_or(now, |deadline| deadline.max(now));
             }
             Step::Advert {
                 vrid,
@@ -521,13 +521,13 @@ fn reloaded(which: u8) -> Config {
                 .replace("weight", "weight -"),
         ),
     };
-    if which % 5 == 0 {
+    if which.is_multiple_of(5) {
         config.vrrp_sync_groups.clear();
     }
-    if which % 7 == 0 {
+    if which.is_multiple_of(7) {
         config.vrrp_instances.reverse();
     }
-    if which % 4 == 0 {
+    if which.is_multiple_of(4) {
         config.vrrp_instances.truncate(2);
         config.vrrp_sync_groups.clear();
     }
