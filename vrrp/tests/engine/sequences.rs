@@ -334,8 +334,12 @@ impl Life {
                     let (ip_header, payload) = datagram.bytes.split_at(header_len);
                     let packet = Packet {
                         link: datagram.endpoint.link,
-                        source: if which % 2 == 0 { ip(9) } else { datagram.source },
-                        destination: if which % 3 == 0 {
+                        source: if which.is_multiple_of(2) {
+                            ip(9)
+                        } else {
+                            datagram.source
+                        },
+                        destination: if which.is_multiple_of(3) {
                             ip(5)
                         } else {
                             datagram.destination
