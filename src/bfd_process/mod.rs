@@ -53,8 +53,8 @@ struct Process {
 }
 
 impl Process {
-    fn start(child: Child) -> io::Result<Self> {
-        let config = parser::parse_text(&parser::Machine, &child.config_text()).config;
+    fn start(mut child: Child) -> io::Result<Self> {
+        let config = parser::parse_text(&parser::Machine, &child.take_config_text()).config;
         let seed = RandomState::new().build_hasher().finish();
         let mut process = Self {
             engine: Engine::new(&config, &child.saved_state(), seed, now()),

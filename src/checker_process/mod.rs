@@ -122,9 +122,9 @@ struct Process {
 }
 
 impl Process {
-    fn start(child: Child) -> Result<Self, CheckerProcessError> {
+    fn start(mut child: Child) -> Result<Self, CheckerProcessError> {
         let mut scripts = Scripts::start()?;
-        let config = Arc::new(scripts.learn(&child.config_text()));
+        let config = Arc::new(scripts.learn(&child.take_config_text()));
         let saved = Saved::read(&child.saved_state());
         let seed = RandomState::new().build_hasher().finish();
         let mut process = Self {

@@ -1,6 +1,7 @@
 //! The configuration as the supervisor judges it: what is logged of it, whether the daemon may begin with it, and
 //! whether it may take the place of a running one. Absent: the language itself, which is the parser's.
 
+use parser::config::{BfdInstance, Daemon};
 use parser::report::{Class, Mistake};
 use parser::source::Checks;
 use parser::{Config, Machine, Reading, Report, Secrets, Sources};
@@ -15,11 +16,15 @@ pub(crate) struct Configuration {
     pub(crate) reading: Reading,
 }
 
-/// A configuration in force.
+/// A configuration in force: what the supervisor itself needs of it at any time. The rest is in the text, which takes a
+/// tenth of the room.
 pub(crate) struct Usable {
     /// The flattened text, for the children.
     pub(crate) text: String,
-    pub(crate) config: Config,
+    pub(crate) daemon: Daemon,
+    pub(crate) bfd_instances: Vec<BfdInstance>,
+    /// The roles that it gives something to do.
+    busy: Vec<Role>,
     /// The mistakes that it is in force with.
     report: Report,
 }
@@ -145,9 +150,12 @@ impl Configuration {
         let Reading {
             config, report, tree, ..
         } = self.reading;
+        let busy = busy_roles(&config);
         Ok(Usable {
             text: tree.into_text(),
-            config,
+            daemon: config.daemon,
+            bfd_instances: config.bfd_instances,
+            busy,
             report,
         })
     }
@@ -202,23 +210,29 @@ impl Usable {
 
     /// Whether it gives a role something to do.
     pub(crate) fn needs(&self, role: Role, options: &Options) -> bool {
-        let Config {
-            vrrp_instances,
-            static_ipaddress,
-            virtual_servers,
-            bfd_instances,
-            ..
-        } = &self.config;
-        let (may, has_work) = match role {
-            Role::Checkers => (options.run_checkers, !virtual_servers.is_empty()),
-            Role::Vrrp => (
-                options.run_vrrp,
-                !vrrp_instances.is_empty() || !static_ipaddress.is_empty(),
-            ),
-            Role::Bfd => (options.run_bfd, !bfd_instances.is_empty()),
+        let may = match role {
+            Role::Checkers => options.run_checkers,
+            Role::Vrrp => options.run_vrrp,
+            Role::Bfd => options.run_bfd,
         };
-        may && (options.all || has_work)
+        may && (options.all || self.busy.contains(&role))
     }
+
+    /// All of it, read anew.
+    pub(crate) fn config(&self) -> Config {
+        parser::parse_text(&Machine, &self.text).config
+    }
+}
+
+fn busy_roles(config: &Config) -> Vec<Role> {
+    let vrrp = !config.vrrp_instances.is_empty() || !config.static_ipaddress.is_empty();
+    let roles = [
+        (Role::Checkers, !config.virtual_servers.is_empty()),
+        (Role::Vrrp, vrrp),
+        (Role::Bfd, !config.bfd_instances.is_empty()),
+    ];
+    let busy = roles.into_iter().filter(|(_, has_work)| *has_work);
+    busy.map(|(role, _)| role).collect()
 }
 
 /// `(FILE: Line N) what is wrong; what was expected; what helps`.

@@ -28,6 +28,7 @@ use crate::control::{self, server::Control};
 use crate::dump::Writer;
 use crate::log;
 use crate::signal::{Heed, Signals};
+use crate::sys;
 use answers::{Reloads, Round};
 use configuration::{Configuration, Unusable};
 use pid_file::{PidFile, PidFileError};
@@ -92,6 +93,7 @@ fn start(mut options: Options) -> Result<Running, Failure> {
     let configuration = Configuration::read(&options);
     configuration.log(&options);
     let configuration = configuration.usable()?;
+    sys::give_back_memory();
     let mut pid_file = PidFile::lock(&options.pid)?;
     let slots: Result<Vec<Slot>, _> = Role::ALL
         .into_iter()
