@@ -8,21 +8,23 @@
 pub mod state;
 pub mod text;
 
-use std::ffi::{CString, OsString};
+use std::ffi::OsString;
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd, RawFd};
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::Command;
 
 use nix::sys::prctl;
 use nix::sys::socket::{SockType, getsockopt, sockopt};
+use parser::config::GlobalDefs;
 
 use crate::child::state::SavedState;
 use crate::cli::{self, Options};
+use crate::control::status::Events;
 use crate::message::{BfdReport, FromChild, Link, Received, ToChild};
 use crate::signal::{Heed, Signal, Signals};
+use crate::standing::{self, Standing};
 use crate::sys;
 
 const VARIABLE: &str = "HOLDFAST_CHILD";
@@ -141,6 +143,7 @@ pub struct Child {
     text: String,
     state: SavedState,
     signals: Signals,
+    standing: Option<Standing>,
 }
 
 impl Child {
@@ -182,12 +185,22 @@ impl Child {
             text,
             state: SavedState::new(state_fd),
             signals,
+            standing: None,
         }))
     }
 
     /// Takes out the configuration to begin with: the flattened text, as the supervisor judged it.
     pub fn take_config_text(&mut self) -> String {
         std::mem::take(&mut self.text)
+    }
+
+    /// Takes the name, priority, processors and so on that a configuration asks for, at start and at every reload. At start
+    /// it comes after the thread that starts scripts was made ([`crate::scripts::Runner`]), so that scripts do not
+    /// inherit them.
+    pub fn stand(&mut self, global: &GlobalDefs) {
+        let standing = Standing::of(global, self.role, self.options.umask.is_some());
+        standing.take(self.standing.as_ref());
+        self.standing = Some(standing);
     }
 
     /// What the last child in this role saved; empty at a first start.
@@ -249,6 +262,15 @@ impl Child {
         self.say_beside(&FromChild::Events, events);
     }
 
+    /// [`Child::tell_events`] with one line of the log.
+    pub(crate) fn tell_event(&self, of: &str, subject: &str, text: &str) {
+        let mut events = Events::default();
+        events.news(of, subject, text);
+        if let Some(events) = events.take() {
+            self.tell_events(&events);
+        }
+    }
+
     fn say_beside(&self, message: &FromChild, text: &str) {
         match text::seal(text) {
             Ok(sealed) => drop(self.link.send(message, Some(sealed.as_fd()))),
@@ -280,9 +302,12 @@ pub fn prepare(command: &mut Command, role: Role, [socket, configuration, state]
 /// Names the process after the program, which an exec of `/proc/self/exe` does not.
 pub fn set_process_name() -> io::Result<()> {
     let program = std::env::args_os().next().unwrap_or_default();
-    let name = Path::new(&program).file_name().unwrap_or_default();
-    prctl::set_name(&CString::new(name.as_bytes())?)?;
-    Ok(())
+    standing::set_name(
+        &Path::new(&program)
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy(),
+    )
 }
 
 fn parse_variable(variable: &OsString) -> Option<(Role, [RawFd; 3])> {

@@ -8,7 +8,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::cli::{ConfigTest, Options};
+use crate::cli::{ConfigTest, Format, Options};
 use crate::supervisor::configuration::Configuration;
 
 /// Runs the test; answers with keepalived's exit status for it.
@@ -37,6 +37,19 @@ pub fn run(options: &Options, to: &ConfigTest) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Judges a configuration against the machine too, and adds the report to a file; answers with the exit status.
+pub(crate) fn put_to(configuration: &mut Configuration, options: &Options, log: &Path) -> io::Result<u8> {
+    // It asks the kernel on a runtime of its own, and there is one on this thread.
+    let judged = std::thread::scope(|scope| {
+        let reading = &mut configuration.reading;
+        scope.spawn(move || machine::judge(reading, options)).join()
+    });
+    judged.map_err(|_| io::Error::other("the test broke off"))?;
+    let report = configuration.report(Format::Text, false);
+    open(log)?.write_all(report.as_bytes())?;
+    Ok(configuration.test_status())
 }
 
 /// Whether a report there is coloured (<https://no-color.org>).

@@ -47,7 +47,6 @@ pub enum Writer {
 /// The pipes of one process.
 pub struct Fifos {
     shared: Arc<Shared>,
-    writer: Writer,
 }
 
 struct Shared {
@@ -77,21 +76,20 @@ struct Reader {
 
 impl Fifos {
     /// No pipe yet. Readers run on `runner`'s thread.
-    pub fn new(runner: &Runner, writer: Writer) -> Self {
+    pub fn new(runner: &Runner) -> Self {
         let shared = Shared {
             runner: runner.sibling(),
             state: Mutex::default(),
         };
         Self {
             shared: Arc::new(shared),
-            writer,
         }
     }
 
     /// Takes the pipes of a configuration, at start and at every reload: those of before are closed and, if they were
     /// made here, removed. `order` are the subjects whose states are to be told anew when that is called for. Needs a
     /// tokio runtime.
-    pub fn learn(&self, global: &GlobalDefs, order: Vec<String>, inspector: &mut Inspector) {
+    pub fn learn(&self, global: &GlobalDefs, writer: Writer, order: Vec<String>, inspector: &mut Inspector) {
         let mut state = self.shared.state();
         let before = std::mem::take(&mut state.pipes);
         let mut readers: HashMap<String, JoinHandle<()>> = HashMap::new();
@@ -101,11 +99,11 @@ impl Fifos {
         }
         state.states.retain(|subject, _| order.contains(subject));
         state.order = order;
-        let (own, its_keyword) = match self.writer {
+        let (own, its_keyword) = match writer {
             Writer::Vrrp => (&global.vrrp_notify_fifo, "vrrp_notify_fifo"),
             Writer::Checkers { .. } => (&global.lvs_notify_fifo, "lvs_notify_fifo"),
         };
-        let common_reader = self.writer != Writer::Checkers { beside_vrrp: true };
+        let common_reader = writer != Writer::Checkers { beside_vrrp: true };
         for (keyword, fifo, reads) in [
             ("notify_fifo", &global.notify_fifo, common_reader),
             (its_keyword, own, true),

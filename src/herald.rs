@@ -46,7 +46,7 @@ impl Herald {
     pub fn new(runner: &Runner) -> Self {
         Self {
             notifier: Notifier::new(runner, Limits::default()),
-            fifos: Fifos::new(runner, Writer::Vrrp),
+            fifos: Fifos::new(runner),
             mailer: Mailer::start(),
             parties: HashMap::new(),
             no_email_faults: false,
@@ -86,7 +86,7 @@ impl Herald {
         self.no_email_faults = config.global.no_email_faults;
         self.notifier
             .learn(&config.vrrp_instances, &config.vrrp_sync_groups, inspector);
-        self.fifos.learn(&config.global, order, inspector);
+        self.fifos.learn(&config.global, Writer::Vrrp, order, inspector);
         let host = gethostname().unwrap_or_default();
         self.mailer.learn(&config.global, &host.to_string_lossy());
     }

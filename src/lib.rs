@@ -21,6 +21,7 @@ pub mod notify;
 pub mod reactor;
 pub mod scripts;
 pub mod signal;
+pub mod standing;
 pub mod sub_command;
 pub mod supervisor;
 pub mod sys;

@@ -91,7 +91,7 @@ impl Notifier {
         };
         let job = Job {
             word: transition.to.word(),
-            is_state: transition.to != Notified::MasterRxLowerPri,
+            is_state: transition.to.is_state(),
             runs: lane.scripts.runs(transition, party),
         };
         self.queue(lane, job, &owner);

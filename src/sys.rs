@@ -85,6 +85,30 @@ pub fn forget_variable(name: &str) {
     unsafe { std::env::remove_var(name) }
 }
 
+/// Sets the nice value of the calling thread; threads and processes that it makes begin with 0 if it is negative and
+/// [`set_realtime`] has been called.
+pub fn set_nice(nice: i32) -> io::Result<()> {
+    // SAFETY: takes and returns plain numbers; 0 is the calling thread.
+    match unsafe { libc::setpriority(libc::PRIO_PROCESS as _, 0, nice) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Gives the calling thread `SCHED_RR` with this priority, or takes it away. What it forks or starts as a thread does
+/// not inherit it.
+pub fn set_realtime(priority: Option<u8>) -> io::Result<()> {
+    let policy = priority.map_or(libc::SCHED_OTHER, |_| libc::SCHED_RR) | libc::SCHED_RESET_ON_FORK;
+    // SAFETY: an all-zero sched_param is a valid value.
+    let mut parameter: libc::sched_param = unsafe { std::mem::zeroed() };
+    parameter.sched_priority = priority.unwrap_or_default().into();
+    // SAFETY: reads the parameter; 0 is the calling thread.
+    match unsafe { libc::sched_setscheduler(0, policy, &raw const parameter) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 /// Registers a descriptor with the runtime, to wait until it is readable.
 pub fn watch(descriptor: Arc<OwnedFd>) -> io::Result<AsyncFd<Arc<OwnedFd>>> {
     // SAFETY: the `Arc` keeps the descriptor open, and the same, for as long as the `AsyncFd` lives.

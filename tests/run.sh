@@ -2,12 +2,12 @@
 # Runs every test of Holdfast, and installs what they need first (as root on Debian or Ubuntu).
 #
 # Tests that meet the real kernel make network namespaces and need root; the ones that compare with keepalived, FRR,
-# nginx and iproute2 need those packages, those of IPVS a kernel that has it (user-mode-linux). Without root they say
+# nginx, HAProxy, MariaDB and iproute2 need those packages, those of IPVS a kernel that has it (user-mode-linux). Without root they say
 # "skipped: needs root".
 set -eu
 cd "$(dirname "$0")/.."
 
-packages="keepalived frr iproute2 nginx-light curl dnsmasq-base python3-aiosmtpd kmod user-mode-linux ipvsadm ca-certificates gcc libc6-dev"
+packages="keepalived frr iproute2 nftables nginx-light haproxy mariadb-server curl dnsmasq-base python3-minimal python3-aiosmtpd kmod user-mode-linux ipvsadm ca-certificates gcc libc6-dev"
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     missing=""
     for package in $packages; do

@@ -1,5 +1,6 @@
 //! The way in: one socket to ask the kernel with.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::os::fd::AsFd;
 
@@ -135,6 +136,31 @@ impl Netlink {
             .into_iter()
             .map(|(place, error)| (changes[place].clone(), error))
             .collect())
+    }
+
+    /// Removes links on top of others, all at once. Answers with those that the kernel would not find or let go.
+    pub async fn remove_uppers(
+        &mut self,
+        names: &[String],
+    ) -> Result<Vec<(upper::Change, KernelError)>, Error> {
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
+        let taken: HashSet<u32> = self.links().await?.iter().map(|link| link.group).collect();
+        let group = (1..u32::MAX)
+            .rev()
+            .find(|group| !taken.contains(group))
+            .unwrap_or(u32::MAX);
+        let join = |name: &String| upper::Change {
+            name: name.clone(),
+            what: upper::What::Join(group),
+        };
+        let joins: Vec<upper::Change> = names.iter().map(join).collect();
+        let refused = self.change_uppers(&joins).await?;
+        if refused.len() < names.len() {
+            self.socket.request(&upper::RemoveGroup(group)).await?;
+        }
+        Ok(refused)
     }
 
     /// Makes, changes or removes a link.

@@ -111,8 +111,32 @@ pub enum What {
     Set(Settings),
     /// It is set up.
     Up,
+    /// It is put into this link group.
+    Join(u32),
     /// It is removed.
     Remove,
+}
+
+/// Removes all links of a group at once: the kernel waits for each of them only once, not one after the other.
+#[derive(Debug)]
+pub(crate) struct RemoveGroup(pub(crate) u32);
+
+impl fmt::Display for RemoveGroup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "remove the links of group {}", self.0)
+    }
+}
+
+impl Request for RemoveGroup {
+    fn flags(&self) -> u16 {
+        0
+    }
+
+    fn message(&self) -> impl NetlinkSerializable {
+        let mut raw = Raw::new(libc::RTM_DELLINK, &[0; HEADER_LEN]);
+        raw.number(IFLA_GROUP, self.0);
+        raw
+    }
 }
 
 impl fmt::Display for Change {
@@ -122,6 +146,7 @@ impl fmt::Display for Change {
                 write!(f, "create the {} {} on link {lower}", kind.name(), self.name)
             }
             What::Set(_) => write!(f, "set the properties of {}", self.name),
+            What::Join(group) => write!(f, "put {} into link group {group}", self.name),
             What::Up => write!(f, "set up {}", self.name),
             What::Remove => write!(f, "remove {}", self.name),
         }
@@ -132,14 +157,14 @@ impl Request for Change {
     fn flags(&self) -> u16 {
         match self.what {
             What::Create { .. } => NLM_F_CREATE | NLM_F_EXCL,
-            What::Set(_) | What::Up | What::Remove => 0,
+            What::Set(_) | What::Up | What::Join(_) | What::Remove => 0,
         }
     }
 
     fn message(&self) -> impl NetlinkSerializable {
         let kind = match self.what {
             What::Remove => libc::RTM_DELLINK,
-            What::Create { .. } | What::Set(_) | What::Up => libc::RTM_NEWLINK,
+            What::Create { .. } | What::Set(_) | What::Up | What::Join(_) => libc::RTM_NEWLINK,
         };
         let mut header = [0; HEADER_LEN];
         if self.what == What::Up {
@@ -159,6 +184,7 @@ impl Request for Change {
                 raw.nest(IFLA_LINKINFO, |info| write_info(info, *kind));
             }
             What::Set(settings) => settings.write(&mut raw),
+            What::Join(group) => raw.number(IFLA_GROUP, *group),
             What::Up | What::Remove => {}
         }
         raw

@@ -11,6 +11,8 @@
 mod common;
 #[path = "common/lvs.rs"]
 mod lvs;
+#[path = "common/manual.rs"]
+mod manual;
 #[path = "common/setting.rs"]
 mod setting;
 
@@ -143,7 +145,7 @@ fn every_sample_uses_its_keyword() {
 #[test]
 fn every_keyword_takes_the_edges_of_its_range() {
     let mut failures = Vec::new();
-    for setting in setting::of_edges(&Path::new(FOLDER)) {
+    for setting in setting::of_edges(Path::new(FOLDER)) {
         let text = setting.with(&setting.sample);
         let reading = common::read(&text);
         if reading.report.exit_status() as u8 != setting.status {
@@ -160,7 +162,7 @@ fn every_keyword_takes_the_edges_of_its_range() {
 
 #[test]
 fn a_word_that_is_no_keyword_is_reported_once_in_every_block() {
-    for setting in setting::of_edges(&Path::new(FOLDER)) {
+    for setting in setting::of_edges(Path::new(FOLDER)) {
         let text = setting.with(&format!("{}\nno_such_keyword 1", setting.sample));
         let mistakes = common::mistakes(&text);
         assert_eq!(

@@ -8,6 +8,8 @@
 )]
 
 mod common;
+#[path = "common/lvs.rs"]
+mod lvs;
 #[path = "common/table.rs"]
 mod table;
 

@@ -55,6 +55,7 @@ struct Process {
 impl Process {
     fn start(mut child: Child) -> io::Result<Self> {
         let config = parser::parse_text(&parser::Machine, &child.take_config_text()).config;
+        child.stand(&config.global);
         let seed = RandomState::new().build_hasher().finish();
         let mut process = Self {
             engine: Engine::new(&config, &child.saved_state(), seed, now()),
@@ -159,6 +160,7 @@ impl Process {
     fn reload(&mut self, text: &str) {
         info!("Reloading");
         let config = parser::parse_text(&parser::Machine, text).config;
+        self.child.stand(&config.global);
         self.engine.reload(&config, now());
         self.config = config;
         // The farewells of those that are gone leave by their own sockets.

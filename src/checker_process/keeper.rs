@@ -20,13 +20,13 @@ use crate::timer::now;
 use mirror::Mirror;
 
 /// How soon what others changed is missed.
-const LOOK: Duration = Duration::from_millis(500);
+const LOOK: Duration = Duration::from_millis(300);
 
 /// How soon what a glance does not show is missed.
 const READ: Duration = Duration::from_secs(30);
 
 /// Looking takes at most one part of so many of the time: a large table is looked at less often.
-const SHARE: u32 = 20;
+const SHARE: u32 = 10;
 
 /// How soon a kernel without IPVS is asked again.
 const ASK_AGAIN: Duration = Duration::from_secs(30);

@@ -30,6 +30,8 @@ use tokio::time::MissedTickBehavior;
 use tracing::{debug, error, info, warn};
 
 use crate::child::{Child, Order};
+use crate::control::status;
+use crate::dump::{Lines, Rendering};
 use crate::mail::{self, Mailer};
 use crate::message::BEAT_INTERVAL;
 use crate::sys::capability::{self, Capability};
@@ -62,6 +64,9 @@ const KEPT: &[Capability] = &[
     Capability::NetBindService,
     Capability::NetAdmin,
     Capability::NetRaw,
+    Capability::IpcLock,
+    Capability::SysNice,
+    Capability::SysResource,
 ];
 
 /// Runs the checker process until the supervisor says stop; answers with its exit status.
@@ -117,14 +122,17 @@ struct Process {
     outbox: VecDeque<(u64, Told)>,
     /// The state differs from what is saved.
     is_unsaved: bool,
+    /// The status that is being made for the control socket.
+    status: Option<Rendering>,
     save_at: Instant,
     stopping: bool,
 }
 
 impl Process {
     fn start(mut child: Child) -> Result<Self, CheckerProcessError> {
-        let mut scripts = Scripts::start()?;
-        let config = Arc::new(scripts.learn(&child.take_config_text()));
+        let mut scripts = Scripts::start(child.options.run_vrrp)?;
+        let config = served(scripts.learn(&child.take_config_text()));
+        child.stand(&config.global);
         let saved = Saved::read(&child.saved_state());
         let seed = RandomState::new().build_hasher().finish();
         let mut process = Self {
@@ -142,6 +150,7 @@ impl Process {
             files: Vec::new(),
             outbox: VecDeque::new(),
             is_unsaved: true,
+            status: None,
             save_at: now(),
             stopping: false,
             child,
@@ -173,6 +182,7 @@ impl Process {
                 reading = self.trackers.next() => self.reading(&reading),
                 event = next_address(&mut self.monitor) => self.address(event),
                 order = self.child.next_order() => self.order(order)?,
+                () = std::future::ready(()), if self.status.is_some() => self.tell_status(),
                 _ = beat.tick() => self.child.beat(),
                 () = tokio::task::yield_now(), if self.can_tell() => {}
             }
@@ -186,6 +196,16 @@ impl Process {
         self.ping_range.restore();
         self.child.stopped();
         Ok(())
+    }
+
+    /// Goes on with the status for less than a millisecond.
+    fn tell_status(&mut self) {
+        let engine = &self.engine;
+        let render = |part, item, lines: &mut Lines| status::checkers(engine, part, item, lines);
+        if let Some(text) = self.status.as_mut().and_then(|rendering| rendering.turn(render)) {
+            self.child.tell_status(&text);
+            self.status = None;
+        }
     }
 
     /// What follows every event: deadlines that have come, what the engine asks, the next round, the next alarm.
@@ -264,7 +284,11 @@ impl Process {
                 return;
             };
             match told {
-                Told::News(news) => info!("{news}"),
+                Told::News(news) => {
+                    self.child
+                        .tell_event("checkers", &news.service, &news.to_string());
+                    info!("{news}");
+                }
                 Told::Notice(notice) => {
                     self.scripts.notify(&notice);
                     if let Some(mail) = notice.mail {
@@ -350,8 +374,8 @@ impl Process {
                 let (session, up) = (report.session.as_str(), report.up);
                 self.engine.handle(Event::Bfd { session, up }, now());
             }
+            Order::Status => self.status = Some(Rendering::default()),
             Order::Data => info!("Dump files are not supported yet"),
-            Order::Status => self.child.tell_status("null"),
             Order::Stats | Order::StatsClear | Order::Json => {}
         }
         Ok(())
@@ -360,7 +384,8 @@ impl Process {
     /// A new configuration, judged by the supervisor: what is unchanged is not touched.
     fn reload(&mut self, text: &str) -> Result<(), CheckerProcessError> {
         info!("Reloading");
-        let config = Arc::new(self.scripts.learn(text));
+        let config = served(self.scripts.learn(text));
+        self.child.stand(&config.global);
         self.conversations.set_tls(tls(&config)?);
         self.engine.reload(Arc::clone(&config), now());
         self.learn(&config);
@@ -389,6 +414,13 @@ impl Process {
                 .ok();
         }
     }
+}
+
+/// The configuration as it is served: without `nftables_ipvs`, which the log names as without effect, each address of a
+/// group is a service of its own, since nobody would mark the packets for a common one.
+fn served(mut config: Config) -> Arc<Config> {
+    config.global.nftables_ipvs = None;
+    Arc::new(config)
 }
 
 async fn next_address(monitor: &mut Option<Monitor>) -> Result<netlink::Event, netlink::Error> {

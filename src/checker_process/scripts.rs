@@ -14,6 +14,7 @@ use parser::config::{Checker, Script};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
+use crate::fifo::{Fifos, Writer};
 use crate::notify::{Limits, Notifier};
 use crate::scripts::{Inspector, Policy, Runner};
 
@@ -22,19 +23,24 @@ pub(super) struct Scripts {
     inspector: Inspector,
     runner: Arc<Runner>,
     notifier: Notifier,
+    fifos: Fifos,
+    /// `-C` is not given.
+    may_run_vrrp: bool,
     runs: HashMap<ConversationId, AbortHandle>,
     tell: mpsc::UnboundedSender<(ConversationId, ScriptOutcome)>,
     hear: mpsc::UnboundedReceiver<(ConversationId, ScriptOutcome)>,
 }
 
 impl Scripts {
-    /// Knows no script yet.
-    pub(super) fn start() -> io::Result<Self> {
+    /// Knows no script yet. `may_run_vrrp`: a VRRP process runs if there is something for it to do.
+    pub(super) fn start(may_run_vrrp: bool) -> io::Result<Self> {
         let runner = Runner::new()?;
         let (tell, hear) = mpsc::unbounded_channel();
         Ok(Self {
             inspector: Inspector::new(Policy::new(&parser::config::GlobalDefs::default())),
             notifier: Notifier::new(&runner, Limits::default()),
+            fifos: Fifos::new(&runner),
+            may_run_vrrp,
             runner: Arc::new(runner),
             runs: HashMap::new(),
             tell,
@@ -66,6 +72,10 @@ impl Scripts {
         }
         inspector.say_violation();
         self.notifier.learn(&[], &[], &mut inspector);
+        let beside_vrrp = self.may_run_vrrp && !config.vrrp_instances.is_empty();
+        let writer = Writer::Checkers { beside_vrrp };
+        self.fifos
+            .learn(&config.global, writer, Vec::new(), &mut inspector);
         self.inspector = inspector;
         config
     }
@@ -104,8 +114,22 @@ impl Scripts {
         }
     }
 
-    /// Runs the script of a change, after those of the changes before it.
+    /// Runs the script of a change, after those of the changes before it, and writes its FIFO line.
     pub(super) fn notify(&mut self, notice: &Notice) {
+        self.run_script_of(notice);
+        if let Some(line) = &notice.line {
+            // keepalived: with the NUL byte that ends its own string.
+            self.fifos.write(&format!("{line}\n\0"));
+        }
+    }
+
+    /// Ends the runs of checkers, and waits a moment for the scripts of the last changes.
+    pub(super) async fn finish(&self) {
+        self.runner.stop_all().await;
+        tokio::join!(self.notifier.finish(), self.fifos.finish());
+    }
+
+    fn run_script_of(&mut self, notice: &Notice) {
         let (Some(script), Some(line)) = (&notice.script, &notice.line) else {
             return;
         };
@@ -120,11 +144,5 @@ impl Scripts {
             (false, Some(_)) => ("DOWN", "notify_down"),
         };
         self.notifier.run(owner, word, keyword, script);
-    }
-
-    /// Ends the runs of checkers, and waits a moment for the scripts of the last changes.
-    pub(super) async fn finish(&self) {
-        self.runner.stop_all().await;
-        self.notifier.finish().await;
     }
 }

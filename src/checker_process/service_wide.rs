@@ -1,7 +1,7 @@
 //! What IPVS has beside its table: connection timeouts (`lvs_timeouts`) and sync daemons (`lvs_sync_daemon`).
 //!
 //! What was there before us is remembered, so that it can be put back. Absent: a sync daemon that follows a VRRP
-//! instance, which the VRRP process switches.
+//! instance, which only the VRRP process can switch.
 
 use std::time::Duration;
 
@@ -54,13 +54,13 @@ impl Wish {
 }
 
 fn daemons(global: &GlobalDefs) -> Result<Vec<SyncDaemon>, NameError> {
-    let Some(daemon) = global
-        .lvs_sync_daemon
-        .as_ref()
-        .filter(|daemon| daemon.vrrp_instance.is_none())
-    else {
+    let Some(daemon) = &global.lvs_sync_daemon else {
         return Ok(Vec::new());
     };
+    if let Some(instance) = &daemon.vrrp_instance {
+        warn!("lvs_sync_daemon that follows instance {instance} is read, but has no effect yet");
+        return Ok(Vec::new());
+    }
     let interface = daemon.interface.parse()?;
     let of_role = |role| SyncDaemon {
         max_len: daemon.maxlen,
@@ -117,7 +117,7 @@ impl ServiceWide {
 }
 
 /// Makes the sync daemon of a role what is wanted; one that is already is left alone.
-pub(crate) async fn switch_daemon(
+async fn switch_daemon(
     ipvs: &mut Ipvs,
     role: Role,
     wanted: Option<&SyncDaemon>,

@@ -28,8 +28,8 @@ pub struct Options {
     pub no_syslog: bool,
     /// `-g`: lines go to this file too.
     pub log_file: Option<PathBuf>,
-    /// `-u`: 0o177 by default.
-    pub umask: u32,
+    /// `-u`; `None` leaves it to the keyword `umask`.
+    pub umask: Option<u32>,
     /// `-X`.
     pub release_vips: bool,
     /// `-V`.
@@ -126,11 +126,8 @@ impl Options {
     pub fn without_effect(&self) -> Vec<&'static str> {
         [
             (self.dont_release_ipvs, "--dont-release-ipvs"),
-            (self.address_monitoring, "--address-monitoring"),
             (self.snmp, "--snmp"),
             (self.snmp_agent_socket.is_some(), "--snmp-agent-socket"),
-            (self.namespace.is_some(), "--namespace"),
-            (self.core_dump_pattern.is_some(), "--core-dump-pattern"),
             (self.config_fd.is_some(), "--config-fd"),
         ]
         .into_iter()
@@ -144,7 +141,7 @@ impl Options {
 #[command(
     name = "holdfast",
     about = "A high-availability daemon that takes keepalived's place",
-    override_usage = "holdfast [OPTION...]\n       holdfast config show|lint\n       holdfast demo"
+    override_usage = "holdfast [OPTION...]\n       holdfast status|events|plan|reload\n       holdfast config show|lint\n       holdfast demo"
 )]
 pub(super) struct Written {
     /// Use the specified configuration file (a pattern may name several)
@@ -283,17 +280,13 @@ impl Written {
             remarks.push(format!("Invalid log facility '{}'", self.log_facility));
             Facility::DAEMON
         });
-        let umask = self
-            .umask
-            .as_deref()
-            .map_or(Some(0o177), parse_mask)
-            .unwrap_or_else(|| {
-                remarks.push(format!(
-                    "Invalid --umask option {}",
-                    self.umask.as_deref().unwrap_or_default()
-                ));
-                0o177
-            });
+        let umask = self.umask.and_then(|mask| {
+            let read = parse_mask(&mask);
+            if read.is_none() {
+                remarks.push(format!("Invalid --umask option {mask}"));
+            }
+            read
+        });
         let config_test = self.config_test.map(|file| match file {
             file if file.is_empty() => ConfigTest::ToStderr,
             file => ConfigTest::ToFile(file.into()),

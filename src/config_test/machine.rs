@@ -10,6 +10,7 @@ mod links;
 use std::collections::BTreeSet;
 
 use nix::net::if_::if_nametoindex;
+use nix::unistd::{SysconfVar, sysconf};
 use parser::config::checker::Probe;
 use parser::config::global_defs::DynamicInterfaces;
 use parser::config::{Config, Route, Rule, Script, VirtualServer};
@@ -25,6 +26,7 @@ pub(super) fn judge(reading: &mut Reading, options: &Options) {
     let own = config.daemon.net_namespace.as_deref();
     let namespace = options.namespace.as_deref().or(own);
     let mut findings = interfaces(config, sources, namespace);
+    findings.extend(processors(config, sources));
     findings.extend(scripts(config, sources));
     let of_instances = links::judge(config, namespace)
         .into_iter()
@@ -172,9 +174,15 @@ fn asked_of_links(config: &Config) -> impl Iterator<Item = Asked<'_>> {
             "delayed interface",
         )
     });
+    let paced = config.garp_groups.iter().flat_map(|group| {
+        let place = group.place;
+        let interfaces = group.interfaces.iter();
+        interfaces.map(move |name| (name.as_str(), place, Class::General, "interface of a garp_group"))
+    });
     addresses
         .chain(polled)
         .chain(delayed)
+        .chain(paced)
         .map(|(interface, place, class, what)| Asked {
             interface,
             place,
@@ -207,6 +215,31 @@ fn asked_of_rules(rules: &[Rule]) -> impl Iterator<Item = Asked<'_>> {
             what: "interface of a rule".to_owned(),
         })
     })
+}
+
+/// Processors that a process is bound to, but which this machine has not.
+fn processors(config: &Config, sources: &Sources) -> Vec<Finding> {
+    let Ok(Some(count)) = sysconf(SysconfVar::_NPROCESSORS_CONF) else {
+        return Vec::new();
+    };
+    let global = &config.global;
+    let bound = [
+        ("vrrp_cpu_affinity", &global.vrrp_cpu_affinity),
+        ("checker_cpu_affinity", &global.checker_cpu_affinity),
+        ("bfd_cpu_affinity", &global.bfd_cpu_affinity),
+    ];
+    let missing = bound.into_iter().flat_map(|(keyword, processors)| {
+        let missing = processors.iter().filter(|&&number| i64::from(number) >= count);
+        missing.map(move |number| (keyword, number))
+    });
+    missing
+        .map(|(keyword, number)| Finding {
+            place: first_line(sources, keyword),
+            word: number.to_string(),
+            class: Class::General,
+            what: format!("there is no processor {number}: this machine has {count}, the first is 0"),
+        })
+        .collect()
 }
 
 /// What is wrong with the scripts, each said once.

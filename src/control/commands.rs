@@ -220,6 +220,7 @@ fn describe(answer: &Value, colors: bool) -> String {
     )];
     parts.push(instances(&answer["vrrp"], now, colors));
     parts.push(groups(&answer["vrrp"], colors));
+    parts.push(servers(&answer["checkers"], colors));
     parts.push(sessions(&answer["bfd"], colors));
     for role in ["checkers", "vrrp", "bfd"] {
         if let Some(error) = answer[role]["error"].as_str() {
@@ -334,6 +335,45 @@ fn sessions(bfd: &Value, colors: bool) -> String {
             (text(session, "neighbor").to_owned(), Color::Plain),
             (why.to_owned(), Color::Faint),
         ]);
+    }
+    table.render(colors)
+}
+
+fn servers(checkers: &Value, colors: bool) -> String {
+    let mut table = Table::new(&["SERVER", "STATE", "WEIGHT", "REMARKS"]);
+    for service in items(checkers, "virtual_servers") {
+        let up = service["quorum"] == true;
+        let why = match (service["suspended"] == true, up) {
+            (true, _) => "suspended: the address is not here",
+            (false, false) => "quorum lost",
+            (false, true) => "",
+        };
+        let state = if up { "UP" } else { "DOWN" };
+        table.row([
+            (text(service, "name").to_owned(), Color::Strong),
+            (state.to_owned(), if up { Color::Good } else { Color::Bad }),
+            (String::new(), Color::Plain),
+            (why.to_owned(), Color::Bad),
+        ]);
+        for server in items(service, "real_servers") {
+            let alive = server["alive"] == true;
+            let failing: Vec<&str> = items(server, "failing")
+                .iter()
+                .filter_map(Value::as_str)
+                .collect();
+            let why = if failing.is_empty() {
+                String::new()
+            } else {
+                format!("{} failed", failing.join(", "))
+            };
+            let state = if alive { "UP" } else { "DOWN" };
+            table.row([
+                (format!("  {}", text(server, "name")), Color::Plain),
+                (state.to_owned(), if alive { Color::Good } else { Color::Bad }),
+                (server["weight"].to_string(), Color::Plain),
+                (why, Color::Bad),
+            ]);
+        }
     }
     table.render(colors)
 }

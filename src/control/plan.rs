@@ -97,7 +97,10 @@ fn blocks(config: &Config) -> (BTreeMap<String, Block>, Vec<String>) {
         if opening {
             path.push(words);
         } else {
-            let within: String = path.iter().skip(1).map(|outer| format!("{outer} > ")).collect();
+            let within = path
+                .iter()
+                .skip(1)
+                .fold(String::new(), |within, outer| within + outer + " > ");
             block
                 .0
                 .push((format!("{within}{words}"), format!("{within}{masked}")));

@@ -47,7 +47,7 @@ impl Control {
     /// Makes the socket. Without it the daemon works all the same: what is wrong is told in the log.
     pub(crate) fn open(path: &Path) -> Self {
         let listener = listen(path).inspect_err(|error| {
-            tracing::warn!("Unable to open the control socket {}: {error}", path.display())
+            tracing::warn!("Unable to open the control socket {}: {error}", path.display());
         });
         Control {
             listener: listener.ok().map(|listener| (listener, path.to_owned())),

@@ -127,6 +127,66 @@ pub(crate) fn bfd(engine: &bfd::Engine) -> String {
     json!({"sessions": sessions}).to_string()
 }
 
+/// One item after another of the checker process's status.
+pub(crate) fn checkers(
+    engine: &checkers::Engine,
+    part: usize,
+    item: usize,
+    lines: &mut Lines,
+) -> Option<bool> {
+    match part {
+        0 => {
+            if item == 0 {
+                lines.raw("{\"virtual_servers\":[");
+            }
+            Some(item == 0)
+        }
+        1 => {
+            let Some(service) = engine.services().nth(item) else {
+                return Some(false);
+            };
+            if item > 0 {
+                lines.raw(",");
+            }
+            let standing = engine.standing(service);
+            lines.raw(
+                &standing
+                    .map_or(Value::Null, |standing| of_service(&standing))
+                    .to_string(),
+            );
+            Some(true)
+        }
+        2 => {
+            if item == 0 {
+                lines.raw("]}");
+            }
+            Some(item == 0)
+        }
+        _ => None,
+    }
+}
+
+fn of_service(service: &checkers::ServiceStanding) -> Value {
+    let servers: Vec<Value> = service
+        .servers
+        .iter()
+        .map(|server| {
+            json!({
+                "name": server.label,
+                "alive": server.alive,
+                "weight": server.weight,
+                "failing": server.failing,
+            })
+        })
+        .collect();
+    json!({
+        "name": service.label,
+        "quorum": service.quorum_up,
+        "suspended": service.suspended,
+        "real_servers": servers,
+    })
+}
+
 /// Events of one turn of a process's loop.
 #[derive(Debug, Default)]
 pub(crate) struct Events(String);

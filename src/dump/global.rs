@@ -19,7 +19,7 @@ pub(super) enum Whose<'a> {
 }
 
 /// Writes the section.
-pub(super) fn section(lines: &mut Lines, global: &GlobalDefs, daemon: &Daemon, whose: Whose<'_>) {
+pub(super) fn section(lines: &mut Lines, global: &GlobalDefs, daemon: &Daemon, whose: &Whose<'_>) {
     lines.section("Global definitions");
     let mut pair = |key: &str, value: &dyn Display| lines.pair(1, key, value);
     let or = |name: &Option<String>, other: &str| name.clone().unwrap_or_else(|| other.to_owned());

@@ -78,7 +78,7 @@ fn data(view: &View<'_>, instance: &Instance) -> String {
         .put("nopreempt", &config.nopreempt.to_string())
         .put("preempt_delay", &seconds(config.preempt_delay))
         .put("state", &number(instance.state.word()).to_string())
-        .put("wantstate", &number(view.wanted(instance)).to_string())
+        .put("wantstate", &number(View::wanted(instance)).to_string())
         .put("version", &(config.version as u8).to_string())
         .put("smtp_alert", &config.smtp_alert.to_string())
         .put("notify_deleted", &config.notify.report_deleted.to_string());

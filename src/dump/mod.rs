@@ -60,7 +60,7 @@ impl Rendering {
 /// The supervisor's dump: the global section alone.
 pub(crate) fn parent(global: &GlobalDefs, daemon: &parser::config::Daemon) -> String {
     let mut lines = Lines::default();
-    global::section(&mut lines, global, daemon, global::Whose::Parent);
+    global::section(&mut lines, global, daemon, &global::Whose::Parent);
     lines.into_text()
 }
 

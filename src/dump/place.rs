@@ -90,14 +90,7 @@ mod tests {
     fn paths(text: &str, temporary: Option<&str>) -> String {
         let config = parser::parse_text(&parser::Machine, text).config;
         let place = Place::of(&config, temporary.map(Path::new));
-        let all = [
-            Kind::Data,
-            Kind::Parent,
-            Kind::Check,
-            Kind::Bfd,
-            Kind::Stats,
-            Kind::Json,
-        ];
+        let all = [Kind::Data, Kind::Parent, Kind::Bfd, Kind::Stats, Kind::Json];
         all.map(|kind| place.path(kind).display().to_string()).join(" ")
     }
 

@@ -131,7 +131,7 @@ const DATA: &[VrrpPart] = &[
     |view, item, lines| {
         only_once(item, || {
             let whose = global::Whose::Vrrp(view.users);
-            global::section(lines, &view.config.global, &view.config.daemon, whose);
+            global::section(lines, &view.config.global, &view.config.daemon, &whose);
             tables::statics(view, lines);
             lines.section("VRRP Topology");
         })
@@ -165,10 +165,11 @@ impl View<'_> {
     }
 
     /// The state that an instance would like to be in.
-    pub(super) fn wanted(&self, instance: &Instance) -> &'static str {
+    pub(super) fn wanted(instance: &Instance) -> &'static str {
         match (&instance.state, instance.config.initial_state) {
-            (State::Master(_), _) => "MASTER",
-            (State::Init { .. } | State::Fault { .. }, InitialState::Master) => "MASTER",
+            (State::Master(_), _) | (State::Init { .. } | State::Fault { .. }, InitialState::Master) => {
+                "MASTER"
+            }
             _ => "BACKUP",
         }
     }
@@ -212,8 +213,8 @@ fn standing(view: &View<'_>, instance: &Instance, lines: &mut Lines) {
         lines.line(3, format_args!("Flags: none"));
     }
     lines.list(3, "Flags:", &flags);
-    lines.pair(3, "Wantstate", view.wanted(instance));
-    let of_links = |fault: &&FaultReason| {
+    lines.pair(3, "Wantstate", View::wanted(instance));
+    let is_of_interface = |fault: &&FaultReason| {
         matches!(
             fault,
             FaultReason::InterfaceMissing(_)
@@ -221,14 +222,14 @@ fn standing(view: &View<'_>, instance: &Instance, lines: &mut Lines) {
                 | FaultReason::NoSourceAddress(_)
         )
     };
-    let waiting = |fault: &&FaultReason| matches!(fault, FaultReason::AwaitingScript(_));
+    let is_first_result = |fault: &&FaultReason| matches!(fault, FaultReason::AwaitingScript(_));
     let links: Vec<String> = instance
         .faults
         .iter()
-        .filter(of_links)
+        .filter(is_of_interface)
         .map(ToString::to_string)
         .collect();
-    let scripts = instance.faults.iter().filter(waiting).count();
+    let first_results = instance.faults.iter().filter(is_first_result).count();
     let others = instance.faults.iter().filter(|fault| !fault.is_waiting()).count();
     lines.pair(3, "Number of config faults", 0);
     lines.pair(3, "Number of tracker faults", others - links.len());
@@ -238,7 +239,7 @@ fn standing(view: &View<'_>, instance: &Instance, lines: &mut Lines) {
         links.join(", ")
     };
     lines.line(3, format_args!("Flags of interface faults - {links}"));
-    lines.pair(3, "Number of track scripts init", scripts);
+    lines.pair(3, "Number of track scripts init", first_results);
     lines.pair(3, "Last transition", view.wall.moment(instance.since));
     match instance.state.deadline() {
         Some(deadline) => lines.pair(3, "Read timeout", view.wall.moment(deadline)),

@@ -156,12 +156,13 @@ impl Host {
         self.run(move || fs::remove_file(path))?.map_err(LabError::Io)
     }
 
-    /// IPv4 addresses of [`LINK`] now; none when the host is off.
+    /// IPv4 addresses of its interfaces now, loopback aside; none when the host is off.
     pub fn addresses(&self) -> Vec<Ipv4Addr> {
         let found = self.run(|| {
             let all = getifaddrs().into_iter().flatten();
-            let link = all.filter(|entry| entry.interface_name == LINK);
-            link.filter_map(|entry| Some(entry.address?.as_sockaddr_in()?.ip()))
+            let outward = all.filter(|entry| entry.interface_name != "lo");
+            outward
+                .filter_map(|entry| Some(entry.address?.as_sockaddr_in()?.ip()))
                 .collect()
         });
         found.unwrap_or_default()

@@ -1,6 +1,11 @@
 //! The configuration as the supervisor judges it: what is logged of it, whether the daemon may begin with it, and
 //! whether it may take the place of a running one. Absent: the language itself, which is the parser's.
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use parser::config::global_defs::{GlobalDefs, ReloadFile};
 use parser::config::{BfdInstance, Daemon};
 use parser::report::{Class, Mistake};
 use parser::source::Checks;
@@ -8,6 +13,7 @@ use parser::{Config, Machine, Reading, Report, Secrets, Sources};
 
 use crate::child::Role;
 use crate::cli::{Format, Options};
+use crate::config_test;
 use crate::supervisor::not_yet::not_yet;
 
 /// What was read, with every mistake.
@@ -21,6 +27,7 @@ pub(crate) struct Configuration {
 pub(crate) struct Usable {
     /// The flattened text, for the children.
     pub(crate) text: String,
+    pub(crate) global: GlobalDefs,
     pub(crate) daemon: Daemon,
     pub(crate) bfd_instances: Vec<BfdInstance>,
     /// The roles that it gives something to do.
@@ -41,6 +48,13 @@ pub(crate) enum Unusable {
     /// At a reload: a mistake that the running configuration does not have.
     #[error("The new configuration is not taken: {0}")]
     Mistake(String),
+    /// At a reload: the whole configuration test (`reload_check_config`) has found something, or could not be written
+    /// down.
+    #[error("New config failed validation, see {0} for details")]
+    Untested(String),
+    /// At a reload: what only a start can change.
+    #[error("Cannot change {0} at a reload - please restart keepalived")]
+    Fixed(&'static str),
 }
 
 impl Unusable {
@@ -48,7 +62,7 @@ impl Unusable {
     pub(crate) fn exit_status(&self) -> u8 {
         match self {
             Unusable::NoFile(_) => 6,
-            Unusable::Parameter(_) | Unusable::Mistake(_) => 2,
+            Unusable::Parameter(_) | Unusable::Mistake(_) | Unusable::Untested(_) | Unusable::Fixed(_) => 2,
         }
     }
 }
@@ -144,6 +158,19 @@ impl Configuration {
         }
     }
 
+    /// With `reload_check_config` puts it to the whole configuration test, whose report is written to `log`.
+    pub(crate) fn tested(mut self, options: &Options, log: Option<&str>) -> Result<Configuration, Unusable> {
+        let Some(log) = log else { return Ok(self) };
+        match config_test::put_to(&mut self, options, Path::new(log)) {
+            Ok(0) => Ok(self),
+            Ok(_) => Err(Unusable::Untested(log.to_owned())),
+            Err(error) => {
+                tracing::error!("Unable to write {log}: {error}");
+                Err(Unusable::Untested(log.to_owned()))
+            }
+        }
+    }
+
     /// Whether the daemon can begin with it. Ordinary mistakes do not hinder: what is wrong is left out.
     pub(crate) fn usable(self) -> Result<Usable, Unusable> {
         self.usable_at_all()?;
@@ -153,6 +180,7 @@ impl Configuration {
         let busy = busy_roles(&config);
         Ok(Usable {
             text: tree.into_text(),
+            global: config.global,
             daemon: config.daemon,
             bfd_instances: config.bfd_instances,
             busy,
@@ -172,7 +200,10 @@ impl Configuration {
             .find(is_new);
         match slip {
             Some(mistake) => Err(Unusable::Mistake(line_of(mistake, sources))),
-            None => self.usable(),
+            None => match changed_for_good(&running.config(), &self.reading.config) {
+                Some(setting) => Err(Unusable::Fixed(setting)),
+                None => self.usable(),
+            },
         }
     }
 
@@ -201,7 +232,39 @@ impl Configuration {
     }
 }
 
+/// A file that exists while a new configuration is read (`reload_file`).
+pub(super) struct ReloadMark(PathBuf);
+
+impl Drop for ReloadMark {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
 impl Usable {
+    /// Makes the file that `reload_file` asks for.
+    pub(super) fn reload_mark(&self, options: &Options) -> Option<ReloadMark> {
+        let path = match &self.global.reload_file {
+            ReloadFile::None => return None,
+            ReloadFile::At(path) => PathBuf::from(path),
+            ReloadFile::InPidDirectory => {
+                let instance = self.daemon.instance.as_ref();
+                let suffix = instance.map_or_else(String::new, |instance| format!("_{instance}"));
+                options.pid.with_file_name(format!("keepalived{suffix}.reload"))
+            }
+        };
+        let made = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .custom_flags(libc::O_NOFOLLOW)
+            .open(&path);
+        if let Err(error) = made {
+            tracing::warn!("Failed to create reload file ({}) - {error}", path.display());
+        }
+        Some(ReloadMark(path))
+    }
+
     /// How many mistakes it is in force with, a sentence for each.
     pub(crate) fn mistakes(&self) -> Vec<String> {
         let mistakes = self.report.mistakes.iter();
@@ -233,6 +296,31 @@ fn busy_roles(config: &Config) -> Vec<Role> {
     ];
     let busy = roles.into_iter().filter(|(_, has_work)| *has_work);
     busy.map(|(role, _)| role).collect()
+}
+
+/// The first setting that a reload cannot change, if it differs.
+fn changed_for_good(running: &Config, new: &Config) -> Option<&'static str> {
+    let (daemon, global) = ((&running.daemon, &new.daemon), (&running.global, &new.global));
+    [
+        ("net_namespace", daemon.0.net_namespace != daemon.1.net_namespace),
+        (
+            "net_namespace_ipvs",
+            daemon.0.net_namespace_ipvs != daemon.1.net_namespace_ipvs,
+        ),
+        ("instance", daemon.0.instance != daemon.1.instance),
+        ("nftables", global.0.nftables != global.1.nftables),
+        ("nftables_ipvs", global.0.nftables_ipvs != global.1.nftables_ipvs),
+        (
+            "tmp_config_directory",
+            global.0.tmp_config_directory != global.1.tmp_config_directory,
+        ),
+        (
+            "disable_local_igmp",
+            global.0.disable_local_igmp != global.1.disable_local_igmp,
+        ),
+    ]
+    .into_iter()
+    .find_map(|(setting, differs)| differs.then_some(setting))
 }
 
 /// `(FILE: Line N) what is wrong; what was expected; what helps`.

@@ -7,11 +7,13 @@ mod answers;
 pub(crate) mod configuration;
 mod daemon;
 mod end;
+mod hook;
 mod not_yet;
 mod pid_file;
 mod running;
 mod sessions;
 mod slot;
+mod surroundings;
 mod systemd;
 pub mod watch;
 
@@ -35,7 +37,11 @@ use pid_file::{PidFile, PidFileError};
 use running::{Phase, Running};
 use sessions::Sessions;
 use slot::Slot;
+use surroundings::{CorePattern, Unsurrounded};
 use systemd::Systemd;
+
+/// Until the configuration says.
+const DEFAULT_UMASK: u32 = 0o177;
 
 /// Why the daemon did not begin, or how it ended.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +50,8 @@ enum Failure {
     Configuration(#[from] Unusable),
     #[error(transparent)]
     PidFile(#[from] PidFileError),
+    #[error(transparent)]
+    Surroundings(#[from] Unsurrounded),
     #[error("{what}: {error}")]
     System {
         what: &'static str,
@@ -57,7 +65,7 @@ impl Failure {
         match self {
             Failure::Configuration(unusable) => unusable.exit_status(),
             Failure::PidFile(PidFileError::AlreadyRunning) => 0,
-            Failure::PidFile(PidFileError::Unusable { .. }) => 1,
+            Failure::PidFile(PidFileError::Unusable { .. }) | Failure::Surroundings(_) => 1,
             Failure::System { .. } => 70,
         }
     }
@@ -85,7 +93,7 @@ fn start(mut options: Options) -> Result<Running, Failure> {
         interrupt: !options.ignore_sigint,
     };
     let signals = Signals::block(heed).map_err(failed("Unable to receive signals"))?;
-    umask(Mode::from_bits_truncate(options.umask));
+    umask(Mode::from_bits_truncate(options.umask.unwrap_or(DEFAULT_UMASK)));
     log::start(&options, "Keepalived");
     greet(&options);
     prepare_process(&mut options).map_err(failed("Unable to set up the process"))?;
@@ -93,6 +101,7 @@ fn start(mut options: Options) -> Result<Running, Failure> {
     let configuration = Configuration::read(&options);
     configuration.log(&options);
     let configuration = configuration.usable()?;
+    surroundings::prepare(&mut options, &configuration.config())?;
     sys::give_back_memory();
     let mut pid_file = PidFile::lock(&options.pid)?;
     let slots: Result<Vec<Slot>, _> = Role::ALL
@@ -114,6 +123,7 @@ fn start(mut options: Options) -> Result<Running, Failure> {
     pid_file.write(std::process::id())?;
     let control = Control::open(&control::socket_path(&options.pid));
     let systemd = Systemd::from_environment();
+    let core_pattern = options.core_dump_pattern.as_deref().and_then(CorePattern::set);
     let phase = Phase::Changing {
         what: "Startup",
         reload_wanted: false,
@@ -131,7 +141,9 @@ fn start(mut options: Options) -> Result<Running, Failure> {
         reloads: Reloads::default(),
         writer: Writer::default(),
         _pid_file: pid_file,
+        _core_pattern: core_pattern,
     };
+    hook::startup(&running.configuration.global);
     running.start_children();
     if let Some(starter) = starter {
         starter.release();
@@ -139,7 +151,7 @@ fn start(mut options: Options) -> Result<Running, Failure> {
     Ok(running)
 }
 
-fn work(running: Running) -> Result<u8, Failure> {
+fn work(mut running: Running) -> Result<u8, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
@@ -148,7 +160,10 @@ fn work(running: Running) -> Result<u8, Failure> {
         what: "Unable to wait for events",
         error,
     })?;
-    Ok(runtime.block_on(running.until_stopped()))
+    let status = runtime.block_on(running.until_stopped());
+    drop(runtime);
+    hook::shutdown(&running.configuration.global);
+    Ok(status)
 }
 
 fn prepare_process(options: &mut Options) -> std::io::Result<()> {

@@ -22,6 +22,7 @@ use crate::supervisor::end;
 use crate::supervisor::pid_file::PidFile;
 use crate::supervisor::sessions::Sessions;
 use crate::supervisor::slot::Slot;
+use crate::supervisor::surroundings::CorePattern;
 use crate::supervisor::systemd::Systemd;
 use crate::supervisor::watch::{Due, End, Fate};
 use crate::sys;
@@ -50,6 +51,8 @@ pub(super) struct Running {
     pub(super) writer: Writer,
     /// Held for as long as the daemon runs.
     pub(super) _pid_file: PidFile,
+    /// The same.
+    pub(super) _core_pattern: Option<CorePattern>,
 }
 
 /// What the daemon is about.
@@ -82,7 +85,7 @@ impl Running {
     }
 
     /// Works until the last child is gone after an order to stop; answers with the exit status of the daemon.
-    pub(super) async fn until_stopped(mut self) -> u8 {
+    pub(super) async fn until_stopped(&mut self) -> u8 {
         loop {
             if let Phase::Stopping { status, .. } = self.phase
                 && self.slots.iter().all(|slot| slot.pid.is_none())
@@ -271,10 +274,14 @@ impl Running {
         self.control.happened("daemon", "Reloading");
         self.reloads.begun();
         self.systemd.reloading();
+        let mark = self.configuration.reload_mark(&self.options);
         let configuration = Configuration::read(&self.options);
+        drop(mark);
         configuration.log(&self.options);
         let report = configuration.report(Format::Json, false);
-        match configuration.usable_after(&self.configuration) {
+        let log = self.configuration.global.reload_check_config.as_deref();
+        let tested = configuration.tested(&self.options, log);
+        match tested.and_then(|configuration| configuration.usable_after(&self.configuration)) {
             Ok(configuration) => self.hand_over(configuration),
             Err(refusal) => {
                 tracing::error!("{refusal} - the configuration stays as it was");

@@ -22,6 +22,12 @@ pub(crate) enum Capability {
     NetAdmin = 12,
     /// `CAP_NET_RAW`: `bind_if`.
     NetRaw = 13,
+    /// `CAP_IPC_LOCK`, and the next two: memory, priorities and limits as a reload may ask for.
+    IpcLock = 14,
+    /// `CAP_SYS_NICE`.
+    SysNice = 23,
+    /// `CAP_SYS_RESOURCE`.
+    SysResource = 24,
 }
 
 /// `_LINUX_CAPABILITY_VERSION_3`: two words of 32 capabilities.

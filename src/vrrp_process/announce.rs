@@ -1,5 +1,6 @@
 //! Sends gratuitous ARPs and unsolicited neighbour advertisements: whole Ethernet frames through one packet socket.
 
+use std::fs;
 use std::io::{self, IoSlice};
 use std::net::IpAddr;
 use std::os::fd::AsRawFd;
@@ -33,6 +34,12 @@ pub(super) struct Announcement {
     pub(super) address: IpAddr,
     /// Whether the link forwards IPv6: the router flag of an advertisement (RFC 4861 4.4).
     pub(super) router: bool,
+}
+
+/// Whether the kernel routes IPv6 that comes in on this link. Where there is no IPv6 it does not.
+pub(super) fn forwards_ipv6(link: &str) -> bool {
+    fs::read_to_string(format!("/proc/sys/net/ipv6/conf/{link}/forwarding"))
+        .is_ok_and(|setting| setting.trim() != "0")
 }
 
 impl Announcer {

@@ -72,6 +72,23 @@ impl Firewall {
         })
     }
 
+    /// Says in the log what a configuration does not say, or says of other firewalls.
+    pub(super) fn note(config: &Config) {
+        let global = &config.global;
+        if global.nftables.is_some() || Self::of(config).is_none() {
+            return;
+        }
+        if global.vrrp_iptables.is_some() || global.vrrp_ipsets.is_some() {
+            tracing::info!(
+                "vrrp_iptables and vrrp_ipsets: the same rules are made in nftables, table keepalived"
+            );
+        } else {
+            tracing::info!(
+                "use_vmac or no_accept/strict specified, but no firewall configured - using nftables"
+            );
+        }
+    }
+
     /// The name of both tables.
     pub(super) fn name(&self) -> &str {
         &self.table
@@ -331,7 +348,7 @@ fn accept_neighbour_discovery() -> Vec<Expression> {
     .concat()
 }
 
-/// fe80::/10
+/// Has another chain decide about link-local addresses (`fe80::/10`).
 fn when_link_local(address: (u32, u32), chain: &str) -> Vec<Expression> {
     let start = |bytes: [u8; 2]| [&bytes[..], &[0; 14]].concat();
     vec![

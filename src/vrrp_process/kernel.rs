@@ -2,7 +2,6 @@
 //! rounds that end.
 
 use std::collections::{BTreeSet, HashSet};
-use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use parser::config::global_defs::DynamicInterfaces;
 use tracing::{debug, error, info, warn};
 use vrrp::{Event, InstanceId, LinkId, Whose};
 
-use super::announce::Announcement;
+use super::announce::{Announcement, forwards_ipv6};
 use super::repair::Loss;
 use super::round::{Owner, Step, Written};
 use super::wants::{self, Wants};
@@ -54,17 +53,29 @@ impl Process {
                 self.judge_statics();
             }
             Ok(netlink::Event::Address(address)) => {
+                self.report_address(&address, "added to");
                 let link = LinkId(address.link);
                 if matches!(self.mirror.address(address), None | Some(Owner::Statics)) {
                     self.link_changed(link);
                 }
             }
-            Ok(netlink::Event::AddressGone(address)) => self.address_gone(&address),
+            Ok(netlink::Event::AddressGone(address)) => {
+                self.report_address(&address, "removed from");
+                self.address_gone(&address);
+            }
             Ok(netlink::Event::Settled) => self.settle()?,
             Ok(netlink::Event::Overrun) => debug!("Netlink events were lost, reading the state anew"),
             Err(error) => warn!("Unable to follow the kernel's links and addresses: {error}"),
         }
         Ok(())
+    }
+
+    /// `-a`: every address that comes or goes, whosever it is.
+    fn report_address(&self, address: &netlink::Address, what: &str) {
+        if self.child.options.address_monitoring {
+            let link = self.mirror.name_of(address.link);
+            info!("Netlink reports address {} {what} {link}", address.local);
+        }
     }
 
     /// A route or rule was taken away or replaced, not by us.
@@ -90,10 +101,7 @@ impl Process {
             }
         };
         for (owner, what) in hit {
-            if self.rounds.is_about(owner) {
-                // It may be the round's own doing: addresses take routes with them.
-                self.rounds.push(Step::Reconcile(owner));
-            } else {
+            if let Some(what) = self.rounds.routing_gone(owner, what) {
                 self.lost(owner, what);
             }
         }
@@ -105,10 +113,11 @@ impl Process {
             self.recheck_later();
             self.link_changed(LinkId(gone.link));
         }
-        if let Some(owner) = owner
-            && !self.rounds.explains(owner, gone, now())
-        {
-            self.address_lost(owner, gone);
+        match owner {
+            Some(owner) if !self.rounds.explains(owner, gone, now()) => self.address_lost(owner, gone),
+            // Should it not be back then, it was no doing of ours.
+            Some(_) if !self.rounds.echoed.is_empty() => self.recheck_later(),
+            _ => {}
         }
     }
 
@@ -129,12 +138,15 @@ impl Process {
     }
 
     /// Something of an owner was taken away and is put back, the more often it happens the later.
-    fn lost(&mut self, owner: Owner, what: impl fmt::Display) {
+    fn lost(&mut self, owner: Owner, what: String) {
         let name = match owner {
             Owner::Statics => "static",
-            Owner::Instance(id) => name_of(&self.engine, id),
+            Owner::Instance(instance) => {
+                self.engine.handle(Event::Lost { instance }, now());
+                name_of(&self.engine, instance)
+            }
         };
-        match self.repairs.lost(owner, now()) {
+        match self.repairs.lost(owner, what.clone(), now()) {
             Loss { wait, losses: 1 } if wait.is_zero() => {
                 info!("({name}) {what} was removed by another program, putting it back");
             }
@@ -154,6 +166,11 @@ impl Process {
             }
         }
         if self.recheck_at.take_if(|at| *at <= now).is_some() {
+            for (owner, address) in std::mem::take(&mut self.rounds.echoed) {
+                if !self.mirror.has_address(&address) {
+                    self.address_lost(owner, &address);
+                }
+            }
             let wants = self.wants();
             let affected: Vec<Owner> = wants::owners(&self.engine)
                 .filter(|owner| {
@@ -286,7 +303,9 @@ impl Process {
             .filter_map(|name| self.mirror.index_of(name).map(LinkId))
             .collect();
         for link in std::iter::once(link).chain(on_top) {
-            if let Some(known) = self.uppers.describe(&self.mirror, link) {
+            if !self.uppers.is_withheld(self.mirror.name_of(link.0))
+                && let Some(known) = self.uppers.describe(&self.mirror, link)
+            {
                 self.engine.handle(Event::Link(known), now());
                 self.sockets_stale = true;
             }
@@ -323,7 +342,11 @@ impl Process {
             self.judge_statics();
         }
         for (owner, address) in &written.taken {
+            self.mirror.address_gone(address);
             self.address_lost(*owner, address);
+        }
+        for (owner, what) in written.routing_taken {
+            self.lost(owner, what);
         }
         self.following.extend(written.after);
     }
@@ -420,7 +443,7 @@ impl Process {
                     link: owned.link,
                     hardware_address,
                     address,
-                    router: false,
+                    router: address.is_ipv6() && forwards_ipv6(self.mirror.name_of(owned.link.0)),
                 })
             })
             .collect();

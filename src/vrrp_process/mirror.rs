@@ -144,6 +144,11 @@ impl Mirror {
         links
     }
 
+    /// Whether an address that the configuration claims is there.
+    pub(super) fn has_address(&self, address: &Address) -> bool {
+        self.ours.contains_key(&address.key())
+    }
+
     /// Every link.
     pub(super) fn links(&self) -> Vec<LinkId> {
         self.links.keys().copied().map(LinkId).collect()

@@ -165,6 +165,8 @@ impl Process {
         let runner = Runner::new()?;
         let mut herald = Herald::new(&runner);
         let (mut config, scripts) = admit(&child.take_config_text(), &mut herald);
+        child.stand(&config.global);
+        Firewall::note(&config);
         let wishes = uppers::put_on(&mut config).await?;
         let mut process = Self {
             engine: Engine::new(&config, &child.saved_state(), now()),
@@ -448,8 +450,11 @@ impl Process {
             || config.static_routes != self.config.static_routes
             || config.static_rules != self.config.static_rules;
         (self.config, self.scripts) = (config, scripts);
+        self.child.stand(&self.config.global);
         self.dumps.learn(&self.config);
         self.engine.reload(&self.config, now());
+        // Who is gone resigns while its socket is still there.
+        self.carry_out();
         if self.config.global.fifo_write_vrrp_states_on_reload {
             self.herald.tell_states();
         }

@@ -1,7 +1,7 @@
 //! How often others take away what is ours, and when to put it back: at once, and slower and slower against someone who
-//! does it again and again. Pure: `now` is lent.
+//! takes the same again and again. Pure: `now` is lent.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use vrrp::Instant;
@@ -20,7 +20,8 @@ const CALM: Duration = Duration::from_secs(10);
 /// What was taken away from whom.
 #[derive(Debug, Default)]
 pub(super) struct Repairs {
-    owners: BTreeMap<Owner, Repair>,
+    /// By whose it is, and what in words; there are no more than the configuration has.
+    objects: BTreeMap<(Owner, String), Repair>,
 }
 
 #[derive(Debug, Default)]
@@ -40,14 +41,14 @@ struct Repair {
 pub(super) struct Loss {
     /// How long it stays away.
     pub(super) wait: Duration,
-    /// How many losses the owner has had since the start, this one included.
+    /// How often it has been lost since the start, this time included.
     pub(super) losses: u64,
 }
 
 impl Repairs {
-    /// Something of this owner was taken away.
-    pub(super) fn lost(&mut self, owner: Owner, now: Instant) -> Loss {
-        let repair = self.owners.entry(owner).or_default();
+    /// This object of this owner was taken away.
+    pub(super) fn lost(&mut self, owner: Owner, what: String, now: Instant) -> Loss {
+        let repair = self.objects.entry((owner, what)).or_default();
         repair.losses += 1;
         let due = repair.due.unwrap_or_else(|| {
             let calm = CALM.max(repair.wait * 2);
@@ -64,13 +65,13 @@ impl Repairs {
         }
     }
 
-    /// The repairs that are due.
-    pub(super) fn due(&mut self, now: Instant) -> Vec<Owner> {
-        let mut owners = Vec::new();
-        for (owner, repair) in &mut self.owners {
+    /// Whose repairs are due.
+    pub(super) fn due(&mut self, now: Instant) -> BTreeSet<Owner> {
+        let mut owners = BTreeSet::new();
+        for ((owner, _), repair) in &mut self.objects {
             if repair.due.take_if(|due| *due <= now).is_some() {
                 repair.made_at = Some(now);
-                owners.push(*owner);
+                owners.insert(*owner);
             }
         }
         owners
@@ -78,12 +79,12 @@ impl Repairs {
 
     /// When the next repair is due.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.owners.values().filter_map(|repair| repair.due).min()
+        self.objects.values().filter_map(|repair| repair.due).min()
     }
 
     /// After a reload the owners are others; those that stay keep their count.
     pub(super) fn keep(&mut self, stays: impl Fn(Owner) -> bool) {
-        self.owners.retain(|owner, _| stays(*owner));
+        self.objects.retain(|(owner, _), _| stays(*owner));
     }
 }
 
@@ -95,19 +96,23 @@ mod tests {
         Instant::default() + Duration::from_millis(millis)
     }
 
+    fn lose(repairs: &mut Repairs, now: Instant) -> Loss {
+        repairs.lost(Owner::Statics, "address".to_owned(), now)
+    }
+
     #[test]
     fn the_first_repair_is_made_at_once_and_the_next_ones_wait_longer_and_longer() {
         let mut repairs = Repairs::default();
         let mut now = at(0);
         let mut waits = Vec::new();
         for losses in 1..=14 {
-            let loss = repairs.lost(Owner::Statics, now);
+            let loss = lose(&mut repairs, now);
             assert_eq!(loss.losses, losses);
             waits.push(loss.wait.as_millis());
             now = now + loss.wait;
             assert_eq!(repairs.next_deadline(), Some(now));
-            assert_eq!(repairs.due(now), [Owner::Statics]);
-            assert_eq!(repairs.due(now), []);
+            assert_eq!(repairs.due(now), BTreeSet::from([Owner::Statics]));
+            assert_eq!(repairs.due(now), BTreeSet::new());
         }
         assert_eq!(
             waits,
@@ -120,13 +125,13 @@ mod tests {
     #[test]
     fn losses_before_a_repair_are_repaired_together() {
         let mut repairs = Repairs::default();
-        repairs.lost(Owner::Statics, at(0));
+        lose(&mut repairs, at(0));
         repairs.due(at(0));
-        let first = repairs.lost(Owner::Statics, at(1));
-        let second = repairs.lost(Owner::Statics, at(100));
+        let first = lose(&mut repairs, at(1));
+        let second = lose(&mut repairs, at(100));
         assert_eq!((first.wait.as_millis(), second.wait.as_millis()), (125, 26));
-        assert_eq!(repairs.due(at(125)), []);
-        assert_eq!(repairs.due(at(126)), [Owner::Statics]);
+        assert_eq!(repairs.due(at(125)), BTreeSet::new());
+        assert_eq!(repairs.due(at(126)), BTreeSet::from([Owner::Statics]));
         assert_eq!(repairs.next_deadline(), None);
     }
 
@@ -134,9 +139,21 @@ mod tests {
     fn who_is_left_alone_for_a_while_is_repaired_at_once_again() {
         let mut repairs = Repairs::default();
         for now in [0, 1, 2] {
-            repairs.lost(Owner::Statics, at(now * 1000));
+            lose(&mut repairs, at(now * 1000));
             repairs.due(at(now * 1000 + 999));
         }
-        assert_eq!(repairs.lost(Owner::Statics, at(13_000)).wait, Duration::ZERO);
+        assert_eq!(lose(&mut repairs, at(13_000)).wait, Duration::ZERO);
+    }
+
+    #[test]
+    fn another_object_need_not_wait_for_one_that_is_fought_over() {
+        let mut repairs = Repairs::default();
+        for now in 0..5 {
+            lose(&mut repairs, at(now * 1000));
+            repairs.due(at(now * 1000 + 999));
+        }
+        assert!(lose(&mut repairs, at(5000)).wait >= Duration::from_secs(1));
+        let other = repairs.lost(Owner::Statics, "route".to_owned(), at(5000));
+        assert_eq!((other.wait, other.losses), (Duration::ZERO, 1));
     }
 }

@@ -51,6 +51,8 @@ pub(super) struct Written {
     pub(super) outcome: Outcome,
     /// Addresses that the kernel meanwhile said were gone, and which the round had nothing to do with.
     pub(super) taken: Vec<(Owner, netlink::Address)>,
+    /// Routes and rules that others meanwhile took away, in words.
+    pub(super) routing_taken: Vec<(Owner, String)>,
     /// The steps that follow it.
     pub(super) after: Vec<Step>,
 }
@@ -64,6 +66,8 @@ pub(super) struct Rounds {
     under_way: Option<UnderWay>,
     /// Addresses that the last rounds took away for a moment, and until when the monitor may say so.
     echoes: HashMap<Key, Instant>,
+    /// Addresses that went away as they were expected to, and so must be back.
+    pub(super) echoed: Vec<(Owner, netlink::Address)>,
 }
 
 struct UnderWay {
@@ -73,6 +77,8 @@ struct UnderWay {
     present: HashSet<Key>,
     /// Addresses of these owners of which the kernel said that they are gone.
     gone: Vec<(Owner, netlink::Address)>,
+    /// Routes and rules of these owners of which the kernel said that they are gone, in words.
+    routing_gone: Vec<(Owner, String)>,
 }
 
 impl Rounds {
@@ -84,6 +90,7 @@ impl Rounds {
             orphans: Objects::default(),
             under_way: None,
             echoes: HashMap::new(),
+            echoed: Vec::new(),
         }
     }
 
@@ -104,11 +111,16 @@ impl Rounds {
         self.orphans.rules.extend(orphans.rules);
     }
 
-    /// Whether the round under way is about this owner.
-    pub(super) fn is_about(&self, owner: Owner) -> bool {
-        self.under_way
-            .as_ref()
-            .is_some_and(|round| round.owners.contains(&owner))
+    /// The kernel says that a route or rule of this owner is gone, not by a write of ours. Answers with it, unless it will
+    /// be judged when the round under way is done: addresses take routes with them.
+    pub(super) fn routing_gone(&mut self, owner: Owner, what: String) -> Option<String> {
+        match &mut self.under_way {
+            Some(round) if round.owners.contains(&owner) => {
+                round.routing_gone.push((owner, what));
+                None
+            }
+            _ => Some(what),
+        }
     }
 
     /// Whether all is done that was asked for.
@@ -139,14 +151,16 @@ impl Rounds {
             after,
             present: job.present.iter().map(netlink::Address::key).collect(),
             gone: Vec::new(),
+            routing_gone: Vec::new(),
         });
         self.writer.begin(job);
     }
 
-    /// The kernel says that an address of this owner is gone. True if that is our own doing, or will be judged when the
-    /// round under way is done.
+    /// The kernel says that an address of this owner is gone. True if that is our own doing, as far as is known, or will
+    /// be judged when the round under way is done.
     pub(super) fn explains(&mut self, owner: Owner, gone: &netlink::Address, now: Instant) -> bool {
         if self.echoes.remove(&gone.key()).is_some_and(|until| now < until) {
+            self.echoed.push((owner, gone.clone()));
             return true;
         }
         match &mut self.under_way {
@@ -167,11 +181,13 @@ impl Rounds {
         let now = now();
         self.echoes.retain(|_, until| now < *until);
         let touched: HashSet<Key> = outcome.changes.iter().filter_map(address_in).collect();
-        let (known, taken): (Vec<_>, Vec<_>) = round
-            .gone
-            .into_iter()
-            .partition(|(_, address)| touched.contains(&address.key()));
-        let known: HashSet<Key> = known.iter().map(|(_, address)| address.key()).collect();
+        // A round takes away only what was there, and once; who takes it a second time is another.
+        let mut known = HashSet::new();
+        let mut taken = round.gone;
+        taken.retain(|(_, address)| {
+            let key = address.key();
+            !(touched.contains(&key) && round.present.contains(&key) && known.insert(key))
+        });
         // What was there and was added has been taken away before, by us or by the kernel on our account.
         let back = outcome
             .changes
@@ -182,10 +198,21 @@ impl Rounds {
                 self.echoes.insert(key, now + ECHO);
             }
         }
+        let takes_addresses = outcome
+            .changes
+            .iter()
+            .any(|change| matches!(change, Change::Delete(Object::Address(_))));
+        let mut routing_taken = round.routing_gone;
+        if takes_addresses {
+            for (owner, _) in routing_taken.drain(..) {
+                self.queue.push_back(Step::Reconcile(owner));
+            }
+        }
         Written {
             owners: round.owners,
             outcome,
             taken,
+            routing_taken,
             after: round.after,
         }
     }

@@ -75,17 +75,16 @@ pub(super) fn put_on(config: &mut Config, links: &[netlink::Link]) -> Vec<Wish> 
                 address,
                 instance: instance.name.clone(),
             };
-            namer.taken.insert(wish.name.clone());
+            let name = namer.share(wish, &mut wishes);
             if instance.vmac_xmit_base {
                 for line in lines(instance).filter(|line| line.dev.is_none()) {
-                    line.dev = Some(wish.name.clone());
+                    line.dev = Some(name.clone());
                 }
             } else {
-                instance.interface = wish.name.clone();
+                instance.interface = name;
             }
-            wishes.push(wish);
         }
-        wishes.extend(for_addresses(instance, &address_prefix, &mut namer));
+        for_addresses(instance, &address_prefix, &mut namer, &mut wishes);
     }
     wishes
 }
@@ -113,20 +112,20 @@ fn own(instance: &VrrpInstance) -> Option<Own> {
 }
 
 /// Macvlans for the addresses of an instance that are on other interfaces.
-fn for_addresses(instance: &mut VrrpInstance, prefix: &str, namer: &mut Namer<'_>) -> Vec<Wish> {
+fn for_addresses(instance: &mut VrrpInstance, prefix: &str, namer: &mut Namer<'_>, wishes: &mut Vec<Wish>) {
     let kind = Kind::Macvlan(virtual_address(instance));
     let (all, own, name) = (
         instance.use_vmac_addr,
         instance.interface.clone(),
         instance.name.clone(),
     );
-    let mut wishes: BTreeMap<String, Wish> = BTreeMap::new();
+    let mut found: BTreeMap<String, String> = BTreeMap::new();
     let devs: Vec<String> = lines(instance)
         .filter(|line| line.use_vmac || all && line.dev.as_ref().is_some_and(|dev| *dev != own))
         .filter_map(|line| line.dev.clone())
         .collect();
     for dev in devs {
-        if wishes.contains_key(&dev) || namer.taken.contains(&dev) {
+        if found.contains_key(&dev) || namer.taken.contains(&dev) {
             continue;
         }
         let wish = Wish {
@@ -139,15 +138,13 @@ fn for_addresses(instance: &mut VrrpInstance, prefix: &str, namer: &mut Namer<'_
             address: None,
             instance: name.clone(),
         };
-        namer.taken.insert(wish.name.clone());
-        wishes.insert(dev, wish);
+        found.insert(dev, namer.share(wish, wishes));
     }
     for line in lines(instance).filter(|line| line.use_vmac || all) {
-        if let Some(wish) = line.dev.as_ref().and_then(|dev| wishes.get(dev)) {
-            line.dev = Some(wish.name.clone());
+        if let Some(name) = line.dev.as_ref().and_then(|dev| found.get(dev)) {
+            line.dev = Some(name.clone());
         }
     }
-    wishes.into_values().collect()
 }
 
 fn lines(instance: &mut VrrpInstance) -> impl Iterator<Item = &mut parser::config::VirtualAddress> {
@@ -199,6 +196,24 @@ impl Namer<'_> {
             .chain(numbered)
             .find(|name| self.is_free(name) && self.links.iter().all(|link| link.name != *name))
             .unwrap_or_default()
+    }
+
+    /// Adds a wish, unless one for the same macvlan is there: two of the same address on one parent cannot be. Answers with
+    /// the name of the one that serves.
+    fn share(&mut self, wish: Wish, wishes: &mut Vec<Wish>) -> String {
+        let macvlan = matches!(wish.kind, Kind::Macvlan(_));
+        let same = wishes
+            .iter_mut()
+            .find(|other| macvlan && other.kind == wish.kind && other.parent == wish.parent);
+        if let Some(other) = same {
+            other.ipv4 |= wish.ipv4;
+            other.ipv6 |= wish.ipv6;
+            return other.name.clone();
+        }
+        let name = wish.name.clone();
+        self.taken.insert(name.clone());
+        wishes.push(wish);
+        name
     }
 
     fn is_free(&self, name: &str) -> bool {
@@ -305,5 +320,74 @@ impl Uppers {
         parent
             .ipv6_link_local
             .filter(|_| wish.borrows_addresses() && !wish.ipv4)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn put(text: &str) -> (Config, Vec<Wish>) {
+        let mut config = parser::parse_text(&parser::Machine, text).config;
+        let wishes = put_on(&mut config, &[]);
+        (config, wishes)
+    }
+
+    fn instance(name: &str, interface: &str, more: &str) -> String {
+        format!("vrrp_instance {name} {{\ninterface {interface}\nvirtual_router_id 61\n{more}\n}}\n")
+    }
+
+    #[test]
+    fn names_are_free_and_addresses_go_where_they_belong() {
+        let text = [
+            instance("A", "e0", "use_vmac\nvirtual_ipaddress {\n10.0.0.1\n}"),
+            instance("B", "e0", "use_vmac\nversion 3\nvirtual_ipaddress {\nfe80::1\n}"),
+            instance(
+                "C",
+                "e1",
+                "use_vmac vm9\nvmac_xmit_base\nvirtual_ipaddress {\n10.0.1.1\n}",
+            ),
+            instance("D", "e2", "use_vmac\nvirtual_ipaddress {\n10.0.2.1\n}"),
+        ];
+        let (config, wishes) = put(&text.concat());
+        let names: Vec<(&str, &str)> = wishes
+            .iter()
+            .map(|wish| (wish.name.as_str(), wish.parent.as_str()))
+            .collect();
+        assert_eq!(
+            names,
+            [
+                ("vrrp.61", "e0"),
+                ("vrrp6.61", "e0"),
+                ("vm9", "e1"),
+                ("vrrp1.61", "e2")
+            ]
+        );
+        let interfaces: Vec<&str> = config
+            .vrrp_instances
+            .iter()
+            .map(|instance| instance.interface.as_str())
+            .collect();
+        assert_eq!(interfaces, ["vrrp.61", "vrrp6.61", "e1", "vrrp1.61"]);
+        let line = &config.vrrp_instances[2].virtual_ipaddress[0];
+        assert_eq!(line.dev.as_deref(), Some("vm9"));
+    }
+
+    #[test]
+    fn one_macvlan_serves_all_that_want_its_address_on_its_parent() {
+        let text = [
+            instance(
+                "A",
+                "e0",
+                "use_vmac_addr\nvirtual_ipaddress {\n10.0.0.1\n10.0.1.1 dev e1\n}",
+            ),
+            instance("B", "e1", "use_vmac\nvirtual_ipaddress {\n10.0.1.2\n}"),
+        ];
+        let (config, wishes) = put(&text.concat());
+        assert_eq!(wishes.len(), 1, "{wishes:?}");
+        let first = &config.vrrp_instances[0];
+        assert_eq!(first.interface, "e0");
+        assert_eq!(first.virtual_ipaddress[1].dev.as_deref(), Some("vrrp.61"));
+        assert_eq!(config.vrrp_instances[1].interface, "vrrp.61");
     }
 }

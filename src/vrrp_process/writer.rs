@@ -133,12 +133,12 @@ fn work(
 }
 
 async fn carry_out(netlink: &mut Netlink, made: &mut Made, guard: &mut Guard, mut job: Job) -> Outcome {
-    if let Err(error) = made.make(netlink, &job.uppers).await {
-        error!("Unable to make interfaces: {error}");
-    }
     let firewall = job.firewall.take();
     if let Some(order) = &firewall {
         guard.before(order).await;
+    }
+    if let Err(error) = made.make(netlink, &job.uppers).await {
+        error!("Unable to make interfaces: {error}");
     }
     let keep = job.keep_uppers.take();
     let outcome = write(netlink, job).await;

@@ -13,11 +13,17 @@
 //!
 //! Needs root and says "skipped: needs root" otherwise; with `CI=true` that is a failure.
 
-#![expect(clippy::unwrap_used, reason = "a test says so when it cannot go on")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test says so when it cannot go on"
+)]
 
 mod audit;
 mod case;
 mod judge;
+#[path = "../../parser/tests/common/lvs.rs"]
+mod lvs;
 
 use std::path::Path;
 use std::thread;

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use holdfast::lab::{Daemon, Host, Log, Node, Process, wait_until};
 use nix::sys::signal::{Signal, kill};
 
-use crate::scene::{SOON, Scene, each_pairing, expect, holdfast, ready};
+use crate::scene::{SOON, Scene, VIRTUAL, each_pairing, expect, holdfast, ready};
 
 const IP: &str = "/usr/sbin/ip";
 const ZEBRA: &str = "/usr/lib/frr/zebra";
@@ -398,4 +398,42 @@ fn opposite_frr_over_ipv6_and_over_a_router() {
         a.said(DOWN) > 0 || a.said("(b2) Entering Down state") > 0
     });
     assert_eq!(seen, None);
+}
+
+#[test]
+fn the_address_leaves_the_node_that_lost_its_gateway() {
+    const NODE1: &str = include_str!("../../conf-examples/bfd-pair/node1.conf");
+    const NODE2: &str = include_str!("../../conf-examples/bfd-pair/node2.conf");
+    each_pairing(|first, second| {
+        let scene = Scene::new();
+        // A gateway for each, so that one can lose its own.
+        let gateway1 = scene.lab.host("gateway1", Ipv4Addr::new(192, 0, 2, 1)).unwrap();
+        let gateway2 = scene.lab.host("gateway2", Ipv4Addr::new(192, 0, 2, 2)).unwrap();
+        let gate1 = holdfast().start(&gateway1, &session("192.0.2.11", "")).unwrap();
+        let gate2 = holdfast().start(&gateway2, &session("192.0.2.12", "")).unwrap();
+        let a = first.start(&scene.a, NODE1).unwrap();
+        let _b = second
+            .start(
+                &scene.b,
+                &NODE2.replace("neighbor_ip 192.0.2.1\n", "neighbor_ip 192.0.2.2\n"),
+            )
+            .unwrap();
+        expect("the sessions with the gateways are up", || {
+            gate1.said(UP) == 1 && gate2.said(UP) == 1
+        });
+        scene.expect_owner("a");
+        let lost = gateway1.crash();
+        drop(gate1);
+        scene.expect_owner("b");
+        if *first == holdfast() {
+            let took = said_after(&a.process.log, "Entering FAULT STATE", lost);
+            assert!(took < DETECTION + LATE, "{took:?}");
+        }
+        gateway1.boot().unwrap();
+        let _gate1 = holdfast().start(&gateway1, &session("192.0.2.11", "")).unwrap();
+        assert!(
+            wait_until(2 * SOON, || scene.lab.owners(VIRTUAL) == ["a"]).is_some(),
+            "the preferred node returns with its session"
+        );
+    });
 }

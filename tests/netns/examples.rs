@@ -15,10 +15,12 @@ fn both_daemons_accept_every_example() {
     let examples = examples(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/conf-examples")));
     assert!(examples.len() >= 9, "{examples:?}");
     let scene = Scene::new();
-    scene
-        .a
-        .write_script("/run/check_nginx.sh", "#!/bin/sh\n")
-        .unwrap();
+    for script in ["/run/check_nginx.sh", "/run/check_database.sh"] {
+        scene.a.write_script(script, "#!/bin/sh\n").unwrap();
+    }
+    let far = ["link", "add", "eth1", "type", "veth", "peer", "name", "far"];
+    let second = scene.a.spawn("ip", "/usr/sbin/ip", &far).unwrap();
+    assert!(second.wait(SOON).is_some_and(|status| status.success()));
     for example in examples {
         let text = fs::read_to_string(&example).unwrap();
         assert!(

@@ -10,7 +10,10 @@
 
 mod bfd;
 mod checks;
+mod control;
+mod databases;
 mod demo;
+mod dumps;
 mod examples;
 mod forged;
 mod frames;
@@ -21,6 +24,7 @@ mod nginx;
 mod notify;
 mod owned;
 mod password;
+mod process;
 mod reload;
 mod repair;
 mod restart;
@@ -30,4 +34,5 @@ mod takeover;
 mod telling;
 mod trackers;
 mod trouble;
+mod vmac;
 mod wire;

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use holdfast::lab::node::CONFIGURATION;
-use holdfast::lab::{Daemon, Host};
+use holdfast::lab::{Daemon, Host, wait_until};
 use nix::sys::signal::Signal;
 
 use crate::scene::{SOON, Scene, beside_keepalived, expect, holdfast, ready};
@@ -174,6 +174,42 @@ fn what_others_take_away_comes_back_without_a_change_of_state() {
         !has(&scene.a, "/sbin/ip route show table all", "10.85.0.0/24"),
         "it is not tracked"
     );
+}
+
+#[test]
+fn what_goes_while_something_else_is_put_back_is_told_and_comes_back_too() {
+    if !ready() {
+        return;
+    }
+    let scene = Scene::new();
+    let node = start(&scene, &holdfast());
+    let whole = sorted(everything(&scene.a));
+    let victims = [
+        ("192.0.2.10/24 on eth0", "address del 192.0.2.10/24 dev eth0"),
+        ("10.8.0.10/32 on eth0", "address del 10.8.0.10/32 dev eth0"),
+        ("2001:db8::10/64 on eth0", "address del 2001:db8::10/64 dev eth0"),
+        ("route to 10.81.0.0/24", "route del 10.81.0.0/24"),
+        ("preference 420 from 2001:db8::/64", "-6 rule del preference 420"),
+    ];
+    let all: Vec<String> = victims
+        .iter()
+        .map(|(_, how)| format!("/sbin/ip {how}; "))
+        .collect();
+    for times in 1..=3 {
+        run(&scene.a, &format!("{{ {} true; }}", all.concat()));
+        for (what, how) in victims {
+            expect(&format!("{how} is told"), || {
+                node.said(&format!("{what} was removed by another program")) >= times
+            });
+        }
+        expect("all is back", || sorted(everything(&scene.a)) == whole);
+    }
+    // Someone who does not leave off, and then does.
+    let fight = "for i in $(seq 300); do /sbin/ip address del 10.8.0.10/32 dev eth0 2>/dev/null; done; true";
+    run(&scene.a, fight);
+    let back = wait_until(6 * SOON, || sorted(everything(&scene.a)) == whole);
+    assert!(back.is_some(), "it is back when the fight is over");
+    assert_eq!(node.said("Entering MASTER STATE"), 1);
 }
 
 /// A route that was put back may stand at another place in the list.

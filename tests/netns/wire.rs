@@ -73,6 +73,11 @@ const WAYS: &[Way] = &[
         lines: "version 2\nvirtual_ipaddress {\nfe80::100\n}\nvirtual_ipaddress_excluded {\n192.0.2.10/24\n}",
         down: SECOND,
     },
+    Way {
+        name: "IPv6, unicast",
+        lines: "version 3\nunicast_src_ip {own6}\nunicast_peer {\n{peer6}\n}\nvirtual_ipaddress {\nfe80::100\n}\nvirtual_ipaddress_excluded {\n192.0.2.10/24\n}",
+        down: SECOND,
+    },
 ];
 
 /// A group of one's own is a global setting in keepalived 2.2.7.
@@ -96,8 +101,73 @@ fn configuration(lines: &str, priority: u8, own: &str, peer: &str) -> String {
              {}
              {addresses}
          }}",
-        lines.replace("{own}", own).replace("{peer}", peer),
+        lines
+            .replace("{own}", own)
+            .replace("{peer}", peer)
+            .replace("{own6}", &six(own))
+            .replace("{peer6}", &six(peer)),
     )
+}
+
+/// The IPv6 address of the host with this IPv4 address.
+fn six(address: &str) -> String {
+    address.replace("192.0.2.", "2001:db8::")
+}
+
+/// The two hosts, with IPv6 addresses besides.
+fn prepared() -> Scene {
+    let scene = Scene::new();
+    for (host, address) in [(&scene.a, A), (&scene.b, B)] {
+        let arguments = format!("address add {}/64 dev eth0 nodad", six(address));
+        let arguments: Vec<&str> = arguments.split(' ').collect();
+        let ip = host.spawn("ip", "/usr/sbin/ip", &arguments).unwrap();
+        assert!(
+            ip.wait(SOON).is_some_and(|status| status.success()),
+            "{arguments:?}"
+        );
+    }
+    scene
+}
+
+#[test]
+fn neighbours_are_told_whether_the_node_is_a_router() {
+    let way = Way {
+        name: "router flag",
+        lines: "version 3\nvirtual_ipaddress {\nfe80::100\n}\nvirtual_ipaddress_excluded {\n192.0.2.10/24\n}",
+        down: SECOND,
+    };
+    for (forwarding, flags) in [("1", 0xa0), ("0", 0x20)] {
+        let heard = beside_keepalived(|daemon| {
+            let scene = Scene::new();
+            scene
+                .a
+                .write("/proc/sys/net/ipv6/conf/eth0/forwarding", forwarding)
+                .unwrap();
+            let _node = daemon
+                .start(&scene.a, &configuration(way.lines, 100, A, B))
+                .unwrap();
+            let mut heard = Vec::new();
+            eventually("an advertisement of the address", &way, || {
+                heard = scene.lab.capture.pick(|frame| is_unsolicited(&frame.bytes));
+                !heard.is_empty()
+            });
+            hex(&heard[0])
+        });
+        if let Some((ours, theirs)) = heard {
+            assert_eq!(ours, theirs);
+            assert!(ours.contains(&format!("{flags:02x}, 00, 00, 00, fe, 80")));
+        }
+    }
+}
+
+/// A neighbour advertisement for fe80::100 to all nodes.
+fn is_unsolicited(bytes: &[u8]) -> bool {
+    let target = "fe80::100".parse::<std::net::Ipv6Addr>().unwrap().octets();
+    is_ipv6(bytes)
+        && bytes.get(20) == Some(&58)
+        && bytes.get(54) == Some(&136)
+        && bytes.get(62..78) == Some(&target[..])
+        && bytes.starts_with(&[0x33, 0x33, 0, 0, 0, 1])
 }
 
 #[test]
@@ -128,7 +198,7 @@ fn a_group_of_one_s_own_elects_preempts_and_fails_over() {
 }
 
 fn story(way: &Way, first: (&Daemon, &str), second: (&Daemon, &str)) {
-    let scene = Scene::new();
+    let scene = prepared();
     let _b = second.0.start(&scene.b, second.1).unwrap();
     owner(&scene, "b", way);
     let _a = first.0.start(&scene.a, first.1).unwrap();
@@ -182,7 +252,7 @@ fn each_way_has_keepaliveds_bytes() {
 
 /// The first four adverts of a lone master.
 fn record(daemon: &Daemon, way: &Way) -> Vec<String> {
-    let scene = Scene::new();
+    let scene = prepared();
     let start = SystemTime::now();
     let node = daemon
         .start(&scene.a, &configuration(way.lines, 100, A, B))

@@ -28,13 +28,17 @@ fn fifo(stage: &Stage, script: Option<&str>) -> GlobalDefs {
 }
 
 fn learn(fifos: &Fifos, global: &GlobalDefs) {
+    learn_as(Writer::Vrrp, fifos, global);
+}
+
+fn learn_as(writer: Writer, fifos: &Fifos, global: &GlobalDefs) {
     let order = vec!["GROUP \"G\"".to_owned(), "INSTANCE \"VI_1\"".to_owned()];
-    fifos.learn(global, order, &mut Inspector::new(as_ourselves()));
+    fifos.learn(global, writer, order, &mut Inspector::new(as_ourselves()));
 }
 
 fn open_fifos(global: &GlobalDefs, writer: Writer) -> Fifos {
-    let fifos = Fifos::new(&Runner::new().unwrap(), writer);
-    learn(&fifos, global);
+    let fifos = Fifos::new(&Runner::new().unwrap());
+    learn_as(writer, &fifos, global);
     fifos
 }
 

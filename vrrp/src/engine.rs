@@ -182,6 +182,11 @@ impl Engine {
             Event::Bfd { session, up } => self.on_bfd(session, up, now),
             Event::Clock(utc) => self.clock = Some((now, utc)),
             Event::Missing { instance, items } => self.on_missing(instance, items, now),
+            Event::Lost { instance } => {
+                if let Some(instance) = self.instances.get_mut(instance.0 as usize) {
+                    instance.stats.objects_lost += 1;
+                }
+            }
             Event::Stop => self.on_stop(now),
         }
         self.pace(now);
@@ -528,9 +533,11 @@ impl Engine {
     }
 
     fn on_missing(&mut self, id: InstanceId, items: Vec<String>, now: Instant) {
-        let Some(instance) = self.instances.get_mut(id.0 as usize) else {
+        // A reload may have removed it meanwhile.
+        if !self.order.contains(&id) {
             return;
-        };
+        }
+        let instance = &mut self.instances[id.0 as usize];
         instance.missing = items.into_iter().map(Arc::from).collect();
         self.refresh(&[id], now);
     }

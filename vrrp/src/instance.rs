@@ -235,7 +235,7 @@ impl Instance {
             .filter(|link| link.name == self.config.interface)
             .map(|link| link.id);
         self.mtu = link.map_or(USUAL_MTU, |link| link.mtu);
-        self.room = outlet::room(&self.config, self.mtu);
+        self.room = outlet::address_room(&self.config, self.mtu);
         let source = self.source(link);
         if is_placed && link.is_none() {
             self.endpoint = None;

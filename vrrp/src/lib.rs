@@ -46,6 +46,7 @@ pub use fault::FaultReason;
 pub use group::Group;
 pub use instance::{Followed, Instance};
 pub use news::{Happening, News};
+pub use outlet::address_room;
 pub use refusal::Refusal;
 pub use rival::{Rejections, Rival, Tally};
 pub use script::{Health, Script};

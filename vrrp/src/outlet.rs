@@ -49,7 +49,7 @@ impl Outlet {
             endpoint,
             source,
             sums_as_old,
-            room: room(config, mtu),
+            room: address_room(config, mtu),
             adverts: Vec::new(),
         };
         outlet.rebuild(config, priority);
@@ -209,8 +209,9 @@ pub(crate) struct Stamp<'a> {
     pub(crate) seal: &'a mut Seal,
 }
 
-/// How many addresses fit into one advert of this instance.
-pub(crate) fn room(config: &VrrpInstance, mtu: u32) -> usize {
+/// How many addresses fit into one advert of this instance on a link with this MTU (in bytes): those beyond are not
+/// advertised.
+pub fn address_room(config: &VrrpInstance, mtu: u32) -> usize {
     let seal = match (&config.authentication, signs(config)) {
         (Authentication::Ah(_), _) => ah::LEN,
         (_, Some(_)) => trailer::LEN,

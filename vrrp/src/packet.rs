@@ -38,6 +38,7 @@ const TYPE_ADVERTISEMENT: u8 = 1;
 pub(crate) const HEADER_LEN: usize = 8;
 pub(crate) const IPV6_HEADER_LEN: usize = 40;
 const AUTH_DATA_LEN: usize = 8;
+const ETHERNET_HEADER_LEN: usize = 14;
 /// The checksum is the fourth 16-bit word.
 pub(crate) const CHECKSUM_WORD: usize = 3;
 /// Ethernet pads what is shorter than this.
@@ -269,9 +270,11 @@ impl<'a> Advert<'a> {
     }
 }
 
-/// How many addresses fit into one datagram of a link; `seal` is the length of AH or the trailer.
-pub fn address_room(mtu: u32, version: Version, family: Family, seal: usize) -> usize {
-    let headers = HEADER_LEN
+/// How many addresses fit into one datagram of a link; `seal` is the length of AH or the trailer. As keepalived does, the
+/// Ethernet header is counted too, although the MTU does not: nodes must list the same addresses.
+pub(crate) fn address_room(mtu: u32, version: Version, family: Family, seal: usize) -> usize {
+    let headers = ETHERNET_HEADER_LEN
+        + HEADER_LEN
         + seal
         + match family {
             Family::Ipv4 => ipv4::HEADER_LEN,

@@ -98,6 +98,7 @@ fn write_step(step: &Step<'_>, to: &mut String) -> fmt::Result {
                 .iter()
                 .try_for_each(|item| write!(to, " {}", text::escape(item)))
         }
+        Step::Event(Event::Lost { instance }) => write!(to, "lost {}", instance.0),
         Step::Event(Event::Stop) => to.write_str("stop"),
     }
 }
@@ -137,6 +138,9 @@ fn try_read<'a>(recorded: &str, buffer: &'a mut Vec<u8>) -> Option<(Instant, Ste
     let event = match *words {
         ["timeout"] => return Some((at, Step::Timeout)),
         ["stop"] => Event::Stop,
+        ["lost", instance] => Event::Lost {
+            instance: InstanceId(instance.parse().ok()?),
+        },
         ["missing", instance, ref items @ ..] => Event::Missing {
             instance: InstanceId(instance.parse().ok()?),
             items: items

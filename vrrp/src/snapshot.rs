@@ -112,9 +112,8 @@ pub(crate) struct Snapshot {
 pub(crate) fn write<'a>(instances: impl Iterator<Item = &'a Instance>, world: &World) -> String {
     let mut lines = String::new();
     for instance in instances {
-        let state = match instance.notified {
-            Some(state @ (Notified::Backup | Notified::Master | Notified::Fault)) => state,
-            Some(_) | None => continue,
+        let Some(state @ (Notified::Backup | Notified::Master | Notified::Fault)) = instance.notified else {
+            continue;
         };
         let sequence = instance.seal.sent.max(instance.seal.ah.into());
         let identity = identity(&instance.config);

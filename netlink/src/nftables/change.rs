@@ -16,6 +16,9 @@ pub(super) const SUBSYSTEM: u16 = 10;
 /// Elements in one request at most: its list must stay under 64 KiB.
 const ELEMENTS: usize = 400;
 
+/// What `nft` wants to know to show a set: `NFTNL_UDATA_SET_KEYBYTEORDER` (0), `NFTNL_UDATA_SET_DATABYTEORDER` (1).
+const NFTA_SET_USERDATA: u16 = 13;
+
 /// `NFT_SET_MAP`
 const SET_IS_MAP: u32 = 8;
 
@@ -189,7 +192,9 @@ impl Request for Change {
             What::AddRule(chain, rule) => {
                 raw.text(2, chain);
                 raw.nest(4, |list| {
-                    rule.iter().for_each(|expression| expression.write(list))
+                    for expression in rule {
+                        expression.write(list);
+                    }
                 });
             }
         }
@@ -222,6 +227,19 @@ fn write_set(to: &mut Raw, set: &Set, id: u32) {
         numbers(to, &[(6, kind), (7, length)]);
     }
     numbers(to, &[(10, id)]);
+    let orders = [set.key.first().copied(), set.data];
+    let order = |(place, kind): (u8, Kind)| {
+        let [a, b, c, d] = kind.byte_order().to_ne_bytes();
+        [place, 4, a, b, c, d]
+    };
+    let told: Vec<u8> = (0..)
+        .zip(orders)
+        .filter_map(|(place, kind)| Some((place, kind?)))
+        .flat_map(order)
+        .collect();
+    if set.key.len() == 1 {
+        to.put(NFTA_SET_USERDATA, &told);
+    }
 }
 
 fn write_elements<'a>(to: &mut Raw, set: &str, elements: impl Iterator<Item = (&'a [u8], &'a [u8])>) {

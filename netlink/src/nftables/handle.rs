@@ -50,13 +50,11 @@ impl Nftables {
             changes = plan(None, wanted);
             refused = self.transact(&changes).await?;
         }
-        match refused {
-            Some(error) => Err(Error::Refused(error)),
-            None => {
-                self.written.push(wanted.clone());
-                Ok(changes)
-            }
+        if let Some(error) = refused {
+            return Err(Error::Refused(error));
         }
+        self.written.push(wanted.clone());
+        Ok(changes)
     }
 
     /// What was last written of this table, unless it was touched since.
@@ -79,7 +77,7 @@ impl Nftables {
 
     /// Carries out all of the changes or none; answers why not.
     async fn transact(&mut self, changes: &[Change]) -> Result<Option<KernelError>, Error> {
-        Ok(self.socket.transaction(super::change::SUBSYSTEM, changes).await?)
+        self.socket.transaction(super::change::SUBSYSTEM, changes).await
     }
 
     fn place(&self, family: Family, name: &str) -> Option<usize> {

@@ -101,6 +101,14 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// `BYTEORDER_HOST_ENDIAN` or `BYTEORDER_BIG_ENDIAN` of `nft`.
+    fn byte_order(self) -> u32 {
+        match self {
+            Self::Interface | Self::InterfaceName | Self::Mark => 1,
+            Self::Ipv4 | Self::Ipv6 | Self::Icmpv6Type | Self::Protocol | Self::Port => 2,
+        }
+    }
+
     /// The number by which `nft` knows it (`enum datatypes` there), and its length in bytes.
     fn describe(self) -> (u32, u32) {
         match self {

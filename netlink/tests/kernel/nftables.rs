@@ -90,6 +90,7 @@ fn nft_reads_a_table_as_it_was_meant() {
             "elements = { 10.0.0.1, 10.0.0.2 }",
             "type ipv4_addr . iface_index",
             "type iface_index : iface_index",
+            "elements = { \"lo\" : \"lo\" }",
             "type filter hook output priority filter - 1; policy accept;",
             "ip protocol igmp dup to ip daddr device oif map @lower drop",
             "ip saddr @vips counter packets 0 bytes 0 goto more",

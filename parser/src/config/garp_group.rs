@@ -1,5 +1,6 @@
 //! `garp_group`: how fast gratuitous ARP and neighbour advertisements leave through one or several interfaces.
 
+use std::collections::HashSet;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -85,8 +86,8 @@ impl<'t> Draft<'t> {
         }
     }
 
-    /// Checks the names. A group without interval does nothing: it is reported and dropped.
-    pub(super) fn resolve(self, groups: &[GarpGroup], report: &mut Report) -> Option<GarpGroup> {
+    /// Checks the names; `taken` are those in groups already. A group without interval does nothing: it is reported and dropped.
+    pub(super) fn resolve(self, taken: &mut HashSet<String>, report: &mut Report) -> Option<GarpGroup> {
         if self.garp_interval.is_none() && self.gna_interval.is_none() {
             report.add(self.block.head.at(), VrrpReason::NoInterval.into());
             return None;
@@ -96,14 +97,10 @@ impl<'t> Draft<'t> {
             let Some(name) = word.interface(report) else {
                 continue;
             };
-            let mut taken = groups
-                .iter()
-                .flat_map(|group| &group.interfaces)
-                .chain(&interfaces);
-            if taken.any(|other| *other == name) {
-                report.add(word.at(), VrrpReason::InterfaceInGroup { name }.into());
-            } else {
+            if taken.insert(name.clone()) {
                 interfaces.push(name);
+            } else {
+                report.add(word.at(), VrrpReason::InterfaceInGroup { name }.into());
             }
         }
         Some(GarpGroup {

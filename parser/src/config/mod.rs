@@ -334,10 +334,11 @@ impl<'t> Drafts<'t> {
             .into_iter()
             .map(|draft| draft.resolve(|name| running.contains(name), report))
             .collect();
-        let mut garp_groups = Vec::new();
-        for draft in self.garp_groups {
-            garp_groups.extend(draft.resolve(&garp_groups, report));
-        }
+        let mut in_garp_groups = HashSet::new();
+        let garp_groups = self.garp_groups.into_iter();
+        let garp_groups = garp_groups
+            .filter_map(|draft| draft.resolve(&mut in_garp_groups, report))
+            .collect();
         Config {
             // One line per block: what it became.
             daemon: self.daemon.resolve(),

@@ -84,7 +84,7 @@ fn init_file(line: Line<'_>, report: &mut Report) -> InitFile {
     for word in line.words() {
         match word.text() {
             "overwrite" => init.overwrite = true,
-            text if text.starts_with(|c: char| c.is_ascii_digit() || "+-".contains(c)) => {
+            text if text.starts_with(|c: char| c.is_ascii_digit() || c == '-') => {
                 init.value = init_value(word, report).unwrap_or(init.value);
             }
             _ => report.unknown_option(word, line.keyword(), &["overwrite"]),

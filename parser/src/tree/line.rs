@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::config::script::{RunAs, Script};
 use crate::place::{At, Place};
-use crate::report::{Reason, Report};
+use crate::report::{LvsReason, Reason, Report};
 use crate::tree::{Block, LineRecord, Lines, Options, Tree, Word, grammar};
 use crate::units::Family;
 use crate::value::number::{Decimal, Integer};
@@ -215,6 +215,17 @@ impl<'t> Line<'t> {
         report: &mut Report,
     ) -> Option<Duration> {
         self.setting(report)?.seconds(range, decimal, report)
+    }
+
+    /// The only word after the keyword; a further one is reported and spoils the setting.
+    pub fn only_setting(self, report: &mut Report) -> Option<Word<'t>> {
+        let word = self.setting(report)?;
+        let Some(extra) = self.words().nth(1) else {
+            return Some(word);
+        };
+        let keyword = self.keyword().to_owned();
+        report.add(extra.at(), LvsReason::ExtraWord { keyword }.into());
+        None
     }
 
     /// `<SCRIPT> [<user> [:][<group>]]`, read again from the text with the rules of script words. keepalived does not

@@ -93,6 +93,7 @@ pub(crate) fn integer<T: Integer>(text: &str, range: RangeInclusive<T>) -> (Opti
 /// Reads a decimal number of 64 bits.
 pub(crate) fn long(text: &str) -> (Option<u64>, Option<Reason>) {
     let (got, range) = (text.to_owned(), format!("a number from 0 to {}", u64::MAX));
+    let text = text.strip_prefix('+').unwrap_or(text);
     match digits(text, 10) {
         Some(value) => (Some(value), None),
         None if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) => {
@@ -137,6 +138,7 @@ pub(crate) fn seconds(
 ) -> (Option<Duration>, Option<Reason>) {
     let count_digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
     let trimmed = text.trim_start();
+    let trimmed = trimmed.strip_prefix('+').unwrap_or(trimmed);
     let (whole, rest) = trimmed.split_at(count_digits(trimmed));
     let (point, fraction) = match rest.strip_prefix('.') {
         Some(rest) => (1, &rest[..count_digits(rest)]),
@@ -229,6 +231,7 @@ mod tests {
             ("0.000001", 1000),
             (".5", 500_000_000),
             ("2.", 2_000_000_000),
+            ("+2", 2_000_000_000),
         ] {
             assert_eq!(
                 read(text, Decimal::Micro),
@@ -247,7 +250,7 @@ mod tests {
             read("4295", Decimal::Milli),
             (None, Some(Reason::OutOfRange { .. }))
         ));
-        for text in ["", ".", "x", "-1", "1,5", "1.2.3"] {
+        for text in ["", ".", "x", "-1", "+-1", "1,5", "1.2.3"] {
             assert!(
                 matches!(read(text, Decimal::Micro).1, Some(Reason::NotANumber { .. })),
                 "{text}"

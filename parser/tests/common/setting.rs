@@ -8,7 +8,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::lvs;
+use crate::lvs;
 
 /// One use of a keyword.
 pub(crate) struct Setting {

@@ -4,11 +4,10 @@
 //! themselves). The first status is that of this program and of keepalived 2.4.3; where Debian's 2.2.7 has another, or
 //! this program differs knowingly, its own follows.
 
-#[path = "lvs.rs"]
-mod lvs;
-
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use crate::lvs;
 
 /// One row.
 pub(crate) struct Row {

@@ -79,7 +79,11 @@ fn judge_file(path: &str) -> io::Result<Option<KeyFileError>> {
     }
     let mut key = Vec::new();
     file.take(ENOUGH).read_to_end(&mut key)?;
-    let bytes = key.strip_suffix(b"\n").unwrap_or(&key).len();
+    // As the VRRP process reads it.
+    while key.last().is_some_and(|byte| matches!(byte, b'\n' | b'\r')) {
+        key.pop();
+    }
+    let bytes = key.len();
     Ok((!(32..=64).contains(&bytes)).then_some(KeyFileError::Length { path: name, bytes }))
 }
 

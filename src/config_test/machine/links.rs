@@ -2,10 +2,8 @@
 //! Absent: interfaces that are not there, which the module above reports.
 
 use netlink::{Link, Netlink};
-use parser::config::vrrp_instance::Authentication;
 use parser::config::{Config, VrrpInstance};
 use parser::report::Class;
-use parser::units::{Family, Version};
 
 use super::Finding;
 
@@ -67,29 +65,9 @@ fn multicast(instance: &VrrpInstance, link: &Link) -> Option<Finding> {
     })
 }
 
-/// An advert is one packet. keepalived counts the Ethernet header too, although the MTU does not.
+/// An advert is one packet.
 fn room(instance: &VrrpInstance, link: &Link) -> Option<Finding> {
-    const ETHERNET: u32 = 14;
-    const VRRP: u32 = 8;
-    const AUTHENTICATION_DATA: u32 = 8;
-    const AH: u32 = 24;
-    const HMAC_TRAILER: u32 = 28;
-    let (ip, address) = match instance.family {
-        Family::Ipv4 => (20, 4),
-        Family::Ipv6 => (40, 16),
-    };
-    let parts = [
-        (true, ETHERNET + ip + VRRP),
-        (instance.version == Version::V2, AUTHENTICATION_DATA),
-        (matches!(instance.authentication, Authentication::Ah(_)), AH),
-        (instance.auth_hmac.is_some(), HMAC_TRAILER),
-    ];
-    let around: u32 = parts
-        .iter()
-        .filter(|(there, _)| *there)
-        .map(|(_, bytes)| bytes)
-        .sum();
-    let most = usize::try_from(link.mtu.saturating_sub(around) / address).ok()?;
+    let most = vrrp::address_room(instance, link.mtu);
     let count = instance.virtual_ipaddress.len();
     (count > most).then(|| Finding {
         place: instance.place,

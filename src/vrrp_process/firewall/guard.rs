@@ -9,6 +9,9 @@ use tracing::{error, info};
 /// Repairs come no closer to each other than this.
 const PAUSE: Duration = Duration::from_millis(250);
 
+/// A burst of changes is over when none comes for so long.
+const CALM: Duration = Duration::from_millis(5);
+
 /// What is to become of the tables.
 #[derive(Debug)]
 pub(in crate::vrrp_process) enum Order {
@@ -74,19 +77,9 @@ impl Guard {
             return std::future::pending().await;
         };
         loop {
-            match watch.next(nftables.port()).await {
-                Ok(Touched::Table(family, name)) => {
-                    if nftables.written(family, &name).is_some() {
-                        nftables.touched(family, &name);
-                        return;
-                    }
-                }
-                Ok(Touched::Any) | Err(_) => {
-                    for table in &self.wanted {
-                        nftables.touched(table.family, &table.name);
-                    }
-                    return;
-                }
+            let told = watch.next(nftables.port()).await;
+            if hear(nftables, &self.wanted, &told) {
+                return;
             }
         }
     }
@@ -97,6 +90,12 @@ impl Guard {
             tokio::time::sleep(PAUSE.saturating_sub(repaired.elapsed())).await;
         }
         self.repaired = Some(Instant::now());
+        if let Some(Open { nftables, watch }) = &mut self.open {
+            // A burst of changes is one.
+            while let Ok(told) = tokio::time::timeout(CALM, watch.next(nftables.port())).await {
+                hear(nftables, &self.wanted, &told);
+            }
+        }
         if let Some(table) = self.wanted.first() {
             info!(
                 "nftables table {} was changed by another program, writing it anew",
@@ -139,6 +138,20 @@ impl Guard {
             self.complaint = Some(complaint.to_owned());
         }
     }
+}
+
+/// Whether a table of ours is not what it was.
+fn hear(nftables: &mut Nftables, wanted: &[Table], told: &Result<Touched, Error>) -> bool {
+    let ours = wanted.iter().filter(|table| match told {
+        Ok(Touched::Table(family, name)) => table.family == *family && table.name == *name,
+        Ok(Touched::Any) | Err(_) => true,
+    });
+    let mut any = false;
+    for table in ours {
+        any |= nftables.written(table.family, &table.name).is_some();
+        nftables.touched(table.family, &table.name);
+    }
+    any
 }
 
 fn open() -> Result<Open, OpenError> {

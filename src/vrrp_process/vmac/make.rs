@@ -100,8 +100,8 @@ impl Made {
             .wishes
             .extract_if(.., |made| !wishes.iter().any(|wish| wish.name == made.name))
             .collect();
-        let removals: Vec<Change> = gone.iter().map(|wish| change(wish, What::Remove)).collect();
-        let refused = netlink.change_uppers(&removals).await?;
+        let names: Vec<String> = gone.iter().map(|wish| wish.name.clone()).collect();
+        let refused = netlink.remove_uppers(&names).await?;
         for wish in gone {
             match refused.iter().find(|(change, _)| change.name == wish.name) {
                 None => info!(

@@ -7,10 +7,18 @@ use std::io;
 /// What keepalived sets on the parent of an IPv4 macvlan: it must not answer for the macvlan's addresses.
 const PARENT: [(&str, &str); 2] = [("arp_ignore", "1"), ("arp_filter", "1")];
 
+const ALL_RP_FILTER: &str = "ipv4/conf/all/rp_filter";
+
 /// What sysctls were: path below `net` to value.
 #[derive(Debug, Default)]
 pub(super) struct Saved {
-    before: BTreeMap<String, String>,
+    changed: BTreeMap<String, Changed>,
+}
+
+#[derive(Debug)]
+struct Changed {
+    before: String,
+    to: String,
 }
 
 impl Saved {
@@ -18,19 +26,17 @@ impl Saved {
     /// says what was before.
     pub(super) fn prepare_parent(&mut self, parent: &str, alias: Option<&str>) {
         for (name, value) in PARENT {
-            let before = alias.and_then(|alias| word(alias, name)).map(str::to_owned);
+            let before = alias.and_then(|alias| word(alias, name));
             self.set(&format!("ipv4/conf/{parent}/{name}"), value, before);
         }
-        let all = "ipv4/conf/all/rp_filter";
         if let Some(before) = alias.and_then(|alias| word(alias, "all.rp_filter")) {
-            self.before.entry(all.to_owned()).or_insert(before.to_owned());
+            self.set(ALL_RP_FILTER, "0", Some(before));
         }
     }
 
     /// The stricter of `all` and an interface's own `rp_filter` counts: what `all` demands is moved to the interfaces.
     pub(super) fn move_rp_filter(&mut self) {
-        let all = "ipv4/conf/all/rp_filter";
-        let Some(demand) = read(all).and_then(|text| text.parse::<u32>().ok()) else {
+        let Some(demand) = read(ALL_RP_FILTER).and_then(|text| text.parse::<u32>().ok()) else {
             return;
         };
         if demand == 0 {
@@ -46,42 +52,44 @@ impl Saved {
                 self.set(&path, &demand.to_string(), None);
             }
         }
-        self.set(all, "0", None);
+        self.set(ALL_RP_FILTER, "0", None);
     }
 
     /// What is to be kept with a macvlan on this parent for a successor that knows nothing.
     pub(super) fn alias(&self, parent: &str) -> String {
-        let before = |path: &str| self.before.get(path).map_or("0", String::as_str);
-        let mut alias = "holdfast".to_owned();
+        let mut words = vec!["holdfast".to_owned()];
         for (name, _) in PARENT {
-            let path = format!("ipv4/conf/{parent}/{name}");
-            alias.push_str(&format!(" {name}={}", before(&path)));
+            let changed = self.changed.get(&format!("ipv4/conf/{parent}/{name}"));
+            words.push(format!("{name}={}", changed.map_or("0", |it| &it.before)));
         }
-        if let Some(before) = self.before.get("ipv4/conf/all/rp_filter") {
-            alias.push_str(&format!(" all.rp_filter={before}"));
+        if let Some(changed) = self.changed.get(ALL_RP_FILTER) {
+            words.push(format!("all.rp_filter={}", changed.before));
         }
-        alias
+        words.join(" ")
     }
 
     /// Gives back what was, where nobody has set something else since.
     pub(super) fn restore(&mut self) {
-        for (path, before) in std::mem::take(&mut self.before) {
-            // The interface may be gone.
-            let _ = write(&path, &before);
+        for (path, changed) in std::mem::take(&mut self.changed) {
+            if read(&path).is_some_and(|present| present == changed.to) {
+                // The interface may be gone by now.
+                let _ = write(&path, &changed.before);
+            }
         }
     }
 
-    fn set(&mut self, path: &str, value: &str, before: Option<String>) {
+    fn set(&mut self, path: &str, to: &str, before: Option<&str>) {
         let Some(present) = read(path) else {
             return;
         };
-        self.before
-            .entry(path.to_owned())
-            .or_insert_with(|| before.unwrap_or_else(|| present.clone()));
-        if present != value
-            && let Err(error) = write(path, value)
+        self.changed.entry(path.to_owned()).or_insert_with(|| Changed {
+            before: before.unwrap_or(&present).to_owned(),
+            to: to.to_owned(),
+        });
+        if present != to
+            && let Err(error) = write(path, to)
         {
-            tracing::warn!("Unable to set net/{path} to {value}: {error}");
+            tracing::warn!("Unable to set net/{path} to {to}: {error}");
         }
     }
 }
@@ -119,12 +127,13 @@ mod tests {
     #[test]
     fn what_an_alias_keeps_is_found_again() {
         let mut saved = Saved::default();
-        saved
-            .before
-            .insert("ipv4/conf/e0/arp_ignore".to_owned(), "2".to_owned());
-        saved
-            .before
-            .insert("ipv4/conf/all/rp_filter".to_owned(), "1".to_owned());
+        for (path, before, to) in [("ipv4/conf/e0/arp_ignore", "2", "1"), (ALL_RP_FILTER, "1", "0")] {
+            let changed = Changed {
+                before: before.to_owned(),
+                to: to.to_owned(),
+            };
+            saved.changed.insert(path.to_owned(), changed);
+        }
         let alias = saved.alias("e0");
         assert_eq!(alias, "holdfast arp_ignore=2 arp_filter=0 all.rp_filter=1");
         assert_eq!(word(&alias, "arp_ignore"), Some("2"));

@@ -1,10 +1,15 @@
 //! Links and routes of kinds that the machine's own kernel may lack. To be extended by whoever needs them.
 
 use netlink::Netlink;
+use netlink::upper::{Change, Kind, Siblings, What};
 
 use super::{run, stories, wait_for};
 
-stories![ipvlan_vrf_and_tunnels_are_seen, mpls_routes_can_be_made];
+stories![
+    ipvlan_vrf_and_tunnels_are_seen,
+    mpls_routes_can_be_made,
+    ipvlans_are_made,
+];
 
 fn ipvlan_vrf_and_tunnels_are_seen() {
     run("ip link add eth0 type dummy");
@@ -29,4 +34,34 @@ fn mpls_routes_can_be_made() {
     run("ip link set eth0 up");
     run("ip route add 198.51.100.0/24 encap mpls 100 via 192.0.2.2 dev eth0");
     assert!(run("ip route show 198.51.100.0/24").contains("encap mpls"));
+}
+
+fn ipvlans_are_made() {
+    run("ip link add eth0 type dummy");
+    run("ip link set eth0 up");
+    for (name, siblings, shown) in [
+        ("ipv0", Siblings::Bridge, "mode l2 bridge"),
+        ("ipv1", Siblings::Bridge, "mode l2 bridge"),
+    ] {
+        wait_for(async {
+            let mut netlink = Netlink::open().unwrap();
+            let lower = netlink.link("eth0").await.unwrap().unwrap().index;
+            let change = |what| Change {
+                name: name.to_owned(),
+                what,
+            };
+            let create = What::Create {
+                kind: Kind::Ipvlan(siblings),
+                lower,
+                group: 0,
+            };
+            let refused = netlink
+                .change_uppers(&[change(create), change(What::Up)])
+                .await
+                .unwrap();
+            assert_eq!(refused, []);
+        });
+        let link = run(&format!("ip -d link show {name}"));
+        assert!(link.contains(shown), "{link}");
+    }
 }

@@ -19,6 +19,7 @@ mod resuming;
 mod rivals;
 mod scripts;
 mod sealed;
+mod sequences;
 mod stories;
 mod table;
 mod trackers;

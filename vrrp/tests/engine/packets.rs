@@ -330,7 +330,7 @@ fn an_advert_fits_into_the_link_s_mtu() {
     let Some(Action::Send(advert)) = engine.next_action() else {
         panic!("no advert")
     };
-    assert_eq!((advert.bytes.len(), advert.bytes[23]), (576, 135));
+    assert_eq!((advert.bytes.len(), advert.bytes[23]), (560, 131));
 }
 
 #[test]

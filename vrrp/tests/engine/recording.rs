@@ -6,7 +6,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 use vrrp::record::{self, Step};
 use vrrp::{
-    Action, Engine, Event, FileId, Instant, Link, LinkId, Packet, ProcessId, ScriptId, ScriptOutcome,
+    Action, Engine, Event, FileId, InstanceId, Instant, Link, LinkId, Packet, ProcessId, ScriptId,
+    ScriptOutcome,
 };
 
 use crate::fixture::{advert, at, config, eth0, from, instance, packet_from};
@@ -128,6 +129,14 @@ fn without_bytes() -> impl Strategy<Value = Step<'static>> {
             Step::Event(Event::Processes { process, count })
         }),
         any::<u64>().prop_map(|nanos| Step::Event(Event::Clock(Duration::from_nanos(nanos)))),
+        (any::<u32>(), proptest::collection::vec(name(), 0..4)).prop_map(|(instance, items)| {
+            let instance = InstanceId(instance);
+            Step::Event(Event::Missing { instance, items })
+        }),
+        any::<u32>().prop_map(|instance| {
+            let instance = InstanceId(instance);
+            Step::Event(Event::Lost { instance })
+        }),
         (any::<u32>(), outcome()).prop_map(|(script, outcome)| {
             let script = ScriptId(script);
             Step::Event(Event::ScriptEnded { script, outcome })
@@ -167,7 +176,7 @@ proptest! {
 
     #[test]
     fn no_text_makes_the_reader_panic(
-        line in prop_oneof![".*", "[0-9]{1,25}\\.[0-9]{9} (link|packet|clock|script|stop|timeout|link-gone|file|processes|bfd)( [0-9a-f:.%-]{0,9}){0,8}"]
+        line in prop_oneof![".*", "[0-9]{1,25}\\.[0-9]{9} (link|packet|clock|script|stop|timeout|link-gone|file|processes|bfd|missing|lost)( [0-9a-f:.%-]{0,9}){0,8}"]
     ) {
         let (mut buffer, mut again) = (Vec::new(), Vec::new());
         if let Ok((now, step)) = record::read(&line, &mut buffer) {

@@ -1,8 +1,12 @@
 //! Every state and every event: the whole table, each cell played.
 
-use vrrp::{Engine, Event, Link, ScriptId, ScriptOutcome};
+use std::time::Duration;
 
-use crate::fixture::{ETH0, advert, at, config, eth0, from, instance, script, tracked};
+use vrrp::{Engine, Event, FileId, InstanceId, Link, ProcessId, ScriptId, ScriptOutcome};
+
+use crate::fixture::{ETH0, advert, at, config, eth0, from, instance, parsed, script, tracked};
+
+const ONLY: InstanceId = InstanceId(0);
 
 /// I init, B backup, M master, F fault, S stopped.
 const TABLE: &str = "
@@ -23,6 +27,17 @@ const TABLE: &str = "
     script_good               I          B           B      M      B     S
     script_bad                I          F           F      F      F     S
     script_timed_out          I          F           F      F      F     S
+    file_bad                  I          F           F      F      F     S
+    file_good                 I          I           B      M      F     S
+    processes_gained          I          I           B      M      F     S
+    processes_lost            I          I           B      M      F     S
+    bfd_up                    I          I           B      M      F     S
+    bfd_down                  I          I           B      M      F     S
+    bfd_of_a_stranger         I          I           B      M      F     S
+    static_item_missing       I          F           F      F      F     S
+    nothing_missing           I          I           B      M      F     S
+    something_lost            I          I           B      M      F     S
+    clock                     I          I           B      M      F     S
     timeout_now               I          I           B      M      F     S
     timeout_at_deadline       I          I           M      M      F     S
     timeout_in_an_hour        I          I           M      M      F     S
@@ -32,17 +47,50 @@ const TABLE: &str = "
     reload_without_tracking   I          B           B      M      B     S
 ";
 
-/// 10.0.0.5 with priority 100 and a script without weight.
+/// 10.0.0.5 with priority 100, a script and a file without weight, processes and a session with one.
 fn router() -> parser::Config {
-    let mut router = instance(100);
-    router.track_script = vec![tracked("chk", 0)];
-    config(vec![router], vec![script("chk")])
+    let trackers = "track_file stop {\nfile /run/stop\nweight 0\n}\n\
+                    vrrp_track_process worker {\nprocess worker\nweight 10\n}\n\
+                    bfd_instance peer {\nneighbor_ip 10.0.0.9\nweight 10\n}\n";
+    let tracking = |list: &str, name: &str| format!("{list} {{\n{name}\n}}\n");
+    let lists = tracking("track_file", "stop")
+        + &tracking("track_process", "worker")
+        + &tracking("track_bfd", "peer");
+    let text = format!(
+        "{trackers}vrrp_instance VI_1 {{\ninterface eth0\nvirtual_router_id 51\npriority 100\n\
+         {lists}virtual_ipaddress {{\n10.0.0.100\n}}\n}}\n"
+    );
+    let mut router = parsed(&text);
+    router.vrrp_instances[0].track_script = vec![tracked("chk", 0)];
+    router.vrrp_scripts = vec![script("chk")];
+    router
 }
 
 fn ended(outcome: ScriptOutcome) -> Event<'static> {
     Event::ScriptEnded {
         script: ScriptId(0),
         outcome,
+    }
+}
+
+fn file(value: i64) -> Event<'static> {
+    let file = FileId(0);
+    Event::File { file, value }
+}
+
+fn processes(count: usize) -> Event<'static> {
+    let process = ProcessId(0);
+    Event::Processes { process, count }
+}
+
+fn bfd(session: &str, up: bool) -> Event<'_> {
+    Event::Bfd { session, up }
+}
+
+fn missing(items: &[&str]) -> Event<'static> {
+    Event::Missing {
+        instance: ONLY,
+        items: items.iter().map(ToString::to_string).collect(),
     }
 }
 
@@ -118,6 +166,17 @@ fn play(engine: &mut Engine, event: &str) {
         "script_good" => engine.handle(ended(ScriptOutcome::Exited(0)), now),
         "script_bad" => engine.handle(ended(ScriptOutcome::Exited(1)), now),
         "script_timed_out" => engine.handle(ended(ScriptOutcome::TimedOut), now),
+        "file_bad" => engine.handle(file(1), now),
+        "file_good" => engine.handle(file(0), now),
+        "processes_gained" => engine.handle(processes(1), now),
+        "processes_lost" => engine.handle(processes(0), now),
+        "bfd_up" => engine.handle(bfd("peer", true), now),
+        "bfd_down" => engine.handle(bfd("peer", false), now),
+        "bfd_of_a_stranger" => engine.handle(bfd("stranger", false), now),
+        "static_item_missing" => engine.handle(missing(&["static route to 10.9.0.0/16"]), now),
+        "nothing_missing" => engine.handle(missing(&[]), now),
+        "something_lost" => engine.handle(Event::Lost { instance: ONLY }, now),
+        "clock" => engine.handle(Event::Clock(Duration::from_secs(1_700_000_000)), now),
         "timeout_now" => engine.handle_timeout(now),
         "timeout_at_deadline" => {
             let deadline = engine.instances().next().unwrap().state.deadline();

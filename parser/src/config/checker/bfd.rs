@@ -28,7 +28,7 @@ pub(super) fn parse<'t>(block: Block<'t>, common: &mut Common, report: &mut Repo
     let mut name = None;
     for line in block.lines() {
         match line.keyword() {
-            "name" => set(&mut name, only_word(line, report)),
+            "name" => report.keep_first(line, &mut name, only_word),
             "alpha" => set(&mut common.alpha, line.boolean(report)),
             _ => report.unknown_keyword(line, &KEYWORDS),
         }

@@ -41,6 +41,10 @@ pub(super) fn parse(block: Block<'_>, common: &mut Common, report: &mut Report) 
             "misc_path" => {
                 if line.value(report).is_some() {
                     set(&mut script, line.script(report));
+                    // What follows is no user, unlike in other settings.
+                    if let Some(script) = &mut script {
+                        script.run_as = None;
+                    }
                 }
             }
             "misc_timeout" => set(&mut timeout, line.whole_seconds(0..=4294, report)),

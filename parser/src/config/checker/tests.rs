@@ -445,7 +445,7 @@ fn a_program_has_the_delay_loop_of_the_virtual_server_to_finish() {
     let plain = misc("");
     assert_eq!((plain.timeout, plain.dynamic), (seconds(7), false));
     assert_eq!(plain.script.words, ["/x", "a"]);
-    assert_eq!(plain.script.run_as.unwrap().user, "u");
+    assert_eq!(plain.script.run_as, None);
     assert_eq!(misc("misc_timeout 0").timeout, seconds(7));
     let own = misc("misc_timeout 4\nmisc_dynamic\nuser v :g");
     assert_eq!((own.timeout, own.dynamic), (seconds(4), true));

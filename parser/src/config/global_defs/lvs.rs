@@ -54,6 +54,7 @@ pub enum LvsFlushOnStop {
 
 impl LvsFlushOnStop {
     pub(super) fn read(line: Line<'_>, report: &mut Report) -> Self {
+        line.no_block(report);
         match line.words().next() {
             None => Self::All,
             Some(word) if word.text() == "VS" => Self::Services,
@@ -123,8 +124,15 @@ impl LvsSyncDaemon {
         if !SYNC_OPTIONS.contains(&word.text()) {
             return report.unknown_option(word, line.keyword(), SYNC_OPTIONS);
         }
-        let Some(value) = report.option_value(word, words.next()) else {
-            return;
+        let Some(value) = words.next() else {
+            let option = word.text().to_owned();
+            // Of these keepalived ends for want of the instance only.
+            let reason = if option == "inst" {
+                Reason::MissingParameter { keyword: option }
+            } else {
+                Reason::OptionWithoutValue { option }
+            };
+            return report.add(word.at(), reason);
         };
         match word.text() {
             "inst" => self.vrrp_instance = Some(value.text().to_owned()),

@@ -246,7 +246,8 @@ fn vrrp(line: Line<'_>, draft: &mut Draft, report: &mut Report) -> bool {
         "vrrp_rx_bufs_policy" => rx_bufs_policy(line, &mut defs.vrrp_rx_bufs.policy, report),
         "vrrp_rx_bufs_multiplier" => set(
             &mut defs.vrrp_rx_bufs.multiplier,
-            line.number(1..=u32::MAX, report),
+            line.only_setting(report)
+                .and_then(|word| word.number(1..=u32::MAX, report)),
         ),
         other => {
             return other
@@ -261,6 +262,7 @@ const DELAY: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::fro
 const GAP: RangeInclusive<Duration> = Duration::from_micros(1)..=Duration::from_micros(u32::MAX as u64);
 
 fn dynamic_interfaces(line: Line<'_>, report: &mut Report) -> DynamicInterfaces {
+    line.no_block(report);
     match line.words().next() {
         Some(word) if word.text() == "allow_if_changes" => DynamicInterfaces::AllowedWithChanges,
         Some(word) => {
@@ -273,7 +275,9 @@ fn dynamic_interfaces(line: Line<'_>, report: &mut Report) -> DynamicInterfaces 
 
 /// `MTU`, `ADVERT` or a number of bytes; a number wins over a policy and MTU over ADVERT.
 fn rx_bufs_policy(line: Line<'_>, policy: &mut ReceivePolicy, report: &mut Report) {
-    let Some(word) = line.setting(report) else { return };
+    let Some(word) = line.only_setting(report) else {
+        return;
+    };
     let written = match word.text() {
         text if text.eq_ignore_ascii_case("mtu") => ReceivePolicy::Mtu,
         text if text.eq_ignore_ascii_case("advert") => ReceivePolicy::Advert,
@@ -495,7 +499,9 @@ fn buffers(line: Line<'_>, draft: &mut Draft, report: &mut Report) -> bool {
 fn outside(line: Line<'_>, draft: &mut Draft, report: &mut Report) -> bool {
     let defs = &mut draft.defs;
     match line.keyword() {
-        "snmp_socket" => report.keep_first(line, &mut defs.snmp_socket, text),
+        "snmp_socket" => report.keep_first(line, &mut defs.snmp_socket, |line, report| {
+            Some(line.only_setting(report)?.text().to_owned())
+        }),
         "enable_traps" => defs.enable_traps = line.flag(report),
         "enable_snmp_vrrp" | "enable_snmp_keepalived" => defs.enable_snmp_vrrp = line.flag(report),
         "enable_snmp_checker" => defs.enable_snmp_checker = line.flag(report),
@@ -536,7 +542,13 @@ fn files(line: Line<'_>, draft: &mut Draft, report: &mut Report) -> bool {
             let log = line.optional_word(report).unwrap_or("/dev/null");
             defs.reload_check_config = Some(log.to_owned());
         }
-        "reload_time_file" => set(&mut defs.reload_time_file, text(line, report).map(Some)),
+        "reload_time_file" => {
+            let path = line.only_setting(report);
+            set(
+                &mut defs.reload_time_file,
+                path.map(|path| Some(path.text().to_owned())),
+            );
+        }
         "reload_repeat" => defs.reload_repeat = line.flag(report),
         "reload_file" => {
             let path = line.optional_word(report).map(str::to_owned);
@@ -567,6 +579,11 @@ fn umask(line: Line<'_>, report: &mut Report) -> Option<u16> {
             return None;
         }
         return value;
+    }
+    if word.text().is_empty() {
+        let (got, range) = (String::new(), "0 to 0777".to_owned());
+        report.add(word.at(), Reason::NotANumber { got, range });
+        return None;
     }
     let mut mask = 0;
     for word in line.words() {

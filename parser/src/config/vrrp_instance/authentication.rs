@@ -89,6 +89,11 @@ fn kind(line: Line<'_>, report: &mut Report) -> Option<Kind> {
 fn password(line: Line<'_>, report: &mut Report) -> Option<[u8; 8]> {
     let word = line.setting(report)?;
     let written = word.text().as_bytes();
+    if written.is_empty() {
+        let keyword = line.keyword().to_owned();
+        report.add(word.at(), Reason::NoValue { keyword });
+        return None;
+    }
     if written.len() > 8 {
         report.add(word.at(), Reason::Truncated { longest: 8 });
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::report::{Reason, Report};
+use crate::report::{LvsReason, Reason, Report};
 use crate::tree::Line;
 
 /// Gratuitous ARP and unsolicited neighbour advertisements, per instance.
@@ -130,6 +130,11 @@ fn extra_if(line: Line<'_>, least: u32, report: &mut Report) -> Option<GarpExtra
         );
         return None;
     };
+    if let Some(extra) = line.words().nth(usize::from(all) + 1) {
+        let keyword = line.keyword().to_owned();
+        report.add(extra.at(), LvsReason::ExtraWord { keyword }.into());
+        return None;
+    }
     let seconds = word.number(least..=86400, report)?;
     let period = Duration::from_secs(seconds.into());
     Some(GarpExtraIf { all, period })

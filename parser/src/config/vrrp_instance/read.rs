@@ -264,7 +264,11 @@ impl<'t> Draft<'t> {
                     Some(Ipvlan::read(line, report))
                 });
             }
-            "kernel_rx_buf_size" => self.kernel_rx_buf_size = line.number(0..=u32::MAX, report),
+            "kernel_rx_buf_size" => {
+                self.kernel_rx_buf_size = line
+                    .only_setting(report)
+                    .and_then(|word| word.number(0..=u32::MAX, report));
+            }
             "linkbeat_use_polling" => {
                 report.deprecated(line, "linkbeat_interfaces");
                 self.linkbeat_use_polling = line.flag(report);
@@ -362,9 +366,12 @@ impl<'t> Draft<'t> {
             "notify" => &mut notify.any,
             "notify_master_rx_lower_pri" => &mut notify.master_rx_lower_pri,
             "notify_deleted" => {
-                notify.report_deleted = true;
+                let was_reported = std::mem::replace(&mut notify.report_deleted, true);
                 if line.words().len() == 0 {
                     line.no_block(report);
+                    if was_reported {
+                        report.first_is_kept(line);
+                    }
                     return true;
                 }
                 &mut notify.deleted

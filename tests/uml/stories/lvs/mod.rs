@@ -63,7 +63,9 @@ impl Scene {
     }
 
     fn all_alive(&self, servers: &[&str]) {
-        servers.iter().for_each(|server| self.alive(server));
+        for server in servers {
+            self.alive(server);
+        }
     }
 
     fn dead(&self, server: &str) {

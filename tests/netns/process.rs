@@ -1,0 +1,306 @@
+//! How the daemon's processes stand with the kernel: priorities, names, namespaces, pid files, and the scripts before and
+//! after everything.
+
+use holdfast::lab::{Host, Process};
+use nix::sys::signal::Signal;
+
+use crate::scene::{SOON, Scene, expect, ready};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_holdfast");
+
+const INSTANCE: &str = "
+vrrp_instance VI_1 {
+    interface eth0
+    virtual_router_id 51
+    priority 100
+    virtual_ipaddress {
+        192.0.2.10/24
+    }
+    notify /run/notify.sh
+}
+";
+
+fn start(host: &Host, configuration: &str, options: &[&str]) -> Process {
+    host.write("/run/node.conf", configuration).unwrap();
+    let options = [&["-f", "/run/node.conf", "-n", "-l", "-D"], options].concat();
+    let process = host.spawn("holdfast", PROGRAM, &options).unwrap();
+    expect("it starts", || process.log.count("Startup complete") == 1);
+    process
+}
+
+fn stop(process: &Process, status: i32) {
+    process.signal(Signal::SIGTERM);
+    assert_eq!(
+        process.wait(2 * SOON).expect("the daemon ends").code(),
+        Some(status)
+    );
+}
+
+/// Priority, nice value, realtime priority and policy (proc(5)), and the processors.
+fn standing(host: &Host, pid: &str) -> (String, String) {
+    let stat = host.read(&format!("/proc/{pid}/stat")).unwrap();
+    let fields: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
+    let [nice, realtime, policy] = [19, 40, 41].map(|field| fields[field - 3]);
+    let status = host.read(&format!("/proc/{pid}/status")).unwrap();
+    let processors = status
+        .lines()
+        .find_map(|line| line.strip_prefix("Cpus_allowed_list:\t"));
+    (
+        format!("nice {nice} realtime {realtime} policy {policy}"),
+        processors.unwrap().to_owned(),
+    )
+}
+
+fn may_raise_limits() -> bool {
+    const CAP_SYS_RESOURCE: u32 = 24;
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let effective = status
+        .lines()
+        .find_map(|line| line.strip_prefix("CapEff:\t"))
+        .unwrap();
+    u64::from_str_radix(effective, 16).unwrap() & 1 << CAP_SYS_RESOURCE != 0
+}
+
+#[test]
+fn priorities_and_names_are_the_process_s_and_not_its_scripts() {
+    if !ready() {
+        return;
+    }
+    let scene = Scene::new();
+    let host = &scene.a;
+    let script = "#!/bin/sh\ncat /proc/self/stat /proc/self/limits >/run/script.$3.new\n\
+                  grep Cpus_allowed_list /proc/self/status >>/run/script.$3.new\nmv /run/script.$3.new /run/script.$3\n";
+    host.write_script("/run/notify.sh", script).unwrap();
+    let global = "global_defs {
+        process_names
+        process_name watchman
+        vrrp_priority -7
+        vrrp_rt_priority 3
+        vrrp_no_swap
+        vrrp_cpu_affinity 0
+        vrrp_rlimit_rttime 500000
+    }";
+    let (_, all_processors) = standing(host, "1");
+    let daemon = start(host, &format!("{global}{INSTANCE}"), &[]);
+    let pid = host.read("/run/vrrp.pid").unwrap().trim().to_owned();
+    assert_eq!(
+        host.read(&format!("/proc/{pid}/comm")).unwrap(),
+        "keepalived_vrrp\n"
+    );
+    let parent = host.read("/run/keepalived.pid").unwrap().trim().to_owned();
+    assert_eq!(host.read(&format!("/proc/{parent}/comm")).unwrap(), "watchman\n");
+    // SCHED_RR is 2.
+    assert_eq!(
+        standing(host, &pid),
+        ("nice -7 realtime 3 policy 2".to_owned(), "0".to_owned())
+    );
+    let status = host.read(&format!("/proc/{pid}/status")).unwrap();
+    let locked = status.lines().find(|line| line.starts_with("VmLck:")).unwrap();
+    assert!(!locked.contains(" 0 kB"), "{locked}");
+
+    expect("a script has run", || host.read("/run/script.MASTER").is_ok());
+    let told = host.read("/run/script.MASTER").unwrap();
+    let fields: Vec<&str> = told.split_once(") ").unwrap().1.split(' ').collect();
+    assert_eq!([fields[16], fields[37], fields[38]], ["0", "0", "0"], "{told}");
+    assert!(
+        told.contains(&format!("Cpus_allowed_list:\t{all_processors}\n")),
+        "{told}"
+    );
+    let limit = told
+        .lines()
+        .find(|line| line.starts_with("Max realtime timeout"))
+        .unwrap();
+    // Without CAP_SYS_RESOURCE a limit that was lowered stays; it means nothing to what is not realtime.
+    assert!(limit.contains("unlimited") || !may_raise_limits(), "{limit}");
+
+    // A reload takes all of it back.
+    host.write("/run/node.conf", INSTANCE).unwrap();
+    daemon.signal(Signal::SIGHUP);
+    expect("it reloads", || daemon.log.count("Reload complete") == 1);
+    assert_eq!(
+        standing(host, &pid),
+        ("nice 0 realtime 0 policy 0".to_owned(), all_processors)
+    );
+    stop(&daemon, 0);
+}
+
+#[test]
+fn scripts_run_before_the_first_child_and_after_the_last() {
+    if !ready() {
+        return;
+    }
+    let scene = Scene::new();
+    let host = &scene.a;
+    let script = "#!/bin/sh\nls /run | grep -c vrrp.pid | sed \"s/^/$1 /\" >>/run/hooks\n\
+                  [ ! -s /run/vrrp.pid ] && echo no child >>/run/hooks\n[ $1 = begin ] || sleep 60\n";
+    host.write_script("/run/hook.sh", script).unwrap();
+    let global = "global_defs {
+        startup_script \"/run/hook.sh begin\"
+        shutdown_script \"/run/hook.sh end\"
+        shutdown_script_timeout 1
+        umask 0133
+    }
+    instance blue";
+    let daemon = start(host, &format!("{global}{INSTANCE}"), &[]);
+    assert_eq!(host.read("/run/hooks").unwrap(), "begin 0\nno child\n");
+    let name = host.read("/run/keepalived/keepalived_blue.pid").unwrap();
+    assert_eq!(
+        host.read(&format!("/proc/{}/comm", name.trim())).unwrap(),
+        "holdfast\n"
+    );
+    let mode = host.run(|| {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::metadata("/run/keepalived/vrrp_blue.pid").map(|data| data.permissions().mode() & 0o777)
+    });
+    assert_eq!(mode.unwrap().unwrap(), 0o644);
+
+    // What only a start can change is refused, by name.
+    host.write(
+        "/run/node.conf",
+        &format!("{}{INSTANCE}", global.replace("blue", "green")),
+    )
+    .unwrap();
+    daemon.signal(Signal::SIGHUP);
+    expect("the reload is refused", || {
+        daemon
+            .log
+            .count("Cannot change instance at a reload - please restart keepalived")
+            == 1
+    });
+    stop(&daemon, 0);
+    assert_eq!(
+        host.read("/run/hooks").unwrap(),
+        "begin 0\nno child\nend 0\nno child\n"
+    );
+    assert_eq!(daemon.log.count("took longer than 1 s and was ended"), 1);
+}
+
+#[test]
+fn it_runs_in_the_namespace_it_is_told_with_files_of_its_own() {
+    if !ready() {
+        return;
+    }
+    let scene = Scene::new();
+    let host = &scene.a;
+    for words in [
+        "netns add east",
+        "-n east link add eth0 type veth peer name far",
+        "-n east link set eth0 up",
+        "-n east link set far up",
+        "-n east address add 198.51.100.1/24 dev eth0",
+    ] {
+        let words: Vec<&str> = words.split(' ').collect();
+        let ended = host.spawn("ip", "/sbin/ip", &words).unwrap().wait(SOON);
+        assert!(ended.unwrap().success(), "ip {words:?}");
+    }
+    let by_keyword = format!("net_namespace east{INSTANCE}");
+    let elsewhere = INSTANCE.replace("notify /run/notify.sh", "");
+    for (configuration, options) in [(by_keyword, &[][..]), (elsewhere, &["-s", "east"])] {
+        let daemon = start(host, &configuration, options);
+        let pid = host
+            .read("/run/keepalived/east/vrrp.pid")
+            .unwrap()
+            .trim()
+            .to_owned();
+        let network = |path: String| host.run(move || std::fs::read_link(path)).unwrap().unwrap();
+        let its_own = network(format!("/proc/{pid}/ns/net"));
+        assert_ne!(its_own, network("/proc/1/ns/net".to_owned()));
+        expect("it is master there", || {
+            daemon.log.count("Entering MASTER STATE") == 1
+        });
+        stop(&daemon, 0);
+        assert!(host.read("/run/keepalived/east/vrrp.pid").is_err());
+    }
+
+    let lost = host
+        .spawn(
+            "holdfast",
+            PROGRAM,
+            &["-f", "/run/node.conf", "-nl", "-s", "nowhere"],
+        )
+        .unwrap();
+    assert_eq!(lost.wait(SOON).unwrap().code(), Some(1));
+    let said = "Unable to set network namespace nowhere - exiting";
+    assert_eq!(lost.log.count(said), 1);
+}
+
+#[test]
+fn the_core_pattern_is_put_back() {
+    if !ready() {
+        return;
+    }
+    let scene = Scene::new();
+    let host = &scene.a;
+    // In place of the machine's own.
+    host.write("/run/pattern", "as it was\n").unwrap();
+    let bind = ["--bind", "/run/pattern", "/proc/sys/kernel/core_pattern"];
+    assert!(
+        host.spawn("mount", "/bin/mount", &bind)
+            .unwrap()
+            .wait(SOON)
+            .unwrap()
+            .success()
+    );
+    let daemon = start(host, INSTANCE, &["-M/run/core.%p"]);
+    assert_eq!(host.read("/run/pattern").unwrap(), "/run/core.%p");
+    let pid = host.read("/run/vrrp.pid").unwrap().trim().to_owned();
+    let limits = host.read(&format!("/proc/{pid}/limits")).unwrap();
+    let cores = limits.lines().find(|line| line.starts_with("Max core file size"));
+    assert!(cores.unwrap().contains("unlimited"), "{limits}");
+    stop(&daemon, 0);
+    assert_eq!(host.read("/run/pattern").unwrap(), "as it was\n");
+}
+
+#[test]
+fn a_reload_is_tested_first_where_that_is_wished_and_addresses_are_reported() {
+    if !ready() {
+        return;
+    }
+    let scene = Scene::new();
+    let host = &scene.a;
+    host.write_script("/run/notify.sh", "#!/bin/sh\n").unwrap();
+    let checked = format!(
+        "global_defs {{\nreload_check_config /run/check.log\nreload_file /run/reloading\n}}{INSTANCE}"
+    );
+    let daemon = start(host, &checked, &["-a"]);
+    for (word, told) in [("add", "added to"), ("del", "removed from")] {
+        let words = ["address", word, "192.0.2.99/24", "dev", "eth0"];
+        host.spawn("ip", "/sbin/ip", &words).unwrap().wait(SOON);
+        let reported = format!("Netlink reports address 192.0.2.99 {told} eth0");
+        expect("the address is reported", || daemon.log.count(&reported) == 1);
+    }
+
+    // The test finds what an ordinary reload lives with: scripts without enable_script_security.
+    daemon.signal(Signal::SIGHUP);
+    expect("the reload is refused", || {
+        daemon
+            .log
+            .count("New config failed validation, see /run/check.log for details")
+            == 1
+    });
+    assert!(
+        host.read("/run/check.log")
+            .unwrap()
+            .contains("SECURITY VIOLATION")
+    );
+    let secure = checked.replace(
+        "global_defs {",
+        "global_defs {\nscript_user root\nenable_script_security",
+    );
+    host.write("/run/node.conf", &secure).unwrap();
+    // Whoever reads the file meanwhile finds the mark; it stands for as long as the reading takes.
+    let name = "/run/seen";
+    let watch = "while [ ! -e /run/stop ]; do [ -e /run/reloading ] && touch /run/seen; done";
+    let watcher = host.spawn("watch", "/bin/sh", &["-c", watch]).unwrap();
+    let mut reloads = 0;
+    expect("the mark is seen", || {
+        daemon.signal(Signal::SIGHUP);
+        reloads += 1;
+        host.read(name).is_ok()
+    });
+    host.write("/run/stop", "").unwrap();
+    watcher.wait(SOON);
+    expect("it reloads", || daemon.log.count("Reload complete") >= 1);
+    assert!(reloads > 0 && host.read("/run/reloading").is_err());
+    stop(&daemon, 0);
+}

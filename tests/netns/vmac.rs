@@ -1,0 +1,189 @@
+//! Virtual link-layer addresses and `no_accept`: the same on the wire as keepalived's, put back when others take them away,
+//! gone at the end.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use holdfast::lab::{Daemon, Host, Seen};
+use nix::sys::signal::{Signal, kill};
+
+use crate::scene::{SOON, Scene, VIRTUAL, beside_keepalived, each_pairing, expect, holdfast, ready};
+
+const NODE1: &str = include_str!("../../conf-examples/vmac-pair/node1.conf");
+const NODE2: &str = include_str!("../../conf-examples/vmac-pair/node2.conf");
+
+/// RFC 9568 7.3, VRID 51.
+const VIRTUAL_MAC: [u8; 6] = [0, 0, 0x5e, 0, 1, 51];
+
+/// What a command prints in a host.
+fn run(host: &Host, command: &str) -> String {
+    const OUTPUT: &str = "/run/output";
+    let shell = format!("{{ {command} ; }} > {OUTPUT} 2>&1");
+    let process = host.spawn("command", "/bin/sh", &["-c", &shell]).unwrap();
+    process.wait(SOON).expect("the command ends");
+    host.read(OUTPUT).unwrap()
+}
+
+const SYSCTLS: &str = "cd /proc/sys/net/ipv4/conf; grep . */arp_ignore */arp_filter */rp_filter */accept_local \
+                       */promote_secondaries";
+
+/// Tells the interface's index.
+const INDEX: &str = "ip -o link show vrrp.51 | cut -d: -f1";
+
+/// Sources of the frames from a host that `wanted` picks, in Ethernet and, for ARP, in the packet.
+fn sources(scene: &Scene, host: &str, wanted: fn(&Seen) -> bool) -> BTreeSet<Vec<u8>> {
+    let frames = scene
+        .lab
+        .capture
+        .pick(|frame| &*frame.host == host && wanted(&frame.seen));
+    frames.iter().map(|frame| frame.bytes[6..12].to_vec()).collect()
+}
+
+#[test]
+fn adverts_and_announcements_carry_the_virtual_address_and_sysctls_and_tables_are_keepaliveds() {
+    let Some((ours, theirs)) = beside_keepalived(|daemon| {
+        let scene = Scene::new();
+        let node = daemon.start(&scene.a, NODE1).unwrap();
+        scene.expect_owner("a");
+        scene.watch_adverts("a", 2);
+        let adverts = sources(&scene, "a", |seen| matches!(seen, Seen::Advert(_)));
+        let announcements = sources(&scene, "a", |seen| matches!(seen, Seen::Gratuitous(_)));
+        assert_eq!(adverts, BTreeSet::from([VIRTUAL_MAC.to_vec()]));
+        assert_eq!(announcements, adverts);
+        let sysctls = run(&scene.a, SYSCTLS);
+        let mut table: Vec<String> = run(&scene.a, "nft list table ip keepalived")
+            .lines()
+            .map(str::to_owned)
+            .collect();
+        table.sort();
+        let link = run(&scene.a, "ip -o -d link show vrrp.51");
+        let link =
+            ["macvlan mode private", "addrgenmode none", "00:00:5e:00:01:33"].map(|it| link.contains(it));
+        let address = run(&scene.a, "ip -o -4 address show vrrp.51 | cut -d' ' -f2-");
+        assert!(node.stop(SOON).is_some());
+        (sysctls, table, link, address)
+    }) else {
+        return;
+    };
+    assert_eq!(ours, theirs);
+}
+
+#[test]
+fn the_other_node_takes_the_address_over_with_its_link_layer_address() {
+    each_pairing(|first, second| {
+        let scene = Scene::new();
+        let a = first.start(&scene.a, NODE1).unwrap();
+        let _b = second.start(&scene.b, NODE2).unwrap();
+        scene.expect_owner("a");
+        a.process.kill_all();
+        expect("b takes over", || {
+            scene.lab.owners(VIRTUAL).contains(&"b".to_owned())
+        });
+        scene.watch_adverts("b", 2);
+        let adverts = sources(&scene, "b", |seen| matches!(seen, Seen::Advert(_)));
+        assert_eq!(adverts, BTreeSet::from([VIRTUAL_MAC.to_vec()]));
+    });
+}
+
+#[test]
+fn an_address_that_accepts_nothing_answers_arp_but_no_ping() {
+    beside_keepalived(|daemon| {
+        let scene = Scene::new();
+        let _a = daemon.start(&scene.a, NODE1).unwrap();
+        scene.expect_owner("a");
+        let ping = "python3 -c \"import socket,struct
+s=socket.socket(socket.AF_INET,socket.SOCK_RAW,1)
+s.settimeout(1)
+s.sendto(struct.pack('!BBHHH',8,0,0xf7fd-1,1,1),('192.0.2.10',0))
+try: s.recv(100); print('answered')
+except TimeoutError: print('silence')\"";
+        assert_eq!(run(&scene.b, ping).trim(), "silence");
+        let neighbours = run(&scene.b, "ip neigh show 192.0.2.10");
+        assert!(neighbours.contains("lladdr 00:00:5e:00:01:33"), "{neighbours}");
+    });
+}
+
+#[test]
+fn what_others_take_away_comes_back_and_the_master_stays() {
+    if !ready() {
+        return;
+    }
+    let scene = Scene::new();
+    let a = holdfast().start(&scene.a, NODE1).unwrap();
+    let b = Daemon::Keepalived.start(&scene.b, NODE2).unwrap();
+    scene.expect_owner("a");
+    let whole = |after: &str| {
+        expect(&format!("all is back after {after}"), || {
+            let link = run(&scene.a, "ip -o -4 address show dev vrrp.51");
+            let table = run(&scene.a, "nft list table ip keepalived");
+            link.contains("192.0.2.10/24")
+                && table.contains("{ 192.0.2.10 }")
+                && table.contains("{ \"vrrp.51\" : \"eth0\" }")
+        });
+    };
+    whole("the start");
+    for command in [
+        "ip link del vrrp.51",
+        "ip link set vrrp.51 down",
+        "nft flush ruleset",
+        "nft delete element ip keepalived vips '{ 192.0.2.10 }'",
+    ] {
+        assert_eq!(run(&scene.a, command), "", "{command}");
+        whole(command);
+        scene.watch_adverts("a", 1);
+    }
+    assert_eq!(b.said("Entering MASTER STATE"), 0, "the other node took over");
+    assert_eq!(a.said("Entering MASTER STATE"), 1, "it stays master");
+    assert_eq!(a.said("Entering FAULT STATE"), 0);
+}
+
+#[test]
+fn the_end_of_the_vrrp_process_leaves_the_interface_to_its_successor() {
+    if !ready() {
+        return;
+    }
+    let scene = Scene::new();
+    let before = run(&scene.a, SYSCTLS);
+    let a = holdfast().start(&scene.a, NODE1).unwrap();
+    let b = Daemon::Keepalived.start(&scene.b, NODE2).unwrap();
+    scene.expect_owner("a");
+    let index = run(&scene.a, INDEX);
+    let [child] = a.process.descendants()[..] else {
+        panic!("one child expected")
+    };
+    kill(child, Signal::SIGKILL).unwrap();
+    scene.watch_adverts("a", 4);
+    assert_eq!(run(&scene.a, INDEX), index);
+    assert_eq!(b.said("Entering MASTER STATE"), 0, "the other node took over");
+    expect("packets to the address are refused", || {
+        run(&scene.a, "nft list set ip keepalived vips").contains("{ 192.0.2.10 }")
+    });
+    // What the sysctls were before is known to the successor too.
+    assert!(a.stop(SOON).is_some());
+    assert_eq!(run(&scene.a, SYSCTLS), before);
+}
+
+#[test]
+fn a_stop_leaves_nothing_and_a_parent_that_goes_down_is_a_fault() {
+    if !ready() {
+        return;
+    }
+    let scene = Scene::new();
+    let before = (run(&scene.a, SYSCTLS), run(&scene.a, "ip -o link | wc -l"));
+    let a = holdfast().start(&scene.a, NODE1).unwrap();
+    scene.expect_owner("a");
+    scene.a.cable_out().unwrap();
+    expect("a fault", || a.said("Entering FAULT STATE") == 1);
+    scene.a.cable_in().unwrap();
+    scene.watch_adverts("a", 1);
+    assert!(run(&scene.a, SYSCTLS).contains("eth0/arp_ignore:1"));
+    assert_eq!(
+        a.stop(SOON + Duration::from_secs(1)).and_then(|it| it.code()),
+        Some(0)
+    );
+    assert_eq!(run(&scene.a, "nft list ruleset"), "");
+    assert_eq!(
+        (run(&scene.a, SYSCTLS), run(&scene.a, "ip -o link | wc -l")),
+        before
+    );
+}
