@@ -223,7 +223,7 @@ fn standing(view: &View<'_>, instance: &Instance, lines: &mut Lines) {
         )
     };
     let is_first_result = |fault: &&FaultReason| matches!(fault, FaultReason::AwaitingScript(_));
-    let links: Vec<String> = instance
+    let interfaces: Vec<String> = instance
         .faults
         .iter()
         .filter(is_of_interface)
@@ -232,13 +232,13 @@ fn standing(view: &View<'_>, instance: &Instance, lines: &mut Lines) {
     let first_results = instance.faults.iter().filter(is_first_result).count();
     let others = instance.faults.iter().filter(|fault| !fault.is_waiting()).count();
     lines.pair(3, "Number of config faults", 0);
-    lines.pair(3, "Number of tracker faults", others - links.len());
-    let links = if links.is_empty() {
+    lines.pair(3, "Number of tracker faults", others - interfaces.len());
+    let interfaces = if interfaces.is_empty() {
         "(none)".to_owned()
     } else {
-        links.join(", ")
+        interfaces.join(", ")
     };
-    lines.line(3, format_args!("Flags of interface faults - {links}"));
+    lines.line(3, format_args!("Flags of interface faults - {interfaces}"));
     lines.pair(3, "Number of track scripts init", first_results);
     lines.pair(3, "Last transition", view.wall.moment(instance.since));
     match instance.state.deadline() {

@@ -130,9 +130,10 @@ fn incoming_above(last_bridge: u32) -> [SockFilter; 6] {
     const ABOVE: u32 = libc::BPF_JMP | libc::BPF_JGT | libc::BPF_K;
     const RETURN: u32 = libc::BPF_RET | libc::BPF_K;
     let ancillary = |offset: i32| (libc::SKF_AD_OFF + offset).cast_unsigned();
-    // All codes fit in 16 bits; the kernel refuses a filter with one that does not.
     let step = |code: u32, k: u32, jt: u8, jf: u8| {
-        SockFilter::new(u16::try_from(code).unwrap_or(u16::MAX), jt, jf, k)
+        // All codes fit in 16 bits.
+        let code = u16::try_from(code).unwrap_or_default();
+        SockFilter::new(code, jt, jf, k)
     };
     [
         step(LOAD, ancillary(libc::SKF_AD_PKTTYPE), 0, 0),

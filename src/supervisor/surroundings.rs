@@ -127,7 +127,7 @@ mod tests {
     #[test]
     fn pid_files_move_unless_the_command_line_places_them() {
         let arguments = ["holdfast", "-p", "/tmp/mine.pid"].map(std::ffi::OsString::from);
-        let Ok(crate::cli::Command::Run(mut options)) = crate::cli::parse(arguments.into_iter()) else {
+        let Ok(crate::cli::Command::Run(mut options)) = crate::cli::parse(arguments) else {
             panic!("does not run");
         };
         move_pid_files(&mut options, Some("blue"));

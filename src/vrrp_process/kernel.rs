@@ -102,7 +102,7 @@ impl Process {
         };
         for (owner, what) in hit {
             if let Some(what) = self.rounds.routing_gone(owner, what) {
-                self.lost(owner, what);
+                self.lost(owner, &what);
             }
         }
     }
@@ -133,12 +133,12 @@ impl Process {
                 gone.prefix_len,
                 self.mirror.name_of(gone.link)
             );
-            self.lost(owner, what);
+            self.lost(owner, &what);
         }
     }
 
     /// Something of an owner was taken away and is put back, the more often it happens the later.
-    fn lost(&mut self, owner: Owner, what: String) {
+    fn lost(&mut self, owner: Owner, what: &str) {
         let name = match owner {
             Owner::Statics => "static",
             Owner::Instance(instance) => {
@@ -146,7 +146,7 @@ impl Process {
                 name_of(&self.engine, instance)
             }
         };
-        match self.repairs.lost(owner, what.clone(), now()) {
+        match self.repairs.lost(owner, what.to_owned(), now()) {
             Loss { wait, losses: 1 } if wait.is_zero() => {
                 info!("({name}) {what} was removed by another program, putting it back");
             }
@@ -346,7 +346,7 @@ impl Process {
             self.address_lost(*owner, address);
         }
         for (owner, what) in written.routing_taken {
-            self.lost(owner, what);
+            self.lost(owner, &what);
         }
         self.following.extend(written.after);
     }

@@ -178,7 +178,7 @@ fn garbage_is_answered_with_what_is_wrong_and_a_flood_is_cut() {
                 stream.read_line(&mut answer).unwrap();
                 answer
             });
-            stream.get_mut().write_all(&[b'x'; 20_000]).unwrap();
+            stream.get_mut().write_all(&vec![b'x'; 20_000]).unwrap();
             let mut rest = String::new();
             // The rest of the flood is not read: the connection may end with a reset after the answer.
             let _ = stream.read_to_string(&mut rest);

@@ -1,4 +1,4 @@
-//! Two proxies with HAProxy and one address, before two databases that replicate both ways: whatever fails, a client
+//! Two proxies with `HAProxy` and one address, before two databases that replicate both ways: whatever fails, a client
 //! loses no row that it was told is stored.
 
 use std::collections::BTreeSet;

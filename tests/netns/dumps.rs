@@ -259,7 +259,7 @@ fn exporter_data(text: &str) -> BTreeMap<String, BTreeMap<String, String>> {
                     of.entry("vips".to_owned()).or_default().push_str(line.trim());
                 }
             } else if let Some((word, value)) = line.split_once('=').or_else(|| line.split_once(':')) {
-                key = word.trim().to_owned();
+                word.trim().clone_into(&mut key);
                 of.insert(key.clone(), value.trim().to_owned());
             }
         } else {

@@ -160,7 +160,7 @@ fn neighbours_are_told_whether_the_node_is_a_router() {
     }
 }
 
-/// A neighbour advertisement for fe80::100 to all nodes.
+/// A neighbour advertisement for `fe80::100` to all nodes.
 fn is_unsolicited(bytes: &[u8]) -> bool {
     let target = "fe80::100".parse::<std::net::Ipv6Addr>().unwrap().octets();
     is_ipv6(bytes)

@@ -33,7 +33,8 @@ fn links(namespace: Option<&str>) -> Vec<Link> {
         runtime.block_on(async { Netlink::open().ok()?.links().await.ok() })
     };
     let links = match namespace {
-        None => look(),
+        // The caller may be inside a runtime, which must not wait for another one on the same thread.
+        None => std::thread::spawn(look).join().unwrap_or_default(),
         Some(namespace) => netlink::namespace::open(namespace)
             .and_then(|namespace| netlink::namespace::run_in(namespace, look))
             .unwrap_or_default(),

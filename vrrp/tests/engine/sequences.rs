@@ -282,7 +282,7 @@ impl Life {
                 self.now = self
                     .engine
                     .next_deadline()
-                    .map_or(now, |deadline| deadline.max(now))
+                    .map_or(now, |deadline| deadline.max(now));
             }
             Step::Advert {
                 vrid,
@@ -334,8 +334,12 @@ impl Life {
                     let (ip_header, payload) = datagram.bytes.split_at(header_len);
                     let packet = Packet {
                         link: datagram.endpoint.link,
-                        source: if which % 2 == 0 { ip(9) } else { datagram.source },
-                        destination: if which % 3 == 0 {
+                        source: if which.is_multiple_of(2) {
+                            ip(9)
+                        } else {
+                            datagram.source
+                        },
+                        destination: if which.is_multiple_of(3) {
                             ip(5)
                         } else {
                             datagram.destination
@@ -521,13 +525,13 @@ fn reloaded(which: u8) -> Config {
                 .replace("weight", "weight -"),
         ),
     };
-    if which % 5 == 0 {
+    if which.is_multiple_of(5) {
         config.vrrp_sync_groups.clear();
     }
-    if which % 7 == 0 {
+    if which.is_multiple_of(7) {
         config.vrrp_instances.reverse();
     }
-    if which % 4 == 0 {
+    if which.is_multiple_of(4) {
         config.vrrp_instances.truncate(2);
         config.vrrp_sync_groups.clear();
     }
