@@ -189,9 +189,9 @@ impl Child {
         }))
     }
 
-    /// The configuration to begin with: the flattened text, as the supervisor judged it.
-    pub fn config_text(&self) -> String {
-        self.text.clone()
+    /// Takes out the configuration to begin with: the flattened text, as the supervisor judged it.
+    pub fn take_config_text(&mut self) -> String {
+        std::mem::take(&mut self.text)
     }
 
     /// Takes the name, priority, processors and so on that a configuration asks for, at start and at every reload. At start
@@ -233,6 +233,7 @@ impl Child {
     /// Says that the work has begun: the configuration is in force.
     pub fn ready(&self) {
         self.say(&FromChild::Ready);
+        sys::give_back_memory();
     }
 
     /// Says that the loop turns; to be called from the loop itself, every [`crate::message::BEAT_INTERVAL`].
@@ -243,6 +244,7 @@ impl Child {
     /// Says that the configuration of the last [`Order::Reload`] is in force.
     pub fn reloaded(&self) {
         self.say(&FromChild::Reloaded);
+        sys::give_back_memory();
     }
 
     /// Says that a BFD session came up or went down; the others are told.

@@ -68,6 +68,16 @@ pub fn reap() -> Option<(Pid, ExitStatus)> {
     (pid > 0).then(|| (Pid::from_raw(pid), ExitStatus::from_raw(status)))
 }
 
+/// Gives memory that is free back to the system: what a configuration took while it was read would stay with the process
+/// for good.
+pub(crate) fn give_back_memory() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: `malloc_trim` takes the allocator's own locks and touches free memory only.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 /// Takes a variable out of the environment of this process and of the programs it will run. Only before any thread
 /// exists.
 pub fn forget_variable(name: &str) {

@@ -28,7 +28,6 @@ pub(crate) struct Eyes<'a> {
 /// The adverts of one router from one host.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Heard {
-    pub(crate) first: SystemTime,
     pub(crate) last: SystemTime,
     pub(crate) count: u64,
 }
@@ -96,11 +95,10 @@ impl<'a> Eyes<'a> {
     }
 
     fn hear(&mut self, host: Arc<str>, router: Ipv4Addr, at: SystemTime, interval: Duration) {
-        let heard = self.heard.entry((host, router)).or_insert(Heard {
-            first: at,
-            last: at,
-            count: 0,
-        });
+        let heard = self
+            .heard
+            .entry((host, router))
+            .or_insert(Heard { last: at, count: 0 });
         if heard.count > 0 {
             self.lateness.push(Late {
                 router,

@@ -17,7 +17,6 @@ pub(crate) struct Figure {
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
 pub(crate) enum Value {
     Milliseconds(f64),
-    Seconds(f64),
     /// Share of one core in percent.
     Percent(f64),
     Mebibytes(f64),
@@ -66,10 +65,7 @@ impl Value {
 
     fn number(self) -> f64 {
         match self {
-            Self::Milliseconds(number)
-            | Self::Seconds(number)
-            | Self::Percent(number)
-            | Self::Mebibytes(number) => number,
+            Self::Milliseconds(number) | Self::Percent(number) | Self::Mebibytes(number) => number,
             // A count of adverts or writes is far below 2^53.
             Self::Count(count) => u32::try_from(count).map_or(f64::INFINITY, f64::from),
         }
@@ -80,7 +76,6 @@ impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Milliseconds(number) => write!(f, "{number:.2} ms"),
-            Self::Seconds(number) => write!(f, "{number:.2} s"),
             Self::Percent(number) => write!(f, "{number:.1} %"),
             Self::Mebibytes(number) => write!(f, "{number:.1} MiB"),
             Self::Count(count) => write!(f, "{count}"),

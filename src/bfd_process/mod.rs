@@ -54,7 +54,7 @@ struct Process {
 
 impl Process {
     fn start(mut child: Child) -> io::Result<Self> {
-        let config = parser::parse_text(&parser::Machine, &child.config_text()).config;
+        let config = parser::parse_text(&parser::Machine, &child.take_config_text()).config;
         child.stand(&config.global);
         let seed = RandomState::new().build_hasher().finish();
         let mut process = Self {

@@ -131,7 +131,7 @@ struct Process {
 impl Process {
     fn start(mut child: Child) -> Result<Self, CheckerProcessError> {
         let mut scripts = Scripts::start(child.options.run_vrrp)?;
-        let config = served(scripts.learn(&child.config_text()));
+        let config = served(scripts.learn(&child.take_config_text()));
         child.stand(&config.global);
         let saved = Saved::read(&child.saved_state());
         let seed = RandomState::new().build_hasher().finish();

@@ -16,7 +16,7 @@ pub(crate) fn answer(running: &Usable, new: Configuration) -> Value {
     let mistakes: Value = serde_json::from_str(&report).unwrap_or(Value::Null);
     match new.usable_after(running) {
         Ok(new) => {
-            let changes = changes(&running.config, &new.config);
+            let changes = changes(&running.config(), &new.config());
             json!({"version": VERSION, "reply": "plan", "mistakes": mistakes, "objects": changes})
         }
         Err(refusal) => {

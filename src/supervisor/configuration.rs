@@ -5,7 +5,8 @@ use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use parser::config::global_defs::ReloadFile;
+use parser::config::global_defs::{GlobalDefs, ReloadFile};
+use parser::config::{BfdInstance, Daemon};
 use parser::report::{Class, Mistake};
 use parser::source::Checks;
 use parser::{Config, Machine, Reading, Report, Secrets, Sources};
@@ -21,11 +22,16 @@ pub(crate) struct Configuration {
     pub(crate) reading: Reading,
 }
 
-/// A configuration in force.
+/// A configuration in force: what the supervisor itself needs of it at any time. The rest is in the text, which takes a
+/// tenth of the room.
 pub(crate) struct Usable {
     /// The flattened text, for the children.
     pub(crate) text: String,
-    pub(crate) config: Config,
+    pub(crate) global: GlobalDefs,
+    pub(crate) daemon: Daemon,
+    pub(crate) bfd_instances: Vec<BfdInstance>,
+    /// The roles that it gives something to do.
+    busy: Vec<Role>,
     /// The mistakes that it is in force with.
     report: Report,
 }
@@ -171,9 +177,13 @@ impl Configuration {
         let Reading {
             config, report, tree, ..
         } = self.reading;
+        let busy = busy_roles(&config);
         Ok(Usable {
             text: tree.into_text(),
-            config,
+            global: config.global,
+            daemon: config.daemon,
+            bfd_instances: config.bfd_instances,
+            busy,
             report,
         })
     }
@@ -190,7 +200,7 @@ impl Configuration {
             .find(is_new);
         match slip {
             Some(mistake) => Err(Unusable::Mistake(line_of(mistake, sources))),
-            None => match changed_for_good(&running.config, &self.reading.config) {
+            None => match changed_for_good(&running.config(), &self.reading.config) {
                 Some(setting) => Err(Unusable::Fixed(setting)),
                 None => self.usable(),
             },
@@ -234,11 +244,11 @@ impl Drop for ReloadMark {
 impl Usable {
     /// Makes the file that `reload_file` asks for.
     pub(super) fn reload_mark(&self, options: &Options) -> Option<ReloadMark> {
-        let path = match &self.config.global.reload_file {
+        let path = match &self.global.reload_file {
             ReloadFile::None => return None,
             ReloadFile::At(path) => PathBuf::from(path),
             ReloadFile::InPidDirectory => {
-                let instance = self.config.daemon.instance.as_ref();
+                let instance = self.daemon.instance.as_ref();
                 let suffix = instance.map_or_else(String::new, |instance| format!("_{instance}"));
                 options.pid.with_file_name(format!("keepalived{suffix}.reload"))
             }
@@ -263,23 +273,29 @@ impl Usable {
 
     /// Whether it gives a role something to do.
     pub(crate) fn needs(&self, role: Role, options: &Options) -> bool {
-        let Config {
-            vrrp_instances,
-            static_ipaddress,
-            virtual_servers,
-            bfd_instances,
-            ..
-        } = &self.config;
-        let (may, has_work) = match role {
-            Role::Checkers => (options.run_checkers, !virtual_servers.is_empty()),
-            Role::Vrrp => (
-                options.run_vrrp,
-                !vrrp_instances.is_empty() || !static_ipaddress.is_empty(),
-            ),
-            Role::Bfd => (options.run_bfd, !bfd_instances.is_empty()),
+        let may = match role {
+            Role::Checkers => options.run_checkers,
+            Role::Vrrp => options.run_vrrp,
+            Role::Bfd => options.run_bfd,
         };
-        may && (options.all || has_work)
+        may && (options.all || self.busy.contains(&role))
     }
+
+    /// All of it, read anew.
+    pub(crate) fn config(&self) -> Config {
+        parser::parse_text(&Machine, &self.text).config
+    }
+}
+
+fn busy_roles(config: &Config) -> Vec<Role> {
+    let vrrp = !config.vrrp_instances.is_empty() || !config.static_ipaddress.is_empty();
+    let roles = [
+        (Role::Checkers, !config.virtual_servers.is_empty()),
+        (Role::Vrrp, vrrp),
+        (Role::Bfd, !config.bfd_instances.is_empty()),
+    ];
+    let busy = roles.into_iter().filter(|(_, has_work)| *has_work);
+    busy.map(|(role, _)| role).collect()
 }
 
 /// The first setting that a reload cannot change, if it differs.

@@ -30,6 +30,7 @@ use crate::control::{self, server::Control};
 use crate::dump::Writer;
 use crate::log;
 use crate::signal::{Heed, Signals};
+use crate::sys;
 use answers::{Reloads, Round};
 use configuration::{Configuration, Unusable};
 use pid_file::{PidFile, PidFileError};
@@ -100,7 +101,8 @@ fn start(mut options: Options) -> Result<Running, Failure> {
     let configuration = Configuration::read(&options);
     configuration.log(&options);
     let configuration = configuration.usable()?;
-    surroundings::prepare(&mut options, &configuration.config)?;
+    surroundings::prepare(&mut options, &configuration.config())?;
+    sys::give_back_memory();
     let mut pid_file = PidFile::lock(&options.pid)?;
     let slots: Result<Vec<Slot>, _> = Role::ALL
         .into_iter()
@@ -141,7 +143,7 @@ fn start(mut options: Options) -> Result<Running, Failure> {
         _pid_file: pid_file,
         _core_pattern: core_pattern,
     };
-    hook::startup(&running.configuration.config.global);
+    hook::startup(&running.configuration.global);
     running.start_children();
     if let Some(starter) = starter {
         starter.release();
@@ -160,7 +162,7 @@ fn work(mut running: Running) -> Result<u8, Failure> {
     })?;
     let status = runtime.block_on(running.until_stopped());
     drop(runtime);
-    hook::shutdown(&running.configuration.config.global);
+    hook::shutdown(&running.configuration.global);
     Ok(status)
 }
 

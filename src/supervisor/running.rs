@@ -139,9 +139,9 @@ impl Running {
             Signal::Stop => self.stop(0),
             Signal::Reload => self.reload(),
             Signal::Data => {
-                let config = &self.configuration.config;
+                let config = self.configuration.config();
                 let temporary = std::env::var_os("TMPDIR");
-                let place = Place::of(config, temporary.as_deref().map(Path::new));
+                let place = Place::of(&config, temporary.as_deref().map(Path::new));
                 let text = dump::parent(&config.global, &config.daemon);
                 self.writer.write(place.path(Kind::Parent), move || text);
                 self.order(&ToChild::Data);
@@ -279,7 +279,7 @@ impl Running {
         drop(mark);
         configuration.log(&self.options);
         let report = configuration.report(Format::Json, false);
-        let log = self.configuration.config.global.reload_check_config.as_deref();
+        let log = self.configuration.global.reload_check_config.as_deref();
         let tested = configuration.tested(&self.options, log);
         match tested.and_then(|configuration| configuration.usable_after(&self.configuration)) {
             Ok(configuration) => self.hand_over(configuration),
@@ -294,7 +294,8 @@ impl Running {
 
     fn hand_over(&mut self, configuration: Usable) {
         self.configuration = configuration;
-        self.sessions.retain(&self.configuration.config.bfd_instances);
+        sys::give_back_memory();
+        self.sessions.retain(&self.configuration.bfd_instances);
         self.phase = Phase::Changing {
             what: "Reload",
             reload_wanted: false,
@@ -444,7 +445,7 @@ impl Running {
         self.systemd.stopping();
         self.phase = Phase::Stopping {
             status,
-            kill_at: Some(Instant::now() + self.configuration.config.daemon.child_wait_time),
+            kill_at: Some(Instant::now() + self.configuration.daemon.child_wait_time),
         };
         for slot in &mut self.slots {
             slot.stop();

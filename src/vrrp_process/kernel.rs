@@ -22,6 +22,9 @@ use crate::timer::now;
 /// later, once for a burst of changes.
 const RECHECK: Duration = Duration::from_millis(100);
 
+/// How long announcements and notifies may keep the loop from its next turn.
+const SLICE: Duration = Duration::from_micros(500);
+
 impl Process {
     pub(super) fn kernel(
         &mut self,
@@ -345,7 +348,13 @@ impl Process {
         for (owner, what) in written.routing_taken {
             self.lost(owner, &what);
         }
-        for step in written.after {
+        self.following.extend(written.after);
+    }
+
+    /// Does what follows rounds, for as long as the adverts of others may be held up.
+    pub(super) fn follow_up(&mut self) {
+        let begin = now();
+        while let Some(step) = self.following.pop_front() {
             match step {
                 Step::Announce(instance, only, repeat) => self.announce(instance, only, repeat),
                 Step::Notify(transition) => {
@@ -361,6 +370,9 @@ impl Process {
                     }
                 }
                 Step::Reconcile(_) | Step::Prepare => {}
+            }
+            if now() - begin > SLICE {
+                return;
             }
         }
     }

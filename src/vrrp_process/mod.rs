@@ -22,7 +22,7 @@ mod vmac;
 mod wants;
 mod writer;
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::io;
 use std::net::IpAddr;
 use std::process::ExitCode;
@@ -115,6 +115,8 @@ struct Process {
     announcer: Announcer,
     timer: Timer,
     rounds: Rounds,
+    /// What follows the rounds that are done.
+    following: VecDeque<Step>,
     repairs: Repairs,
     /// When routes are looked at again that the kernel may have dropped without a word.
     recheck_at: Option<vrrp::Instant>,
@@ -162,7 +164,7 @@ impl Process {
     async fn start(mut child: Child) -> Result<Self, VrrpProcessError> {
         let runner = Runner::new()?;
         let mut herald = Herald::new(&runner);
-        let (mut config, scripts) = admit(&child.config_text(), &mut herald);
+        let (mut config, scripts) = admit(&child.take_config_text(), &mut herald);
         child.stand(&config.global);
         Firewall::note(&config);
         let wishes = uppers::put_on(&mut config).await?;
@@ -175,6 +177,7 @@ impl Process {
             announcer: Announcer::open()?,
             timer: Timer::new()?,
             rounds: Rounds::new(Writer::start()?),
+            following: VecDeque::new(),
             repairs: Repairs::default(),
             recheck_at: None,
             promoted: Promoted::default(),
@@ -209,7 +212,7 @@ impl Process {
         let port = self.rounds.port();
         self.make_uppers(&mut beat).await;
         // What an earlier run left behind is known, and gone, before a stop ends the loop.
-        while !(self.stopping && self.settled && self.rounds.is_idle()) {
+        while !(self.stopping && self.settled && self.rounds.is_idle() && self.following.is_empty()) {
             tokio::select! {
                 rung = self.timer.rings() => rung?,
                 got = self.sockets.receive(&mut received) => self.packets(got, &mut received),
@@ -225,6 +228,7 @@ impl Process {
                     self.unsaved = true;
                 }
                 order = self.child.next_order() => self.order(order),
+                () = std::future::ready(()), if !self.following.is_empty() => self.follow_up(),
                 () = std::future::ready(()), if self.dumps.is_busy() => {
                     if let Some(status) = self.dumps.turn(&self.engine, &self.config, now()) {
                         self.child.tell_status(&status);

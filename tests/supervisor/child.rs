@@ -46,7 +46,7 @@ fn report(mut child: Child) -> ExitCode {
 }
 
 fn behave(mut child: Child) -> ExitCode {
-    let behaviour = instance(&child.config_text());
+    let behaviour = instance(&child.take_config_text());
     let found = child.saved_state();
     child.save_state(&format!("left by {}", std::process::id()));
     tell!("child {behaviour} finds '{found}'");

@@ -56,7 +56,10 @@ fn play(stage: &Stage<'_>, interval: Duration, extra: Extra) -> Result<Vec<Figur
     watch(&mut eyes, Duration::from_secs(time));
     let elapsed = before.0.elapsed();
     let share = |used: Duration| Value::Percent(100.0 * used.as_secs_f64() / elapsed.as_secs_f64());
-    let used = [cpu(&of_a) - before.1, cpu(&of_b) - before.2];
+    let used = [
+        cpu(&of_a).saturating_sub(before.1),
+        cpu(&of_b).saturating_sub(before.2),
+    ];
     let late = eyes.late(|_| true);
     let strangers = eyes.heard.keys().filter(|(host, _)| &**host == "b").count();
 
