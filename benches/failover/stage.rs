@@ -28,7 +28,7 @@ pub(crate) struct Hosts {
 }
 
 /// How long a scene waits for what must come.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 
 /// How long a look may be put off: the frames of this time fit into the capture's buffer many times over.
 const GLANCE: Duration = Duration::from_millis(20);
@@ -41,17 +41,19 @@ pub(crate) fn name(daemon: &Daemon) -> &'static str {
     }
 }
 
-impl<'a> Stage<'a> {
-    pub(crate) fn new(daemon: &'a Daemon, quick: bool) -> Self {
-        Self { daemon, quick }
-    }
-
+impl Hosts {
     /// Hosts without daemons.
-    pub(crate) fn hosts(self, segments: u32) -> Result<Hosts, LabError> {
+    pub(crate) fn new(segments: u32) -> Result<Self, LabError> {
         let lab = Lab::with_segments(segments)?;
         let a = lab.host("a", Ipv4Addr::new(172, 16, 0, 11))?;
         let b = lab.host("b", Ipv4Addr::new(172, 16, 0, 12))?;
-        Ok(Hosts { lab, a, b })
+        Ok(Self { lab, a, b })
+    }
+}
+
+impl<'a> Stage<'a> {
+    pub(crate) fn new(daemon: &'a Daemon, quick: bool) -> Self {
+        Self { daemon, quick }
     }
 
     /// Starts the daemon with this configuration, in the foreground, logging as much as it does without being asked.

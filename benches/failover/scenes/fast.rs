@@ -11,7 +11,7 @@ use super::takeover::millis;
 use crate::eyes::{Eyes, micros, percentile};
 use crate::gauge::{cpu, processes};
 use crate::routers::{Extra, Routers};
-use crate::stage::{PATIENCE, Stage, until, watch};
+use crate::stage::{Hosts, PATIENCE, Stage, until, watch};
 use crate::table::{Figure, Value};
 
 const PRIORITIES: (u32, u32) = (200, 100);
@@ -40,7 +40,7 @@ fn play(stage: &Stage<'_>, interval: Duration, extra: Extra) -> Result<Vec<Figur
         interval,
     };
     let all = routers.count() as usize;
-    let hosts = stage.hosts(segments)?;
+    let hosts = Hosts::new(segments)?;
     let mut eyes = Eyes::open(&hosts.lab);
     let a = stage.start(&hosts.a, &routers.configuration(PRIORITIES.0, extra))?;
     until(&mut eyes, "the start of the master", PATIENCE, |eyes| {
@@ -101,7 +101,7 @@ fn crash(
         .map(|((_, router), heard)| (*router, heard.last))
         .collect();
     until(eyes, "the takeover", PATIENCE, |eyes| {
-        eyes.owned("b", |_| true).len() as u32 == routers.count()
+        eyes.owned("b", |_| true).len() == routers.count() as usize
     })?;
     let bound = routers.down_interval(PRIORITIES.1);
     let excess = last.iter().filter_map(|(router, last)| {

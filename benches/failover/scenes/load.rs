@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 use crate::eyes::{Eyes, percentile};
 use crate::routers::{Extra, Routers};
 use crate::scenes::takeover::millis;
-use crate::stage::{PATIENCE, Stage, until, watch};
+use crate::stage::{Hosts, PATIENCE, Stage, until, watch};
 use crate::table::{Figure, Value};
 
 /// Without the work, and with it.
@@ -45,7 +45,7 @@ fn lateness(stage: &Stage<'_>, vrids: u32, time: Duration, scripts: u32) -> Resu
         version: 3,
         interval: Duration::from_millis(100),
     };
-    let hosts = stage.hosts(2)?;
+    let hosts = Hosts::new(2)?;
     let mut eyes = Eyes::open(&hosts.lab);
     let extra = Extra {
         scripts,
@@ -54,7 +54,7 @@ fn lateness(stage: &Stage<'_>, vrids: u32, time: Duration, scripts: u32) -> Resu
     let daemon = stage.start(&hosts.a, &routers.configuration(200, extra))?;
     let ours = |address| routers.has(address);
     until(&mut eyes, "the start", PATIENCE, |eyes| {
-        eyes.owned("a", ours).len() as u32 == vrids
+        eyes.owned("a", ours).len() == vrids as usize
     })?;
     watch(&mut eyes, Duration::from_secs(if stage.quick { 1 } else { 6 }));
     eyes.blink();

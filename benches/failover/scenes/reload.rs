@@ -10,7 +10,7 @@ use crate::eyes::Eyes;
 use crate::gauge::{busiest_child, cpu};
 use crate::routers::{Extra, Routers};
 use crate::scenes::takeover::millis;
-use crate::stage::{PATIENCE, Stage, until, watch};
+use crate::stage::{Hosts, PATIENCE, Stage, until, watch};
 use crate::table::{Figure, Value};
 
 /// Loads it again.
@@ -25,7 +25,7 @@ pub(crate) fn reload(stage: &Stage<'_>) -> Result<Vec<Figure>, LabError> {
         interval,
     };
     let all = routers.count() as usize;
-    let hosts = stage.hosts(segments)?;
+    let hosts = Hosts::new(segments)?;
     let mut eyes = Eyes::open(&hosts.lab);
     let daemon = stage.start(&hosts.a, &routers.configuration(200, Extra::default()))?;
     until(&mut eyes, "the start", PATIENCE, |eyes| {

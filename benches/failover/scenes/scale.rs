@@ -9,7 +9,7 @@ use crate::eyes::{Eyes, micros};
 use crate::gauge::{cpu, memory, processes};
 use crate::routers::{Extra, Routers};
 use crate::scenes::takeover::millis;
-use crate::stage::{PATIENCE, Stage, until, watch};
+use crate::stage::{Hosts, PATIENCE, Stage, until, watch};
 use crate::table::{Figure, Value};
 
 const PRIORITY: u32 = 200;
@@ -90,7 +90,7 @@ fn play(
         interval: Duration::from_secs(1),
     };
     let all = routers.count() as usize;
-    let hosts = stage.hosts(segments)?;
+    let hosts = Hosts::new(segments)?;
     let mut eyes = Eyes::open(&hosts.lab);
     let begin = SystemTime::now();
     let daemon = stage.start(&hosts.a, &routers.configuration(PRIORITY, Extra::default()))?;
@@ -103,7 +103,7 @@ fn play(
     let processes = processes(&daemon);
     let (since, before) = (Instant::now(), cpu(&processes));
     watch(&mut eyes, Duration::from_secs(if stage.quick { 1 } else { 10 }));
-    let used = (cpu(&processes) - before).as_secs_f64() / since.elapsed().as_secs_f64();
+    let used = cpu(&processes).saturating_sub(before).as_secs_f64() / since.elapsed().as_secs_f64();
     let used_memory = memory(&processes);
     let asked = Instant::now();
     daemon.signal(Signal::SIGTERM);

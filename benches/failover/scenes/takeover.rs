@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 
 use crate::eyes::{Eyes, micros};
 use crate::routers::{Extra, Routers};
-use crate::stage::{PATIENCE, Stage, until, watch};
+use crate::stage::{Hosts, PATIENCE, Stage, until, watch};
 use crate::table::{Figure, Value};
 
 /// Priority of the node that is master first, and of the other.
@@ -49,7 +49,7 @@ fn routers(stage: &Stage<'_>, addresses: u32) -> Routers {
 fn take_over(stage: &Stage<'_>, addresses: u32, end: End) -> Result<Vec<Figure>, LabError> {
     let routers = routers(stage, addresses);
     let all = routers.address_count() as usize;
-    let hosts = stage.hosts(routers.segments + 1)?;
+    let hosts = Hosts::new(routers.segments + 1)?;
     let mut eyes = Eyes::open(&hosts.lab);
     let ours = |address| routers.has(address);
     let a = stage.start(&hosts.a, &routers.configuration(PRIORITIES.0, Extra::default()))?;
@@ -110,7 +110,7 @@ fn take_over(stage: &Stage<'_>, addresses: u32, end: End) -> Result<Vec<Figure>,
 pub(crate) fn start(stage: &Stage<'_>) -> Result<Vec<Figure>, LabError> {
     let routers = routers(stage, 1);
     let all = routers.count() as usize;
-    let hosts = stage.hosts(routers.segments)?;
+    let hosts = Hosts::new(routers.segments)?;
     let mut eyes = Eyes::open(&hosts.lab);
     let text = routers.configuration(PRIORITIES.0, Extra::default());
     let at = SystemTime::now();
@@ -135,6 +135,6 @@ pub(crate) fn start(stage: &Stage<'_>) -> Result<Vec<Figure>, LabError> {
 
 /// Microseconds as milliseconds.
 pub(crate) fn millis(micros: i64) -> f64 {
-    // Durations of scenes are far below 2^52 microseconds.
-    micros as f64 / 1e3
+    // No scene takes the half hour that does not fit.
+    f64::from(i32::try_from(micros).unwrap_or(i32::MAX)) / 1e3
 }
