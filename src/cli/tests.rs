@@ -250,12 +250,24 @@ fn refusals_name_the_option_as_it_was_written() {
         ("--signum", missing("--signum")),
         ("--signum FOO", Refusal::UnknownSignal("FOO".to_owned())),
         ("--signum TDATA", Refusal::UnknownSignal("TDATA".to_owned())),
-        ("-T -s host", Refusal::Genhash),
+        ("-n -T -s host", Refusal::Genhash),
     ] {
         assert_eq!(parse_words(&format!("keepalived {line}")), Err(refusal), "{line}");
     }
     let empty = ["keepalived", "-p", ""].map(OsString::from);
     assert_eq!(parse(empty), Err(missing("-p")));
+}
+
+#[test]
+fn genhash_goes_by_three_names() {
+    let genhash = Ok(Command::Sub("genhash", vec!["-s".into(), "host".into()]));
+    for line in [
+        "keepalived -T -s host",
+        "keepalived --genhash -s host",
+        "/usr/bin/genhash -s host",
+    ] {
+        assert_eq!(parse_words(line), genhash, "{line}");
+    }
 }
 
 #[test]
