@@ -94,7 +94,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, R
     Ok(Command::Run(Box::new(written.resolve())))
 }
 
-/// The grammar of the daemon's options: that of [`options::Written`], with what holds for every option.
+/// The grammar of the daemon's options: that of `Written`, with what holds for every option.
 pub fn grammar() -> clap::Command {
     options::Written::command()
         .args_override_self(true)

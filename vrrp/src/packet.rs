@@ -1,5 +1,5 @@
 //! The wire: VRRPv2 and VRRPv3 adverts as bytes, over IPv4 and IPv6. The IPv4 header in front of them is in
-//! [`crate::ipv4`], AH between the two in [`crate::ah`], the trailer behind them in [`crate::trailer`].
+//! `ipv4`, AH between the two in `ah`, the trailer behind them in `trailer`.
 //!
 //! Reading never panics, whatever the bytes. Nothing here judges whom an advert comes from or whether it suits an
 //! instance: that is `judge`. Centiseconds and seconds live only here.
