@@ -542,3 +542,26 @@ fn an_instance_that_cannot_run_has_its_other_mistakes_reported_too() {
         "{mistakes:?}"
     );
 }
+
+#[test]
+fn a_block_that_is_dropped_tells_its_other_mistakes_in_the_same_run() {
+    let text = "virtual_server 10.0.0.300 80 {\ndelay_loopp 6\nreal_server 10.0.0.2 80 {\nweightt 4\n}\n}\n\
+                virtual_server 10.0.0.1 80 {\nprotocol TCP\nreal_server 10.0.0.999 80 {\nTCP_CHECK {\nconnect_timeoutt 3\n}\n}\n}\n\
+                vrrp_sync_group G {\ntrack_script {\nnope\n}\n}\n\
+                vrrp_script s {\ninterval x\n}\n";
+    config(
+        text,
+        &[
+            "`10.0.0.300` is not an IP address",
+            "unknown keyword `delay_loopp`",
+            "unknown keyword `weightt`",
+            "the virtual server is ignored",
+            "`10.0.0.999` is not an IP address",
+            "unknown keyword `connect_timeoutt`",
+            "the group has no instance",
+            "nope",
+            "`vrrp_script` has no `script`",
+            "`x` is not a number",
+        ],
+    );
+}

@@ -1,6 +1,6 @@
 //! `real_server`: one server behind a virtual one, and how it is known to work.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use crate::Place;
@@ -112,8 +112,10 @@ pub(super) struct Draft<'t> {
 
 /// Reads a `real_server` block. One without a good address and port is reported and skipped.
 pub(super) fn parse<'t>(block: Block<'t>, report: &mut Report) -> Option<Draft<'t>> {
-    block.head.argument(report)?;
-    let (address, port) = endpoint::read(block.head.words(), report)?;
+    let argument = block.head.argument(report);
+    let endpoint = argument.and_then(|_| endpoint::read(block.head.words(), report));
+    // What stands in a block without a usable address is read for its mistakes.
+    let (address, port) = endpoint.unwrap_or((IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0));
     let mut draft = Draft {
         block,
         address,
@@ -144,7 +146,7 @@ pub(super) fn parse<'t>(block: Block<'t>, report: &mut Report) -> Option<Draft<'
             LvsReason::Thresholds { lower, upper }.into(),
         );
     }
-    Some(draft)
+    endpoint.map(|_| draft)
 }
 
 /// What a real server inherits.

@@ -80,8 +80,10 @@ pub(super) struct SorryServerDraft {
 
 /// Reads a `virtual_server` block. One that does not say what it serves is reported and skipped.
 pub(in crate::config) fn parse<'t>(block: Block<'t>, report: &mut Report) -> Option<Draft<'t>> {
-    let head = Head::read(block.head, report)?;
-    let mut draft = Draft::new(block, head);
+    let head = Head::read(block.head, report);
+    let is_named = head.is_some();
+    // What stands in a block without a usable name is read for its mistakes.
+    let mut draft = Draft::new(block, head.unwrap_or(Head::Group("")));
     for line in block.lines() {
         let known = line.keyword() == "real_server" && draft.read_real_server(line, report)
             || draft.read_service(line, report)
@@ -93,7 +95,7 @@ pub(in crate::config) fn parse<'t>(block: Block<'t>, report: &mut Report) -> Opt
         }
     }
     draft.drop_sorry_server_of_other_family(report);
-    Some(draft)
+    is_named.then_some(draft)
 }
 
 impl<'t> Head<'t> {

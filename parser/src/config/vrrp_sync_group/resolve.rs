@@ -81,6 +81,8 @@ impl<'t> Draft<'t> {
         match members.len() {
             0 => {
                 report.add(head.at(), VrrpReason::EmptyGroup.into());
+                // What it tracks is looked up for its mistakes.
+                self.own_trackers(joining, &members, report);
                 return None;
             }
             1 => report.add(head.at(), VrrpReason::LonelyMember.into()),
