@@ -115,6 +115,7 @@ pub(super) fn parse<'t>(block: Block<'t>, report: &mut Report) -> Option<Draft<'
     let argument = block.head.argument(report);
     let endpoint = argument.and_then(|_| endpoint::read(block.head.words(), report));
     // What stands in a block without a usable address is read for its mistakes.
+    let before = report.mistakes.len();
     let (address, port) = endpoint.unwrap_or((IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0));
     let mut draft = Draft {
         block,
@@ -146,7 +147,11 @@ pub(super) fn parse<'t>(block: Block<'t>, report: &mut Report) -> Option<Draft<'
             LvsReason::Thresholds { lower, upper }.into(),
         );
     }
-    endpoint.map(|_| draft)
+    if endpoint.is_none() {
+        report.dropped_since(before);
+        return None;
+    }
+    Some(draft)
 }
 
 /// What a real server inherits.

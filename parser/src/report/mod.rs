@@ -68,6 +68,15 @@ pub const MAX_MISTAKES: usize = 10_000;
 const MAX_COMPARED: usize = 10_000_000;
 
 impl Report {
+    /// What was found since there were so many mistakes is in a block that is dropped: it is told, but decides nothing,
+    /// as keepalived does not look into such a block.
+    pub(crate) fn dropped_since(&mut self, before: usize) {
+        for mistake in self.mistakes.iter_mut().skip(before) {
+            let reason = mistake.reason.clone();
+            mistake.reason = Reason::InDroppedBlock(Box::new(reason));
+        }
+    }
+
     /// Notes a mistake at some words.
     pub fn add(&mut self, at: At<'_>, reason: Reason) {
         self.spoiling += usize::from(reason.spoils());

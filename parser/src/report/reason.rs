@@ -549,6 +549,9 @@ pub enum Reason {
     /// Something legal that will not do what it says.
     #[error(transparent)]
     Lint(#[from] Finding),
+    /// Something in a block that is dropped as a whole, into which keepalived does not look.
+    #[error("{0} (in a block that is ignored)")]
+    InDroppedBlock(Box<Reason>),
 }
 
 impl Reason {
@@ -556,7 +559,8 @@ impl Reason {
     pub fn class(&self) -> Class {
         match self {
             Self::UnknownKeyword { .. } => Class::UnknownKeyword,
-            Self::NotSupportedYet { .. }
+            Self::InDroppedBlock(_)
+            | Self::NotSupportedYet { .. }
             | Self::LongLine { .. }
             | Self::NameHidden { .. }
             | Self::MissingOpening { absent: true, .. }
@@ -681,6 +685,7 @@ impl Reason {
                 version: Version::V3, ..
             } => "expected hundredths of a second, at most 40.95".to_owned(),
             Self::Routing(reason) => return reason.expected(),
+            Self::InDroppedBlock(reason) => return reason.expected(),
             Self::DefinedLater { kind, .. } => format!("expected its `{kind}` block above this line"),
             _ => return None,
         })
@@ -689,6 +694,7 @@ impl Reason {
     /// What to do about it.
     pub fn help(&self) -> Option<String> {
         Some(match self {
+            Self::InDroppedBlock(reason) => return reason.help(),
             Self::UnknownKeyword {
                 nearest: Some(nearest),
                 ..

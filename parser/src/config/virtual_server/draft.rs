@@ -81,7 +81,7 @@ pub(super) struct SorryServerDraft {
 /// Reads a `virtual_server` block. One that does not say what it serves is reported and skipped.
 pub(in crate::config) fn parse<'t>(block: Block<'t>, report: &mut Report) -> Option<Draft<'t>> {
     let head = Head::read(block.head, report);
-    let is_named = head.is_some();
+    let (is_named, before) = (head.is_some(), report.mistakes.len());
     // What stands in a block without a usable name is read for its mistakes.
     let mut draft = Draft::new(block, head.unwrap_or(Head::Group("")));
     for line in block.lines() {
@@ -95,7 +95,11 @@ pub(in crate::config) fn parse<'t>(block: Block<'t>, report: &mut Report) -> Opt
         }
     }
     draft.drop_sorry_server_of_other_family(report);
-    is_named.then_some(draft)
+    if !is_named {
+        report.dropped_since(before);
+        return None;
+    }
+    Some(draft)
 }
 
 impl<'t> Head<'t> {
