@@ -15,5 +15,5 @@ if [ "$target" != target ]; then
     rm -rf target/completions
     cp -r "$target/completions" target/
 fi
-cargo deb --quiet --no-build --output "$target/holdfast.deb"
+cargo deb --quiet --no-build --output "$target/holdfast.deb" >/dev/null
 echo "$target/holdfast.deb"

@@ -29,7 +29,7 @@ for module in overlay dummy; do modprobe -d /run/m \$module; done
 mount -t overlay overlay -o lowerdir=/,upperdir=/run/over/upper,workdir=/run/over/work /run/root
 root=/run/root
 rm -f \$root/etc/systemd/system/*.wants/* \$root/etc/machine-id
-for unit in systemd-networkd-wait-online NetworkManager-wait-online; do ln -sf /dev/null \$root/etc/systemd/system/$unit.service; done
+for unit in systemd-networkd-wait-online NetworkManager-wait-online; do ln -sf /dev/null \$root/etc/systemd/system/\$unit.service; done
 cp "$package" \$root/holdfast.deb
 cp "$here/try-inside.sh" \$root/try-inside.sh
 cat >\$root/etc/systemd/system/try.service <<UNIT
@@ -54,7 +54,7 @@ exec chroot \$root /lib/systemd/systemd --unit=try.service --show-status=no --lo
 END
 chmod +x "$work/init"
 
-timeout -k 5 300 linux.uml mem=512M root=/dev/root rootfstype=hostfs rootflags=/ rw quiet \
+timeout -k 5 600 linux.uml mem=512M root=/dev/root rootfstype=hostfs rootflags=/ rw quiet \
     init="$work/init" con=null con0=fd:0,fd:1 </dev/null >"$work/console" 2>&1 || true
 tr -d '\r' <"$work/console" | sed -n 's/^try: //p'
 if ! grep -q '^try: all is well' "$work/console"; then
