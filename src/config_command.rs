@@ -10,6 +10,7 @@ use parser::Secrets;
 
 use crate::cli::Format;
 use crate::config_test::wants_color;
+use crate::sub_command;
 use crate::supervisor::configuration::Configuration;
 
 /// Look at a configuration.
@@ -64,8 +65,7 @@ pub fn grammar() -> clap::Command {
 
 /// Runs `holdfast config` with the arguments after it.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let arguments = std::iter::once(OsString::from("holdfast config")).chain(arguments);
-    let written = match Arguments::try_parse_from(arguments) {
+    let written = match sub_command::read("holdfast config", arguments) {
         Ok(Arguments::Show { file, secrets }) => show(&file.read(), secrets),
         Ok(Arguments::Lint {
             file,
@@ -75,11 +75,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             let other = other_file.map(|name| Configuration::of_file(name, file.config_id.clone()));
             lint(&file.read(), other.as_ref(), format)
         }
-        Err(wrong) => {
-            // Where even the usage cannot be printed, the exit status still tells.
-            let _ = wrong.print();
-            return ExitCode::from(u8::from(wrong.use_stderr()));
-        }
+        Err(status) => return status,
     };
     // A reader that has gone away wants no more.
     written.unwrap_or(ExitCode::FAILURE)

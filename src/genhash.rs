@@ -17,6 +17,7 @@ use tokio::time::timeout;
 
 use crate::checker_process::conversations::{Conversations, Happened};
 use crate::checker_process::tls::Tls;
+use crate::sub_command;
 
 /// The digest of a page, for checks with `digest`
 #[derive(Debug, Parser)]
@@ -93,14 +94,9 @@ enum GenhashError {
 
 /// Fetches the page that `arguments`, those after `genhash`, name. The exit status is 0 if its digest was printed.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let arguments = std::iter::once(OsString::from("genhash")).chain(arguments);
-    let arguments = match Arguments::try_parse_from(arguments) {
+    let arguments: Arguments = match sub_command::read("genhash", arguments) {
         Ok(arguments) => arguments,
-        Err(wrong) => {
-            // Where even the usage cannot be printed, the exit status still tells.
-            let _ = wrong.print();
-            return ExitCode::from(u8::from(wrong.use_stderr()));
-        }
+        Err(status) => return status,
     };
     let fetched = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -70,6 +70,20 @@ pub fn named(name: &str) -> Option<SubCommand> {
     ALL.iter().copied().find(|known| known.name == name)
 }
 
+/// The arguments after a sub-command's `name`. If they ask for help or are wrong, that is printed and the exit status is
+/// answered.
+pub(crate) fn read<A: Parser>(
+    name: &str,
+    arguments: impl IntoIterator<Item = OsString>,
+) -> Result<A, ExitCode> {
+    let arguments = std::iter::once(OsString::from(name)).chain(arguments);
+    A::try_parse_from(arguments).map_err(|wrong| {
+        // Where even the usage cannot be printed, the exit status still tells.
+        let _ = wrong.print();
+        ExitCode::from(u8::from(wrong.use_stderr()))
+    })
+}
+
 /// Print the completions of a shell for this program
 #[derive(Debug, Parser)]
 #[command(name = "holdfast completions")]
@@ -79,24 +93,18 @@ struct Completions {
 }
 
 fn completions(arguments: Vec<OsString>) -> ExitCode {
-    let arguments = std::iter::once(OsString::from("holdfast completions")).chain(arguments);
-    match Completions::try_parse_from(arguments) {
-        Ok(Completions { shell }) => {
-            let whole = ALL.iter().fold(cli::grammar(), |whole, sub_command| {
-                whole.subcommand((sub_command.grammar)().name(sub_command.name))
-            });
-            clap_complete::generate(
-                shell,
-                &mut whole.disable_help_subcommand(true),
-                "holdfast",
-                &mut io::stdout(),
-            );
-            ExitCode::SUCCESS
-        }
-        Err(wrong) => {
-            // Where even the usage cannot be printed, the exit status still tells.
-            let _ = wrong.print();
-            ExitCode::from(u8::from(wrong.use_stderr()))
-        }
-    }
+    let Completions { shell } = match read("holdfast completions", arguments) {
+        Ok(arguments) => arguments,
+        Err(status) => return status,
+    };
+    let whole = ALL.iter().fold(cli::grammar(), |whole, sub_command| {
+        whole.subcommand((sub_command.grammar)().name(sub_command.name))
+    });
+    clap_complete::generate(
+        shell,
+        &mut whole.disable_help_subcommand(true),
+        "holdfast",
+        &mut io::stdout(),
+    );
+    ExitCode::SUCCESS
 }

@@ -12,6 +12,7 @@ use crate::control::client::{Client, ClientError};
 use crate::control::server::epoch;
 use crate::control::table::{Color, Table, paint};
 use crate::control::{Request, socket_path};
+use crate::sub_command;
 use crate::sys;
 
 /// Show how everything stands: instances, servers, sessions, and why something is down
@@ -171,14 +172,9 @@ fn command<A: Parser>(
     arguments: Vec<OsString>,
     run: impl FnOnce(A) -> Result<(), Trouble>,
 ) -> ExitCode {
-    let arguments = std::iter::once(OsString::from(name)).chain(arguments);
-    let outcome = match A::try_parse_from(arguments) {
+    let outcome = match sub_command::read(name, arguments) {
         Ok(arguments) => run(arguments),
-        Err(wrong) => {
-            // Where even the usage cannot be printed, the exit status still tells.
-            let _ = wrong.print();
-            return ExitCode::from(u8::from(wrong.use_stderr()));
-        }
+        Err(status) => return status,
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -19,6 +19,7 @@ use clap::{CommandFactory, Parser};
 use nix::sys::signal::Signal;
 
 use crate::lab::{Daemon, LabError};
+use crate::sub_command;
 use stage::{Cut, Stage};
 
 const NODE1: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 11);
@@ -48,14 +49,9 @@ pub fn grammar() -> clap::Command {
 
 /// Runs the demonstration. `arguments` are those after `demo`.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let arguments = std::iter::once(OsString::from("holdfast demo")).chain(arguments);
-    let arguments = match Arguments::try_parse_from(arguments) {
+    let arguments: Arguments = match sub_command::read("holdfast demo", arguments) {
         Ok(arguments) => arguments,
-        Err(wrong) => {
-            // Where even the usage cannot be printed, the exit status still tells.
-            let _ = wrong.print();
-            return ExitCode::from(u8::from(wrong.use_stderr()));
-        }
+        Err(status) => return status,
     };
     match show(&arguments) {
         Ok(()) | Err(Cut::Output(_)) => ExitCode::SUCCESS,
