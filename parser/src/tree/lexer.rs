@@ -106,8 +106,7 @@ impl Lexer<'_> {
                     let Some(length) = self.tree.text[at + 1..end].find('"') else {
                         statement.broken = Some(offset(self.report.mistakes.len()));
                         let reason = Reason::UnterminatedQuote { value_lost: false };
-                        self.report
-                            .add(self.tree.at(place, line_start, offset(at), offset(end)), reason);
+                        self.report.add(self.tree.at(place, line_start, at..end), reason);
                         break;
                     };
                     self.word(&mut statement, at + 1, at + 1 + length, at + 2 + length);
@@ -256,9 +255,7 @@ impl Lexer<'_> {
     }
 
     fn blame_brace(&mut self, statement: &Statement, at: usize, reason: Reason) {
-        let at = self
-            .tree
-            .at(statement.place, statement.line_start, offset(at), offset(at + 1));
+        let at = self.tree.at(statement.place, statement.line_start, at..at + 1);
         self.report.add(at, reason);
     }
 }

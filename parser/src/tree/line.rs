@@ -56,7 +56,11 @@ impl<'t> Line<'t> {
     /// The whole line, keyword to last word.
     pub fn at(self) -> At<'t> {
         let line = self.record();
-        self.tree.at(line.place, line.line_start, line.start, line.end)
+        self.tree.at(
+            line.place,
+            line.line_start,
+            line.start as usize..line.end as usize,
+        )
     }
 
     /// The text from the keyword to the last word, quotes and all.

@@ -23,6 +23,8 @@ mod line;
 mod options;
 mod word;
 
+use std::ops::Range;
+
 use crate::place::{At, Place};
 use crate::report::Report;
 
@@ -97,15 +99,15 @@ impl Tree {
     }
 
     /// Some bytes of the text, which are in the line that begins at `line`, for a message.
-    fn at(&self, place: Place, line: u32, start: u32, end: u32) -> At<'_> {
-        let (line, start, end) = (line as usize, start as usize, end as usize);
+    fn at(&self, place: Place, line: u32, bytes: Range<usize>) -> At<'_> {
+        let (line, start) = (line as usize, bytes.start);
         // A long line is not looked through to its end for every message.
         let shown = self.text.floor_char_boundary(start + At::KEPT);
         let stop = self.text[start..shown]
             .find('\n')
             .map_or(shown, |newline| start + newline);
         At {
-            length: end.min(stop) - start,
+            length: bytes.end.min(stop) - start,
             ..At::new(place, &self.text[line..stop], start - line, 0)
         }
     }

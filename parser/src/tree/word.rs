@@ -30,7 +30,18 @@ impl<'t> Word<'t> {
     /// Where it stands.
     pub fn at(self) -> At<'t> {
         let word = self.tree.words[self.index];
-        self.tree.at(self.place, self.line_start, word.start, word.end)
+        self.tree.at(
+            self.place,
+            self.line_start,
+            word.start as usize..word.end as usize,
+        )
+    }
+
+    /// Where its last `length` bytes stand.
+    fn at_last(self, length: usize) -> At<'t> {
+        let word = self.tree.words[self.index];
+        let end = word.end as usize;
+        self.tree.at(self.place, self.line_start, end - length..end)
     }
 
     /// A decimal integer in `range`. As keepalived does at run time, the digits before some rubbish count although the
@@ -131,15 +142,7 @@ impl<'t> Word<'t> {
         };
         let (length, reason) = number::integer(prefix, 0..=longest);
         if let Some(reason) = reason {
-            let at = self.at();
-            report.add(
-                At {
-                    start: at.start + at.length - prefix.len(),
-                    length: prefix.len(),
-                    ..at
-                },
-                reason,
-            );
+            report.add(self.at_last(prefix.len()), reason);
         }
         Some((address, length.unwrap_or(longest)))
     }
