@@ -399,7 +399,7 @@ fn notifications(view: &View<'_>, instance: &Instance, lines: &mut Lines) {
         ("Master rx lower pri", &notify.master_rx_lower_pri),
     ];
     for (state, script) in scripts {
-        transition_script(view, lines, state, script.as_ref());
+        transition_script(view, lines, state, script.as_deref());
     }
     let changes = config
         .notify_priority_changes
