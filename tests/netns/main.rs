@@ -30,6 +30,7 @@ mod repair;
 mod restart;
 mod scene;
 mod script;
+mod strict;
 mod takeover;
 mod telling;
 mod trackers;
