@@ -28,6 +28,7 @@ mod process;
 mod reload;
 mod repair;
 mod restart;
+mod rivals;
 mod scene;
 mod script;
 mod strict;

@@ -111,7 +111,7 @@ impl Kind {
 /// keepalived compares the bytes: the whole line, or the beginning of it. For `initial` it may end within an argument, but
 /// not within the command.
 fn is_like(found: &[u8], wanted: &[u8], matching: ProcessMatch) -> bool {
-    let has_arguments = wanted.iter().filter(|byte| **byte == 0).count() > 1;
+    let has_arguments = wanted.iter().position(|byte| *byte == 0) < wanted.len().checked_sub(1);
     match matching {
         ProcessMatch::Name | ProcessMatch::Exact => found == wanted,
         ProcessMatch::Initial if has_arguments => found.starts_with(&wanted[..wanted.len() - 1]),

@@ -63,7 +63,7 @@ fn where_multicast_goes_peers_are_refused() {
     let config = strict("unicast_peer {\n10.0.0.9\n}");
     let mut engine = started(&config);
     let refused = FaultReason::StrictUnicast("eth0".into());
-    assert_eq!(faults(&engine), [refused.clone()]);
+    assert_eq!(faults(&engine)[..], *std::slice::from_ref(&refused));
     let told = actions(&mut engine).into_iter().find_map(|action| match action {
         Action::Tell(news) if news.to_string().contains("entering FAULT") => Some(news.to_string()),
         _ => None,
