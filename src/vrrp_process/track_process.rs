@@ -337,7 +337,7 @@ mod tests {
 
     fn is_root_in_first_namespaces() -> bool {
         // `PROC_PID_INIT_INO` and `PROC_USER_INIT_INO` of the kernel; that of the network had no number of its own for long.
-        const FIRST: [(&str, u64); 2] = [("pid", 0xeffffffc), ("user", 0xeffffffd)];
+        const FIRST: [(&str, u64); 2] = [("pid", 0xefff_fffc), ("user", 0xefff_fffd)];
         let of = |process: &str, kind: &str| {
             let found = fs::metadata(format!("/proc/{process}/ns/{kind}"));
             found.map(|found| found.ino()).unwrap_or_default()

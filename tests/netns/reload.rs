@@ -110,9 +110,8 @@ struct Requests<'a> {
 impl<'a> Requests<'a> {
     fn of(host: &'a Host, node: &Node) -> Self {
         let children = node.process.descendants();
-        let [child] = children[..] else {
-            panic!("one child expected: {children:?}")
-        };
+        assert_eq!(children.len(), 1, "{children:?}");
+        let child = children[0];
         let status = std::fs::read_to_string(format!("/proc/{child}/status")).unwrap();
         let inside = status
             .lines()
