@@ -9,6 +9,7 @@
 )]
 
 mod bfd;
+mod chaos;
 mod checks;
 mod control;
 mod databases;
@@ -26,6 +27,7 @@ mod owned;
 mod password;
 mod process;
 mod reload;
+mod reloads;
 mod repair;
 mod restart;
 mod scene;
@@ -34,5 +36,7 @@ mod takeover;
 mod telling;
 mod trackers;
 mod trouble;
+mod view;
 mod vmac;
 mod wire;
+mod world;
