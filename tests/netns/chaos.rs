@@ -99,6 +99,7 @@ struct Chaos {
 struct History {
     seed: u64,
     start: Instant,
+    began: SystemTime,
     lines: Vec<String>,
 }
 
@@ -132,7 +133,8 @@ impl Chaos {
         let world = World::first();
         let units = [&scene.a, &scene.b].map(|host| {
             host.write_script("/run/check.sh", CHECK).unwrap();
-            host.write_script("/run/notify.sh", "#!/bin/sh\nexit 0\n").unwrap();
+            host.write_script("/run/notify.sh", "#!/bin/sh\nexit 0\n")
+                .unwrap();
             host.write("/run/health", "well").unwrap();
             host.write(CONFIGURATION, "").unwrap();
             let number = usize::from(*host.name != *"a");
@@ -146,6 +148,7 @@ impl Chaos {
         let history = History {
             seed,
             start: Instant::now(),
+            began: SystemTime::now(),
             lines: Vec::new(),
         };
         Self {
@@ -165,6 +168,9 @@ impl Chaos {
             }
             let number = usize::from(chance.below(2));
             self.history.add(format!("{}: {deed:?}", ["a", "b"][number]));
+            if let Deed::Reload = deed {
+                self.history.add(format!("{:?}", self.world));
+            }
             self.units[number].do_it(deed, &self.world, chance);
             thread::sleep(Duration::from_millis(20 * u64::from(chance.below(100))));
         }
@@ -190,7 +196,9 @@ impl Chaos {
             wrong.is_empty()
         });
         match took {
-            Some(took) => self.history.add(format!("all is well after {:.1} s", took.as_secs_f64())),
+            Some(took) => self
+                .history
+                .add(format!("all is well after {:.1} s", took.as_secs_f64())),
             None => panic!("{} s after a storm:\n{}", PATIENCE.as_secs(), wrong.join("\n")),
         }
     }
@@ -284,6 +292,13 @@ impl Drop for Chaos {
             for line in &self.history.lines {
                 eprintln!("{line}");
             }
+            for unit in &self.units {
+                eprintln!("--- the last daemon of {}", unit.host.name);
+                for line in unit.node.process.log.since(0) {
+                    let at = line.at.duration_since(self.history.began).unwrap_or_default();
+                    eprintln!("{:8.3} {}", at.as_secs_f64(), line.message());
+                }
+            }
         }
     }
 }
@@ -335,7 +350,9 @@ impl Unit {
                     ));
                 }
             }
-            Deed::TakeInterface => self.run("for d in $(cd /proc/sys/net/ipv4/conf; ls -d vrrp.*); do ip link del $d; done"),
+            Deed::TakeInterface => {
+                self.run("for d in $(cd /proc/sys/net/ipv4/conf; ls -d vrrp.*); do ip link del $d; done")
+            }
             Deed::FlushTables => self.run("nft flush ruleset"),
             Deed::Dump => {
                 for signal in [10, 12, 36, 63] {
@@ -348,9 +365,11 @@ impl Unit {
     fn run(&self, command: &str) {
         let command = command.to_owned();
         // Whether there was something to do it to does not matter.
-        let ended = self
-            .host
-            .run(move || std::process::Command::new("/bin/sh").args(["-c", &command]).output());
+        let ended = self.host.run(move || {
+            std::process::Command::new("/bin/sh")
+                .args(["-c", &command])
+                .output()
+        });
         ended.unwrap().unwrap();
     }
 
@@ -451,7 +470,8 @@ impl Unit {
         }
         // Scripts come and go.
         let stay = |pid: &&i32| before.processes.contains_key(pid);
-        let expected = |pid: &&i32| self.bare.processes.contains_key(pid) || pids.values().any(|it| it == *pid);
+        let expected =
+            |pid: &&i32| self.bare.processes.contains_key(pid) || pids.values().any(|it| it == *pid);
         let left: Vec<_> = now
             .processes
             .keys()

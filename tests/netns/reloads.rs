@@ -68,7 +68,10 @@ fn memory_descriptors_timers_and_addresses_are_as_they_were() {
         println!("{before:?}\n{after:?}");
     }
     for ((vrid, before), after) in adverts_before.iter().zip(adverts_after.values()) {
-        assert!(before.abs_diff(*after) <= 1, "adverts of {vrid}: {before}, {after}");
+        assert!(
+            before.abs_diff(*after) <= 1,
+            "adverts of {vrid}: {before}, {after}"
+        );
     }
     assert_eq!(adverts_before.len(), adverts_after.len());
     for (before, after) in before.iter().zip(&after) {
@@ -97,7 +100,8 @@ impl Stage {
         let scene = Scene::new();
         let host = Arc::clone(&scene.a);
         host.write_script("/run/check.sh", CHECK).unwrap();
-        host.write_script("/run/notify.sh", "#!/bin/sh\nexit 0\n").unwrap();
+        host.write_script("/run/notify.sh", "#!/bin/sh\nexit 0\n")
+            .unwrap();
         host.write("/run/health", "well").unwrap();
         let world = World::first();
         let node = holdfast().start(&host, &world.text(0)).unwrap();

@@ -48,7 +48,8 @@ pub(crate) struct Router {
 pub(crate) const NODES: [Ipv4Addr; 2] = [Ipv4Addr::new(192, 0, 2, 11), Ipv4Addr::new(192, 0, 2, 12)];
 
 /// The check script: it does what the file says.
-pub(crate) const CHECK: &str = "#!/bin/sh\ncase $(cat /run/health) in\nwell) exit 0;;\nslow) sleep 20;;\nesac\nexit 1\n";
+pub(crate) const CHECK: &str =
+    "#!/bin/sh\ncase $(cat /run/health) in\nwell) exit 0;;\nslow) sleep 20;;\nesac\nexit 1\n";
 
 /// Virtual routers have these numbers.
 const VRIDS: std::ops::RangeInclusive<u8> = 51..=56;
@@ -178,7 +179,10 @@ impl World {
         }
         if self.grouped {
             let [first, second] = [self.routers[0].vrid, self.routers[1].vrid];
-            writeln!(text, "vrrp_sync_group G {{\n group {{\n V{first}\n V{second}\n }}\n}}")?;
+            writeln!(
+                text,
+                "vrrp_sync_group G {{\n group {{\n V{first}\n V{second}\n }}\n}}"
+            )?;
         }
         for (number, router) in self.routers.iter().enumerate() {
             self.write_router(text, node, router, self.grouped && number < 2)?;
@@ -193,7 +197,13 @@ impl World {
         Ok(())
     }
 
-    fn write_router(&self, text: &mut String, node: usize, router: &Router, in_group: bool) -> std::fmt::Result {
+    fn write_router(
+        &self,
+        text: &mut String,
+        node: usize,
+        router: &Router,
+        in_group: bool,
+    ) -> std::fmt::Result {
         let vrid = router.vrid;
         let priority = router.priorities[node];
         write!(
@@ -216,7 +226,10 @@ impl World {
             )?;
         }
         if router.password && router.version == 2 {
-            writeln!(text, " authentication {{\n auth_type PASS\n auth_pass secret\n }}")?;
+            writeln!(
+                text,
+                " authentication {{\n auth_type PASS\n auth_pass secret\n }}"
+            )?;
         }
         if router.nopreempt {
             writeln!(text, " nopreempt")?;
@@ -227,7 +240,11 @@ impl World {
         }
         writeln!(text, " }}")?;
         if router.second_family {
-            writeln!(text, " virtual_ipaddress_excluded {{\n  {}/64\n }}", router.second())?;
+            writeln!(
+                text,
+                " virtual_ipaddress_excluded {{\n  {}/64\n }}",
+                router.second()
+            )?;
         }
         if router.route {
             write!(
