@@ -17,7 +17,7 @@ use nix::sys::signal::Signal;
 
 use crate::scene::{Scene, holdfast, ready};
 use crate::view::{View, descriptors};
-use crate::world::{CHECK, Chance, INTERVAL, World};
+use crate::world::{CHECK, Chance, INTERVAL, Router, World};
 
 /// How soon after a storm all must be well. A process that was killed often is restarted after up to 32 s.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -167,9 +167,9 @@ impl Chaos {
                 self.world = self.world.changed(chance);
             }
             let number = usize::from(chance.below(2));
-            self.history.add(format!("{}: {deed:?}", ["a", "b"][number]));
+            self.history.add(&format!("{}: {deed:?}", ["a", "b"][number]));
             if let Deed::Reload = deed {
-                self.history.add(format!("{:?}", self.world));
+                self.history.add(&format!("{:?}", self.world));
             }
             self.units[number].do_it(deed, &self.world, chance);
             thread::sleep(Duration::from_millis(20 * u64::from(chance.below(100))));
@@ -178,7 +178,7 @@ impl Chaos {
 
     /// Takes back what only the outside can take back.
     fn heal(&mut self) {
-        self.history.add("quiet".to_owned());
+        self.history.add("quiet");
         for unit in &mut self.units {
             unit.host.cable_in().unwrap();
             unit.host.set_link(true).unwrap();
@@ -195,12 +195,13 @@ impl Chaos {
             wrong = self.wrong();
             wrong.is_empty()
         });
-        match took {
-            Some(took) => self
-                .history
-                .add(format!("all is well after {:.1} s", took.as_secs_f64())),
-            None => panic!("{} s after a storm:\n{}", PATIENCE.as_secs(), wrong.join("\n")),
-        }
+        assert!(
+            took.is_some(),
+            "{PATIENCE:?} after a storm:\n{}",
+            wrong.join("\n")
+        );
+        let took = took.unwrap_or_default().as_secs_f64();
+        self.history.add(&format!("all is well after {took:.1} s"));
     }
 
     /// What is not as it must be, after a look that lasts some advertisements.
@@ -211,8 +212,8 @@ impl Chaos {
         let frames = self.scene.lab.capture.drain();
         let views = self.views();
         let mut wrong = Vec::new();
-        let mut owned = [BTreeSet::new(), BTreeSet::new()];
-        let mut owners = BTreeMap::new();
+        let mut addresses = [BTreeSet::new(), BTreeSet::new()];
+        let mut masters = BTreeMap::new();
         for router in &self.world.routers {
             let adverts = frames
                 .iter()
@@ -223,34 +224,26 @@ impl Chaos {
                 wrong.push(format!("V{}: advertised by {speakers:?}", router.vrid));
                 continue;
             };
-            let owner = usize::from(speaker != "a");
-            owners.insert(router.vrid, owner);
-            owned[owner].extend(router.addresses());
-            for number in 0..2 {
-                let is_there = |route: &String| views[number].routes.iter().any(|it| it.contains(route));
-                let expected = router.route().filter(|_| number == owner);
-                let rule = format!("10{}:", router.vrid);
-                let has_rule = views[number].rules.iter().any(|it| it.starts_with(&rule));
-                let has_route = is_there(&format!("10.{}.0.0/16 ", router.vrid));
-                if (has_route, has_rule) != (expected.is_some(), expected.is_some()) {
-                    wrong.push(format!(
-                        "V{}: owner {speaker}, on {} route {has_route}, rule {has_rule}, expected {expected:?}",
-                        router.vrid, self.units[number].host.name
-                    ));
+            let master = usize::from(speaker != "a");
+            masters.insert(router.vrid, master);
+            addresses[master].extend(router.addresses());
+            for (number, view) in views.iter().enumerate() {
+                let routing = router.has_routing() && number == master;
+                let found = (view.has_route(&router.route()), view.has_rule(&router.rule()));
+                if found != (routing, routing) {
+                    let name = &self.units[number].host.name;
+                    wrong.push(format!("V{}: route and rule {found:?} on {name}", router.vrid));
                 }
             }
         }
-        let together: BTreeSet<_> = self
-            .world
-            .group()
-            .iter()
-            .filter_map(|router| owners.get(&router.vrid))
-            .collect();
-        if together.len() > 1 {
+        let of_group = self.world.group().iter();
+        let of_group: BTreeSet<_> = of_group.filter_map(|router| masters.get(&router.vrid)).collect();
+        if of_group.len() > 1 {
             wrong.push("the group is divided".to_owned());
         }
-        for (unit, ((before, now), owned)) in self.units.iter().zip(before.iter().zip(&views).zip(&owned)) {
-            unit.look(&self.world, before, now, owned, &mut wrong);
+        for (number, unit) in self.units.iter().enumerate() {
+            let views = (&before[number], &views[number]);
+            unit.look(&self.world, views, &addresses[number], &mut wrong);
         }
         wrong
     }
@@ -275,11 +268,18 @@ impl Chaos {
         }
         for unit in &mut self.units {
             assert!(unit.node.stop(STOP_LIMIT).is_some());
-            let (mut left, mut bare) = (View::of(&unit.host), unit.bare.clone());
+            let (mut left, bare) = (View::of(&unit.host), unit.bare.clone());
             // Dumps are there to be read.
-            left.files
-                .retain(|file| !file.contains("/keepalived.") || file.ends_with(".pid"));
-            bare.files.retain(|file| !file.contains("/keepalived."));
+            let dumps = [
+                "/run/keepalived",
+                "/run/keepalived_parent",
+                "/run/keepalived_bfd",
+                "/run/keepalived_check",
+            ];
+            left.files.retain(|file| {
+                let (name, _) = file.rsplit_once('.').unwrap_or((file, ""));
+                !dumps.contains(&name)
+            });
             assert_eq!(left, bare, "what is left on {}", unit.host.name);
         }
     }
@@ -304,7 +304,7 @@ impl Drop for Chaos {
 }
 
 impl History {
-    fn add(&mut self, what: String) {
+    fn add(&mut self, what: &str) {
         self.lines
             .push(format!("{:8.3} {what}", self.start.elapsed().as_secs_f64()));
     }
@@ -330,7 +330,7 @@ impl Unit {
             Deed::CableIn => self.host.cable_in().unwrap(),
             Deed::LinkDown => self.host.set_link(false).unwrap(),
             Deed::LinkUp => self.host.set_link(true).unwrap(),
-            Deed::ScriptSays(word) => self.host.write("/run/health", word).unwrap(),
+            Deed::ScriptSays(answer) => self.host.write("/run/health", answer).unwrap(),
             Deed::Reload => self.reload(world),
             Deed::ReloadNonsense => {
                 let good = self.host.read(CONFIGURATION).unwrap();
@@ -351,7 +351,7 @@ impl Unit {
                 }
             }
             Deed::TakeInterface => {
-                self.run("for d in $(cd /proc/sys/net/ipv4/conf; ls -d vrrp.*); do ip link del $d; done")
+                self.run("for d in $(cd /proc/sys/net/ipv4/conf; ls -d vrrp.*); do ip link del $d; done");
             }
             Deed::FlushTables => self.run("nft flush ruleset"),
             Deed::Dump => {
@@ -434,8 +434,7 @@ impl Unit {
     fn look(
         &self,
         world: &World,
-        before: &View,
-        now: &View,
+        (before, now): (&View, &View),
         owned: &BTreeSet<IpAddr>,
         wrong: &mut Vec<String>,
     ) {
@@ -451,7 +450,7 @@ impl Unit {
             &words(now.addresses.clone()),
             &words(&self.bare.addresses | owned),
         );
-        let own: BTreeSet<String> = world.routers.iter().filter_map(|it| it.interface()).collect();
+        let own: BTreeSet<String> = world.routers.iter().filter_map(Router::interface).collect();
         compare("interfaces", &now.links, &(&self.bare.links | &own));
 
         let pids: BTreeMap<&str, i32> = PID_FILES

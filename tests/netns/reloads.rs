@@ -16,7 +16,7 @@ use crate::view::{View, descriptors};
 use crate::world::{CHECK, Chance, World};
 
 /// On a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Reloads before the first look, after which memory is as large as it is going to be.
 const WARM: u64 = 40;
@@ -106,7 +106,7 @@ impl Stage {
         let world = World::first();
         let node = holdfast().start(&host, &world.text(0)).unwrap();
         let stage = Self { host, node, scene };
-        stage.expect("all is there", || stage.is_there(&world));
+        expect("all is there", || stage.is_there(&world));
         stage
     }
 
@@ -116,9 +116,7 @@ impl Stage {
         self.node.said("Startup complete") == 1
             && routers.all(|router| {
                 router.addresses().is_subset(&view.addresses)
-                    && router
-                        .route()
-                        .is_none_or(|route| view.routes.iter().any(|it| it.contains(&route)))
+                    && view.has_route(&router.route()) == router.has_routing()
             })
     }
 
@@ -135,7 +133,7 @@ impl Stage {
         let done = self.node.said("Reload complete");
         self.host.write(CONFIGURATION, &world.text(0)).unwrap();
         self.node.process.signal(Signal::SIGHUP);
-        self.expect("the reload is complete", || {
+        expect("the reload is complete", || {
             self.node.said("Reload complete") > done
         });
         assert_eq!(self.node.said("the configuration stays as it was"), 0);
@@ -184,8 +182,8 @@ impl Stage {
         let line = text.lines().find_map(|line| line.strip_prefix(word)).unwrap();
         line.split_whitespace().next().unwrap().parse().unwrap()
     }
+}
 
-    fn expect(&self, what: &str, condition: impl FnMut() -> bool) {
-        assert!(wait_until(PATIENCE, condition).is_some(), "{what}");
-    }
+fn expect(what: &str, condition: impl FnMut() -> bool) {
+    assert!(wait_until(PATIENCE, condition).is_some(), "{what}");
 }

@@ -40,6 +40,17 @@ impl View {
         })
         .unwrap()
     }
+
+    /// Whether there is a route to here, written with a blank at its end.
+    pub(crate) fn has_route(&self, destination: &str) -> bool {
+        self.routes.iter().any(|line| line.contains(destination))
+    }
+
+    /// Whether there is a rule of this preference.
+    pub(crate) fn has_rule(&self, preference: &str) -> bool {
+        let mut rules = self.rules.iter();
+        rules.any(|line| line.split(':').next() == Some(preference))
+    }
 }
 
 /// Descriptors of a process inside the host: what each is, without numbers.

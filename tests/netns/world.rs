@@ -318,9 +318,19 @@ impl Router {
         self.own_addresses().map(IpAddr::V4).chain(second).collect()
     }
 
-    /// Beginning of the route that its master has.
-    pub(crate) fn route(&self) -> Option<String> {
-        self.route.then(|| format!("10.{}.0.0/16 ", self.vrid))
+    /// Whether its master has a route and a rule.
+    pub(crate) fn has_routing(&self) -> bool {
+        self.route
+    }
+
+    /// Beginning of the route.
+    pub(crate) fn route(&self) -> String {
+        format!("10.{}.0.0/16 ", self.vrid)
+    }
+
+    /// Preference of the rule.
+    pub(crate) fn rule(&self) -> String {
+        format!("10{}", self.vrid)
     }
 
     /// Name of its interface, if it has one of its own.
