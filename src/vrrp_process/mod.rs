@@ -165,7 +165,7 @@ impl Process {
         let runner = Runner::new()?;
         let mut herald = Herald::new(&runner);
         let (mut config, scripts) = admit(&child.take_config_text(), &mut herald);
-        child.stand(&config.global);
+        child.stand(&config);
         Firewall::note(&config);
         let wishes = uppers::put_on(&mut config).await?;
         let mut process = Self {
@@ -427,8 +427,8 @@ impl Process {
 
     fn dump(&mut self, asked: dump::Asked) {
         let links = match asked {
-            dump::Asked::Data => self.mirror.every_link(),
-            dump::Asked::Stats | dump::Asked::Json | dump::Asked::Status => Vec::new(),
+            dump::Asked::Data | dump::Asked::Json => self.mirror.every_link(),
+            dump::Asked::Stats | dump::Asked::Status => Vec::new(),
         };
         self.dumps.ask(asked, &self.engine, &self.config, links);
     }
@@ -444,13 +444,17 @@ impl Process {
         let before = self.wants().configured();
         let (mut config, scripts) = admit(text, &mut self.herald);
         self.uppers.wishes = vmac::put_on(&mut config, &self.mirror.known());
-        self.firewall = Firewall::of(&config);
+        let firewall = std::mem::replace(&mut self.firewall, Firewall::of(&config));
+        self.uppers.retired = match &self.firewall {
+            Some(_) => None,
+            None => firewall.or(self.uppers.retired.take()),
+        };
         self.prepare();
         let statics_differ = config.static_ipaddress != self.config.static_ipaddress
             || config.static_routes != self.config.static_routes
             || config.static_rules != self.config.static_rules;
         (self.config, self.scripts) = (config, scripts);
-        self.child.stand(&self.config.global);
+        self.child.stand(&self.config);
         self.dumps.learn(&self.config);
         self.engine.reload(&self.config, now());
         // Who is gone resigns while its socket is still there.
@@ -571,8 +575,8 @@ fn name_of(engine: &Engine, id: InstanceId) -> &str {
 
 fn tell(news: &News) {
     if news.is_detail() {
-        debug!("{news}");
+        debug!(subject = &*news.subject, "{news}");
     } else {
-        info!("{news}");
+        info!(subject = &*news.subject, "{news}");
     }
 }
