@@ -8,7 +8,9 @@
     reason = "the helpers of tests may, as the tests"
 )]
 
+mod announcements;
 mod bfd;
+mod chaos;
 mod checks;
 mod control;
 mod databases;
@@ -27,6 +29,7 @@ mod owned;
 mod password;
 mod process;
 mod reload;
+mod reloads;
 mod repair;
 mod restart;
 mod rivals;
@@ -38,5 +41,7 @@ mod takeover;
 mod telling;
 mod trackers;
 mod trouble;
+mod view;
 mod vmac;
 mod wire;
+mod world;
