@@ -71,6 +71,10 @@ impl Notifier {
         let mut lanes = self.shared.lanes();
         lanes.retain(|_, lane| lane.busy || !lane.gone);
         for lane in lanes.values_mut() {
+            if lane.gone {
+                // Its last script still runs; no other shall.
+                lane.scripts = Scripts::default();
+            }
             lane.gone = true;
         }
         let mut learn = |party: Party, scripts: Scripts| {
