@@ -173,6 +173,7 @@ impl Mirror {
             }),
             addresses: of_host.iter().map(|address| address.local).collect(),
             mtu: known.mtu,
+            multicast: known.multicast,
         })
     }
 

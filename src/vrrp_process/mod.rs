@@ -168,7 +168,7 @@ impl Process {
         let runner = Runner::new()?;
         let mut herald = Herald::new(&runner);
         let (mut config, scripts) = admit(&child.take_config_text(), &mut herald);
-        child.stand(&config.global);
+        child.stand(&config);
         Firewall::note(&config);
         let wishes = uppers::put_on(&mut config).await?;
         let mut process = Self {
@@ -456,7 +456,7 @@ impl Process {
             || config.static_routes != self.config.static_routes
             || config.static_rules != self.config.static_rules;
         (self.config, self.scripts) = (config, scripts);
-        self.child.stand(&self.config.global);
+        self.child.stand(&self.config);
         self.dumps.learn(&self.config);
         self.engine.reload(&self.config, now());
         self.sync_follower.learn(&self.config, &self.engine);
@@ -578,8 +578,8 @@ fn name_of(engine: &Engine, id: InstanceId) -> &str {
 
 fn tell(news: &News) {
     if news.is_detail() {
-        debug!("{news}");
+        debug!(subject = &*news.subject, "{news}");
     } else {
-        info!("{news}");
+        info!(subject = &*news.subject, "{news}");
     }
 }

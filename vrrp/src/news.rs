@@ -53,6 +53,13 @@ pub enum Happening {
     TimerExpired(Duration),
     /// Instance: the master fell silent.
     AdvertTimeout,
+    /// Instance: not all of its addresses fit into an advert; all are owned.
+    BeyondRoom {
+        /// Its addresses.
+        count: usize,
+        /// Those that the link's MTU has room for.
+        room: usize,
+    },
     /// Instance: wants its addresses on the links.
     SettingAddresses,
     /// Instance: wants its addresses off the links.
@@ -216,6 +223,11 @@ impl fmt::Display for News {
                 late.as_secs_f64()
             ),
             Happening::AdvertTimeout => write!(f, "({name}) Receive advertisement timeout"),
+            Happening::BeyondRoom { count, room } => write!(
+                f,
+                "({name}) Number of VIPs ({count}) exceeds maximum/space available in packet (max {room} addresses) - \
+                 excess moved to eVIPs"
+            ),
             Happening::SettingAddresses => write!(f, "({name}) setting VIPs."),
             Happening::RemovingAddresses => write!(f, "({name}) removing VIPs."),
             Happening::SettingExcluded => write!(f, "({name}) setting E-VIPs."),
@@ -404,6 +416,7 @@ impl News {
             | Happening::Swallowed(_)
             | Happening::PriorityChanged { .. }
             | Happening::OldUnicastChecksum
+            | Happening::BeyondRoom { .. }
             | Happening::AhExhausted
             | Happening::ScriptReturning(_)
             | Happening::ScriptSucceeded

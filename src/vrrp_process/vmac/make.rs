@@ -1,5 +1,6 @@
 //! Makes the interfaces that are wished for and removes those that no more are, many in one batch.
 
+use std::collections::BTreeSet;
 use std::net::Ipv6Addr;
 
 use netlink::address::flags;
@@ -76,7 +77,8 @@ impl Made {
         for wish in made.iter().filter(|wish| !wish.ipv6) {
             disable_ipv6(&wish.name);
         }
-        let up: Vec<Change> = made.iter().map(|wish| change(wish, What::Up)).collect();
+        let mut up: Vec<Change> = made.iter().map(|wish| change(wish, What::Up)).collect();
+        up.extend(parents_told(&made, &links));
         refused.extend(netlink.change_uppers(&up).await?);
         for wish in made {
             info!(
@@ -183,6 +185,22 @@ impl Made {
         }
         Ok(())
     }
+}
+
+/// `netlink_notify_msg`: a parent that filters no addresses hears everything from now on, of which the kernel tells nobody.
+/// Putting it into the group that it is in makes the kernel tell of it.
+fn parents_told(made: &[&Wish], links: &[Link]) -> Vec<Change> {
+    let parents: BTreeSet<&str> = made
+        .iter()
+        .filter(|wish| wish.tells_parent)
+        .map(|wish| wish.parent.as_str())
+        .collect();
+    let told = links.iter().filter(|link| parents.contains(link.name.as_str()));
+    told.map(|link| Change {
+        name: link.name.clone(),
+        what: What::Join(link.group),
+    })
+    .collect()
 }
 
 fn change(wish: &Wish, what: What) -> Change {
