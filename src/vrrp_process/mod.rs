@@ -433,8 +433,8 @@ impl Process {
 
     fn dump(&mut self, asked: dump::Asked) {
         let links = match asked {
-            dump::Asked::Data => self.mirror.every_link(),
-            dump::Asked::Stats | dump::Asked::Json | dump::Asked::Status => Vec::new(),
+            dump::Asked::Data | dump::Asked::Json => self.mirror.every_link(),
+            dump::Asked::Stats | dump::Asked::Status => Vec::new(),
         };
         self.dumps.ask(asked, &self.engine, &self.config, links);
     }
@@ -450,7 +450,11 @@ impl Process {
         let before = self.wants().configured();
         let (mut config, scripts) = admit(text, &mut self.herald);
         self.uppers.wishes = vmac::put_on(&mut config, &self.mirror.known());
-        self.firewall = Firewall::of(&config);
+        let firewall = std::mem::replace(&mut self.firewall, Firewall::of(&config));
+        self.uppers.retired = match &self.firewall {
+            Some(_) => None,
+            None => firewall.or(self.uppers.retired.take()),
+        };
         self.prepare();
         let statics_differ = config.static_ipaddress != self.config.static_ipaddress
             || config.static_routes != self.config.static_routes

@@ -151,7 +151,10 @@ impl Uppers {
                 .collect();
             job.keep_uppers = Some(self.wishes.clone());
         }
-        job.firewall = firewall.map(|firewall| Order::Keep(firewall.tables(&self.subject(wants))));
+        let retired = self.retired.take();
+        let retired = retired.map(|firewall| Order::Remove(firewall.name().to_owned()));
+        let kept = firewall.map(|firewall| Order::Keep(firewall.tables(&self.subject(wants))));
+        job.firewall = kept.or(retired);
     }
 
     fn subject(&self, wants: Wants<'_>) -> Subject {

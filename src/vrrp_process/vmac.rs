@@ -17,6 +17,7 @@ use parser::config::vrrp_instance::IpvlanMode;
 use parser::units::Family;
 use vrrp::{Instant, LinkId};
 
+use super::firewall::Firewall;
 use super::mirror::Mirror;
 
 /// So long the engine is not told that an interface of ours is gone or down: it is put back meanwhile.
@@ -245,6 +246,8 @@ pub(super) struct Uppers {
     pub(super) wishes: Vec<Wish>,
     /// They may not all be there: the next round looks.
     pub(super) stale: bool,
+    /// Its tables are needed no more since a reload: the next round removes them.
+    pub(super) retired: Option<Firewall>,
     /// By name: the index that the engine knows, and how long it is left to believe in it.
     withheld: BTreeMap<String, (u32, Instant)>,
 }
@@ -254,6 +257,7 @@ impl Uppers {
         Self {
             wishes,
             stale: false,
+            retired: None,
             withheld: BTreeMap::new(),
         }
     }

@@ -9,6 +9,7 @@
 )]
 
 mod bfd;
+mod chaos;
 mod checks;
 mod control;
 mod databases;
@@ -27,6 +28,7 @@ mod owned;
 mod password;
 mod process;
 mod reload;
+mod reloads;
 mod repair;
 mod restart;
 mod rivals;
@@ -38,5 +40,7 @@ mod takeover;
 mod telling;
 mod trackers;
 mod trouble;
+mod view;
 mod vmac;
 mod wire;
+mod world;
