@@ -187,9 +187,12 @@ fn begin(story: &Story) -> io::Result<Playing<'_>> {
 
 fn end(played: &Playing<'_>, failure: Option<String>) -> io::Result<()> {
     let took = played.began.elapsed();
-    let failure = failure.map(|why| match took > TIME_LIMIT {
-        true => format!("FAILED: not over after {TIME_LIMIT:?}"),
-        false => why,
+    let failure = failure.map(|why| {
+        if took > TIME_LIMIT {
+            format!("FAILED: not over after {TIME_LIMIT:?}")
+        } else {
+            why
+        }
     });
     // What it started has its process group, or is in hosts that end with it.
     let _ = killpg(played.process, Signal::SIGKILL);

@@ -104,5 +104,5 @@ fn status_and_plan_know_virtual_and_real_servers() {
         table.iter().any(|line| line.contains("192.0.2.21:80 -g -w 2")),
         "{table:?}"
     );
-    scene.stop(node);
+    scene.stop(&node);
 }

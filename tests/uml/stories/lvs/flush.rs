@@ -45,7 +45,7 @@ fn with(daemon: &Daemon, global: &'static str) -> Vec<Came> {
         scene.table().iter().any(|line| line.contains("192.0.2.22:80"))
     });
     let mut came = vec![scene.after(global)];
-    scene.stop(node);
+    scene.stop(&node);
     came.push(scene.after("stop"));
     came
 }

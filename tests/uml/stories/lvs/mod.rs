@@ -135,7 +135,7 @@ impl Scene {
     }
 
     /// Stops the daemon: nobody is checked any more.
-    fn stop(&mut self, node: Node) {
+    fn stop(&mut self, node: &Node) {
         assert!(node.stop(SOON).is_some(), "{}", self.lab.report());
         self.checked.clear();
         self.quiet = QUIET;

@@ -50,7 +50,7 @@ fn checks_wait_for_the_address() {
         address(&scene, "add");
         scene.learn(&text);
         came.push(scene.after("the address is back"));
-        scene.stop(node);
+        scene.stop(&node);
         came.push(scene.after("stop"));
         came
     });
@@ -109,7 +109,7 @@ fn a_server_follows_its_bfd_session() {
         let _second = holdfast().start(&neighbor, &session(21, 11)).unwrap();
         scene.expect("it returns", || in_the_table(&scene.host) == 1);
         came.push(scene.after("it is back"));
-        scene.stop(node);
+        scene.stop(&node);
         came.push(scene.after("stop"));
         came
     });

@@ -54,7 +54,7 @@ fn servers_die_and_return() {
         scene.alive("22");
         scene.alive("21");
         came.push(scene.after("all return"));
-        scene.stop(node);
+        scene.stop(&node);
         came.push(scene.after("stop"));
         came
     });
@@ -97,7 +97,7 @@ fn a_quorum_has_its_sorry_server() {
         came.push(scene.after("too few"));
         scene.all_alive(&["21", "22"]);
         came.push(scene.after("all again"));
-        scene.stop(node);
+        scene.stop(&node);
         came.push(scene.after(LAST_WORDS));
         if *daemon == holdfast() {
             let told = &came.last().unwrap().told;
@@ -152,7 +152,7 @@ fn a_reload_changes_what_is_changed() {
         came.push(scene.after("one heavier, one gone, one dead, one new; another service"));
         scene.reload(&node, &first);
         came.push(scene.after("as before"));
-        scene.stop(node);
+        scene.stop(&node);
         came.push(scene.after("stop"));
         came
     });
@@ -228,7 +228,7 @@ fn services_of_every_kind() {
         let mut scene = Scene::new();
         let node = scene.start(daemon, EVERY_KIND);
         let mut came: Vec<Came> = vec![scene.after("start")];
-        scene.stop(node);
+        scene.stop(&node);
         came.push(scene.after("stop"));
         came
     });
@@ -302,7 +302,7 @@ fn tunnels_of_every_kind_and_families_mixed() {
         let node = scene.start(daemon, TUNNELS);
         let mut came: Vec<Came> = vec![scene.after("start")];
         assert_eq!(came[0].table.len(), 16, "{}", scene.lab.report());
-        scene.stop(node);
+        scene.stop(&node);
         came.push(scene.after("stop"));
         came
     });

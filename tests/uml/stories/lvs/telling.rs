@@ -118,7 +118,7 @@ fn scripts_readers_and_mailboxes_are_told_the_same() {
         after(&mut scene, "too few");
         scene.alive("23");
         after(&mut scene, "enough again");
-        scene.stop(node);
+        scene.stop(&node);
         after(&mut scene, LAST_WORDS);
         came
     });
@@ -158,7 +158,7 @@ fn mails_only_of_changes_and_of_servers_that_want_them() {
         came.push(scene.after("the other one dies"));
         scene.alive("21");
         came.push(scene.after("both live"));
-        scene.stop(node);
+        scene.stop(&node);
         came.push(scene.after("stop"));
         came
     });
