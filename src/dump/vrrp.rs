@@ -132,7 +132,7 @@ const DATA: &[VrrpPart] = &[
         only_once(item, || {
             let whose = global::Whose::Vrrp {
                 users: view.users,
-                has_firewall: view.config.vrrp_instances.iter().any(refuses_packets),
+                has_firewall: view.config.vrrp_instances.iter().any(|one| refuses_packets(one)),
             };
             global::section(lines, &view.config.global, &view.config.daemon, &whose);
             tables::statics(view, lines);
