@@ -258,6 +258,7 @@ impl Process {
             return Ok(());
         }
         if let Some(deadline) = self.engine.next_deadline().filter(|deadline| *deadline <= now) {
+            self.child.was_late(now - deadline);
             if now - deadline > LATE {
                 let mut waiting = Vec::new();
                 self.sockets.receive_waiting(&mut waiting);
