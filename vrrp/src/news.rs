@@ -53,6 +53,10 @@ pub enum Happening {
     TimerExpired(Duration),
     /// Instance: the master fell silent.
     AdvertTimeout,
+    /// Instance: wants packets to its addresses refused.
+    SettingFirewall,
+    /// Instance: wants packets to its addresses no more refused.
+    RemovingFirewall,
     /// Instance: wants its addresses on the links.
     SettingAddresses,
     /// Instance: wants its addresses off the links.
@@ -216,6 +220,8 @@ impl fmt::Display for News {
                 late.as_secs_f64()
             ),
             Happening::AdvertTimeout => write!(f, "({name}) Receive advertisement timeout"),
+            Happening::SettingFirewall => write!(f, "({name}) setting firewall drop rule"),
+            Happening::RemovingFirewall => write!(f, "({name}) removing firewall drop rule"),
             Happening::SettingAddresses => write!(f, "({name}) setting VIPs."),
             Happening::RemovingAddresses => write!(f, "({name}) removing VIPs."),
             Happening::SettingExcluded => write!(f, "({name}) setting E-VIPs."),
@@ -371,6 +377,8 @@ impl News {
         match self.what {
             Happening::FaultCleared(_)
             | Happening::AdvertTimeout
+            | Happening::SettingFirewall
+            | Happening::RemovingFirewall
             | Happening::SettingAddresses
             | Happening::RemovingAddresses
             | Happening::SettingExcluded
