@@ -222,6 +222,12 @@ fn standing(view: &View<'_>, instance: &Instance, lines: &mut Lines) {
                 | FaultReason::NoSourceAddress(_)
         )
     };
+    let is_of_configuration = |fault: &&FaultReason| {
+        matches!(
+            fault,
+            FaultReason::NoMulticast(_) | FaultReason::StrictUnicast(_) | FaultReason::NoPeer
+        )
+    };
     let is_first_result = |fault: &&FaultReason| matches!(fault, FaultReason::AwaitingScript(_));
     let interfaces: Vec<String> = instance
         .faults
@@ -231,8 +237,13 @@ fn standing(view: &View<'_>, instance: &Instance, lines: &mut Lines) {
         .collect();
     let first_results = instance.faults.iter().filter(is_first_result).count();
     let others = instance.faults.iter().filter(|fault| !fault.is_waiting()).count();
-    lines.pair(3, "Number of config faults", 0);
-    lines.pair(3, "Number of tracker faults", others - interfaces.len());
+    let of_configuration = instance.faults.iter().filter(is_of_configuration).count();
+    lines.pair(3, "Number of config faults", of_configuration);
+    lines.pair(
+        3,
+        "Number of tracker faults",
+        others - interfaces.len() - of_configuration,
+    );
     let interfaces = if interfaces.is_empty() {
         "(none)".to_owned()
     } else {

@@ -140,6 +140,7 @@ const GLOBAL_DEFS: &[&str] = &[
     "vrrp_rx_bufs_policy",
     "vrrp_skip_check_adv_addr",
     "vrrp_startup_delay",
+    "vrrp_strict",
     "vrrp_version",
 ];
 
@@ -188,6 +189,7 @@ const VRRP_INSTANCE: &[&str] = &[
     "skip_check_adv_addr",
     "smtp_alert",
     "state",
+    "strict_mode",
     "timer_expired_backup",
     "track_bfd",
     "track_file",

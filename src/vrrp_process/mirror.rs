@@ -186,6 +186,7 @@ impl Mirror {
             }),
             addresses: of_host.iter().map(|address| address.local).collect(),
             mtu: known.mtu,
+            multicast: known.multicast,
         })
     }
 

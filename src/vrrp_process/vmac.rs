@@ -51,6 +51,8 @@ pub(super) struct Wish {
     pub(super) ipv6: bool,
     /// An address of its own, with prefix length.
     pub(super) address: Option<(IpAddr, u8)>,
+    /// `netlink_notify_msg`: the kernel is to tell everybody of its parent once it is there.
+    pub(super) tells_parent: bool,
     /// The instance, for messages.
     pub(super) instance: String,
 }
@@ -84,6 +86,10 @@ pub(super) fn put_on(config: &mut Config, links: &[netlink::Link]) -> Vec<Wish> 
                 ipv4: instance.family == Family::Ipv4,
                 ipv6: carries_ipv6(instance, |line| line.is_none()) || instance.family == Family::Ipv6,
                 address,
+                tells_parent: instance
+                    .use_vmac
+                    .as_ref()
+                    .is_some_and(|vmac| vmac.netlink_notify_msg),
                 instance: instance.name.clone(),
             };
             let name = namer.share(wish, &mut wishes);
@@ -155,6 +161,7 @@ fn for_addresses(instance: &mut VrrpInstance, prefix: &str, namer: &mut Namer<'_
             ipv4: true,
             ipv6: carries_ipv6(instance, |line| line == Some(dev.as_str())),
             address: None,
+            tells_parent: false,
             instance: name.clone(),
         };
         found.insert(dev, namer.share(wish, wishes));
@@ -227,6 +234,7 @@ impl Namer<'_> {
         if let Some(other) = same {
             other.ipv4 |= wish.ipv4;
             other.ipv6 |= wish.ipv6;
+            other.tells_parent |= wish.tells_parent;
             return other.name.clone();
         }
         let name = wish.name.clone();

@@ -76,6 +76,32 @@ fn adverts_and_announcements_carry_the_virtual_address_and_sysctls_and_tables_ar
 }
 
 #[test]
+fn the_parent_is_told_of_anew_where_that_is_wished() {
+    if !ready() {
+        return;
+    }
+    for (wish, is_told) in [("", false), (" netlink_notify_msg", true)] {
+        let scene = Scene::new();
+        let monitor = "exec ip -o monitor link > /run/heard";
+        let _monitor = scene.a.spawn("monitor", "/bin/sh", &["-c", monitor]).unwrap();
+        let heard = || scene.a.read("/run/heard").unwrap_or_default();
+        // The monitor hears when it hears something.
+        expect("the monitor listens", || {
+            run(&scene.a, "ip link set lo down; ip link set lo up");
+            !heard().is_empty()
+        });
+        let text = NODE1.replace("use_vmac", &format!("use_vmac{wish}"));
+        assert!(text.contains(&format!("use_vmac{wish}\n")), "{text}");
+        let _node = holdfast().start(&scene.a, &text).unwrap();
+        scene.expect_owner("a");
+        scene.watch_adverts("a", 1);
+        let heard = heard();
+        let (_, after) = heard.split_once("vrrp.51@eth0: <BROADCAST,MULTICAST,UP").unwrap();
+        assert_eq!(after.contains(": eth0@"), is_told, "use_vmac{wish}: {heard}");
+    }
+}
+
+#[test]
 fn the_other_node_takes_the_address_over_with_its_link_layer_address() {
     each_pairing(|first, second| {
         let scene = Scene::new();
@@ -101,7 +127,7 @@ fn an_address_that_accepts_nothing_answers_arp_but_no_ping() {
         let ping = "python3 -c \"import socket,struct
 s=socket.socket(socket.AF_INET,socket.SOCK_RAW,1)
 s.settimeout(1)
-s.sendto(struct.pack('!BBHHH',8,0,0xf7fd-1,1,1),('192.0.2.10',0))
+s.sendto(struct.pack('!BBHHH',8,0,0xf7fd,1,1),('192.0.2.10',0))
 try: s.recv(100); print('answered')
 except TimeoutError: print('silence')\"";
         assert_eq!(run(&scene.b, ping).trim(), "silence");

@@ -57,6 +57,13 @@ pub enum Happening {
     SettingFirewall,
     /// Instance: wants packets to its addresses no more refused.
     RemovingFirewall,
+    /// Instance: not all of its addresses fit into an advert; all are owned.
+    BeyondRoom {
+        /// Its addresses.
+        count: usize,
+        /// Those that the link's MTU has room for.
+        room: usize,
+    },
     /// Instance: wants its addresses on the links.
     SettingAddresses,
     /// Instance: wants its addresses off the links.
@@ -222,6 +229,11 @@ impl fmt::Display for News {
             Happening::AdvertTimeout => write!(f, "({name}) Receive advertisement timeout"),
             Happening::SettingFirewall => write!(f, "({name}) setting firewall drop rule"),
             Happening::RemovingFirewall => write!(f, "({name}) removing firewall drop rule"),
+            Happening::BeyondRoom { count, room } => write!(
+                f,
+                "({name}) Number of VIPs ({count}) exceeds maximum/space available in packet (max {room} addresses) - \
+                 excess moved to eVIPs"
+            ),
             Happening::SettingAddresses => write!(f, "({name}) setting VIPs."),
             Happening::RemovingAddresses => write!(f, "({name}) removing VIPs."),
             Happening::SettingExcluded => write!(f, "({name}) setting E-VIPs."),
@@ -412,6 +424,7 @@ impl News {
             | Happening::Swallowed(_)
             | Happening::PriorityChanged { .. }
             | Happening::OldUnicastChecksum
+            | Happening::BeyondRoom { .. }
             | Happening::AhExhausted
             | Happening::ScriptReturning(_)
             | Happening::ScriptSucceeded

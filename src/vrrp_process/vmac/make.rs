@@ -1,5 +1,6 @@
 //! Makes the interfaces that are wished for and removes those that no more are, many in one batch.
 
+use std::collections::BTreeSet;
 use std::net::Ipv6Addr;
 
 use netlink::address::flags;
@@ -29,6 +30,8 @@ pub(in crate::vrrp_process) struct Created {
     /// The macvlans, old and new.
     pub(in crate::vrrp_process) macvlans: Vec<Macvlan>,
     made: Vec<Wish>,
+    /// What has the kernel tell of parents.
+    told: Vec<Change>,
     refused: Vec<(Change, KernelError)>,
 }
 
@@ -131,6 +134,7 @@ impl Made {
         };
         Ok(Created {
             macvlans: macvlans(wishes, &links),
+            told: parents_told(&made, &links),
             made,
             refused,
         })
@@ -149,7 +153,8 @@ impl Made {
         for wish in made.iter().filter(|wish| !wish.ipv6) {
             disable_ipv6(&wish.name);
         }
-        let up: Vec<Change> = made.iter().map(|wish| change(wish, What::Up)).collect();
+        let mut up: Vec<Change> = made.iter().map(|wish| change(wish, What::Up)).collect();
+        up.extend(told);
         refused.extend(netlink.change_uppers(&up).await?);
         for wish in made {
             info!(
@@ -308,6 +313,22 @@ fn is_upper(link: &Link) -> bool {
 
 fn is_of(link: &Link, owner: &str) -> bool {
     link.alias.as_deref().is_some_and(|alias| is_marked(alias, owner))
+}
+
+/// `netlink_notify_msg`: a parent that filters no addresses hears everything from now on, of which the kernel tells nobody.
+/// Putting it into the group that it is in makes the kernel tell of it.
+fn parents_told(made: &[Wish], links: &[Link]) -> Vec<Change> {
+    let parents: BTreeSet<&str> = made
+        .iter()
+        .filter(|wish| wish.tells_parent)
+        .map(|wish| wish.parent.as_str())
+        .collect();
+    let told = links.iter().filter(|link| parents.contains(link.name.as_str()));
+    told.map(|link| Change {
+        name: link.name.clone(),
+        what: What::Join(link.group),
+    })
+    .collect()
 }
 
 fn change(wish: &Wish, what: What) -> Change {
