@@ -148,7 +148,10 @@ impl Made {
         wishes: &[(Wish, Option<Ipv6Addr>)],
     ) -> Result<(), Error> {
         let Created {
-            made, mut refused, ..
+            made,
+            told,
+            mut refused,
+            ..
         } = created;
         for wish in made.iter().filter(|wish| !wish.ipv6) {
             disable_ipv6(&wish.name);
