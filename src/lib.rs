@@ -48,8 +48,10 @@ pub fn run_with(work: fn(Child) -> ExitCode) -> ExitCode {
     match Child::inherit() {
         Ok(None) => run_command(),
         Ok(Some(child)) => {
-            log::start(&child.options, child.role.syslog_ident());
-            work(child)
+            log::start(&child.options, Some(child.role));
+            let status = work(child);
+            log::finish();
+            status
         }
         Err(error) => print(io::stderr(), &format!("{error}\n"), ExitCode::FAILURE),
     }

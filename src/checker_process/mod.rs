@@ -132,7 +132,7 @@ impl Process {
     fn start(mut child: Child) -> Result<Self, CheckerProcessError> {
         let mut scripts = Scripts::start(child.options.run_vrrp)?;
         let config = served(scripts.learn(&child.take_config_text()));
-        child.stand(&config.global);
+        child.stand(&config);
         let saved = Saved::read(&child.saved_state());
         let seed = RandomState::new().build_hasher().finish();
         let mut process = Self {
@@ -287,7 +287,7 @@ impl Process {
                 Told::News(news) => {
                     self.child
                         .tell_event("checkers", &news.service, &news.to_string());
-                    info!("{news}");
+                    info!(service = news.service, "{news}");
                 }
                 Told::Notice(notice) => {
                     self.scripts.notify(&notice);
@@ -385,7 +385,7 @@ impl Process {
     fn reload(&mut self, text: &str) -> Result<(), CheckerProcessError> {
         info!("Reloading");
         let config = served(self.scripts.learn(text));
-        self.child.stand(&config.global);
+        self.child.stand(&config);
         self.conversations.set_tls(tls(&config)?);
         self.engine.reload(Arc::clone(&config), now());
         self.learn(&config);
@@ -396,6 +396,7 @@ impl Process {
 
     /// What a configuration asks for beside virtual servers.
     fn learn(&mut self, config: &Config) {
+        self.scripts.set_order(&self.engine);
         self.keeper.set_service_wide(Wish::of(&config.global));
         self.files = config.track_files.iter().map(|file| file.name.clone()).collect();
         let host = nix::unistd::gethostname().unwrap_or_default();

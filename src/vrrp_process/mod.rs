@@ -168,7 +168,7 @@ impl Process {
         let mut herald = Herald::new(&runner);
         let mut config = parser::parse_text(&parser::Machine, &child.take_config_text()).config;
         let scripts = admit(&mut config, &mut herald);
-        child.stand(&config.global);
+        child.stand(&config);
         Firewall::note(&config);
         let wishes = uppers::put_on(&mut config).await?;
         let owner = vmac::owner(&child.options.vrrp_pid);
@@ -436,8 +436,8 @@ impl Process {
 
     fn dump(&mut self, asked: dump::Asked) {
         let links = match asked {
-            dump::Asked::Data => self.mirror.every_link(),
-            dump::Asked::Stats | dump::Asked::Json | dump::Asked::Status => Vec::new(),
+            dump::Asked::Data | dump::Asked::Json => self.mirror.every_link(),
+            dump::Asked::Stats | dump::Asked::Status => Vec::new(),
         };
         self.dumps.ask(asked, &self.engine, &self.config, links);
     }
@@ -462,18 +462,16 @@ impl Process {
         let scripts = admit(&mut config, &mut self.herald);
         let wishes = vmac::put_on(&mut config, &self.mirror.known());
         self.take_uppers(wishes);
-        let firewall = Firewall::of(&config, &self.owner);
-        let old = std::mem::replace(&mut self.firewall, firewall);
-        if self.firewall.is_some() {
-            self.uppers.retired = None;
-        } else if let Some(old) = old {
-            self.uppers.retired = Some(old.name().to_owned());
-        }
+        let firewall = std::mem::replace(&mut self.firewall, Firewall::of(&config, &self.owner));
+        self.uppers.retired = match &self.firewall {
+            Some(_) => None,
+            None => firewall.or(self.uppers.retired.take()),
+        };
         let statics_differ = config.static_ipaddress != self.config.static_ipaddress
             || config.static_routes != self.config.static_routes
             || config.static_rules != self.config.static_rules;
         (self.config, self.scripts) = (config, scripts);
-        self.child.stand(&self.config.global);
+        self.child.stand(&self.config);
         self.dumps.learn(&self.config);
         self.engine.reload(&self.config, now());
         // Who is gone resigns while its socket is still there.
@@ -594,8 +592,8 @@ fn name_of(engine: &Engine, id: InstanceId) -> &str {
 
 fn tell(news: &News) {
     if news.is_detail() {
-        debug!("{news}");
+        debug!(subject = &*news.subject, "{news}");
     } else {
-        info!("{news}");
+        info!(subject = &*news.subject, "{news}");
     }
 }

@@ -213,13 +213,13 @@ impl Uppers {
                 .collect();
             job.keep_uppers = (!self.is_changing()).then(|| self.wishes.clone());
         }
-        job.firewall = match firewall {
-            Some(firewall) => Some(Order::Keep {
-                firewall: firewall.clone(),
-                subject: self.subject(wants),
-            }),
-            None => self.retired.take().map(Order::Remove),
-        };
+        let retired = self.retired.take();
+        let retired = retired.map(|firewall| Order::Remove(firewall.name().to_owned()));
+        let kept = firewall.map(|firewall| Order::Keep {
+            firewall: firewall.clone(),
+            subject: self.subject(wants),
+        });
+        job.firewall = kept.or(retired);
     }
 
     fn subject(&self, wants: Wants<'_>) -> Subject {

@@ -18,6 +18,7 @@ use parser::config::vrrp_instance::IpvlanMode;
 use parser::units::Family;
 use vrrp::{Instant, LinkId};
 
+use super::firewall::Firewall;
 use super::mirror::Mirror;
 
 /// Characters of a path in a mark: aliases and comments have some 250 bytes.
@@ -281,10 +282,10 @@ pub(super) struct Coming {
 pub(super) struct Uppers {
     pub(super) wishes: Vec<Wish>,
     coming: Option<Coming>,
-    /// The tables of this name are to go: nothing needs a firewall any more.
-    pub(super) retired: Option<String>,
     /// They may not all be there: the next round looks.
     pub(super) stale: bool,
+    /// Its tables are needed no more since a reload: the next round removes them.
+    pub(super) retired: Option<Firewall>,
     /// By name: the index that the engine knows, and how long it is left to believe in it.
     withheld: BTreeMap<String, (u32, Instant)>,
 }
@@ -294,8 +295,8 @@ impl Uppers {
         Self {
             wishes,
             coming: None,
-            retired: None,
             stale: false,
+            retired: None,
             withheld: BTreeMap::new(),
         }
     }

@@ -9,6 +9,7 @@
 )]
 
 mod bfd;
+mod chaos;
 mod checks;
 mod control;
 mod databases;
@@ -21,21 +22,26 @@ mod frames;
 mod frr;
 mod groups;
 mod interface;
+mod logs;
 mod nginx;
 mod notify;
 mod owned;
 mod password;
 mod process;
 mod reload;
+mod reloads;
 mod repair;
 mod restart;
 mod rivals;
 mod scene;
 mod script;
+mod secrets;
 mod strict;
 mod takeover;
 mod telling;
 mod trackers;
 mod trouble;
+mod view;
 mod vmac;
 mod wire;
+mod world;

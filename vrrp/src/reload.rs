@@ -54,6 +54,8 @@ impl Engine {
         for (place, instance) in fresh {
             let id = vacant.pop().unwrap_or_else(|| self.next_id());
             self.place(Instance::new(id, sane(instance), None, now, now));
+            // It may have the addresses of one that has just gone, and must not keep them.
+            self.out.reconcile(id);
             order[place] = id;
         }
         self.order = order;
