@@ -14,6 +14,7 @@ mod promote;
 mod repair;
 mod round;
 mod socket;
+mod sync_follower;
 mod track_file;
 mod track_process;
 pub(crate) mod trackers;
@@ -53,6 +54,7 @@ use promote::Promoted;
 use repair::Repairs;
 use round::{Owner, Rounds, Step};
 use socket::{Received, Sockets};
+use sync_follower::SyncFollower;
 use trackers::Trackers;
 use vmac::Uppers;
 use wants::{Wants, address_lines};
@@ -136,6 +138,7 @@ struct Process {
     herald: Herald,
     ended: Ended,
     trackers: Trackers,
+    sync_follower: SyncFollower,
     dumps: VrrpDumps,
     events: Events,
     /// What a successor needs is not what was saved last.
@@ -196,6 +199,7 @@ impl Process {
             runner: Arc::new(runner),
             ended: Ended::new(),
             trackers: Trackers::start(&config, child.saved_state().is_empty()),
+            sync_follower: SyncFollower::default(),
             dumps: VrrpDumps::new(&config),
             events: Events::default(),
             unsaved: false,
@@ -207,6 +211,7 @@ impl Process {
             child,
         };
         process.claim();
+        process.sync_follower.learn(&process.config, &process.engine);
         Ok(process)
     }
 
@@ -250,7 +255,7 @@ impl Process {
         }
         self.release_uppers().await;
         self.runner.stop_all().await;
-        self.herald.finish().await;
+        tokio::join!(self.herald.finish(), self.sync_follower.finish());
         self.child.stopped();
         Ok(())
     }
@@ -278,6 +283,7 @@ impl Process {
             self.keep_sockets();
         }
         self.carry_out();
+        self.sync_follower.follow(&self.engine);
         self.repair();
         self.give_up_uppers(now);
         let wants = Wants {
@@ -474,6 +480,7 @@ impl Process {
         self.child.stand(&self.config);
         self.dumps.learn(&self.config);
         self.engine.reload(&self.config, now());
+        self.sync_follower.learn(&self.config, &self.engine);
         // Who is gone resigns while its socket is still there.
         self.carry_out();
         if self.config.global.fifo_write_vrrp_states_on_reload {

@@ -8,6 +8,7 @@
     reason = "the helpers of tests may, as the tests"
 )]
 
+mod announcements;
 mod bfd;
 mod chaos;
 mod checks;
