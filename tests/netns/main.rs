@@ -8,13 +8,16 @@
     reason = "the helpers of tests may, as the tests"
 )]
 
+mod announcements;
 mod bfd;
+mod chaos;
 mod checks;
 mod control;
 mod databases;
 mod demo;
 mod dumps;
 mod examples;
+mod firewall;
 mod forged;
 mod frames;
 mod frr;
@@ -27,6 +30,7 @@ mod owned;
 mod password;
 mod process;
 mod reload;
+mod reloads;
 mod repair;
 mod restart;
 mod rivals;
@@ -38,5 +42,7 @@ mod takeover;
 mod telling;
 mod trackers;
 mod trouble;
+mod view;
 mod vmac;
 mod wire;
+mod world;

@@ -49,6 +49,26 @@ fn what_is_unchanged_is_not_touched_and_what_is_new_is_there() {
     assert_eq!(b.said("Entering MASTER STATE"), 0);
 }
 
+#[test]
+fn an_instance_that_a_reload_makes_another_one_lets_go_of_its_addresses() {
+    if !ready() {
+        return;
+    }
+    let scene = Scene::new();
+    let (a, _b) = scene.start_pair(&holdfast(), &holdfast());
+    // Unicast is another instance, and this one cannot be master.
+    scene.a.write("/run/stop", "1").unwrap();
+    let other = NODE1.replace(
+        "    virtual_ipaddress {",
+        "    unicast_peer {\n 192.0.2.12\n }\n track_file {\n stop\n }\n virtual_ipaddress {",
+    );
+    let other = format!("track_file stop {{\n file /run/stop\n weight 0\n}}\n{other}");
+    scene.a.write(CONFIGURATION, &other).unwrap();
+    a.process.signal(Signal::SIGHUP);
+    scene.expect_owner("b");
+    assert_eq!(scene.a.addresses().len(), 1);
+}
+
 /// Instances of every mode, of this priority, on this host opposite that one.
 fn every_mode(priority: u8, own: &str, peer: &str) -> String {
     let instance = |name: &str, vrid: u8, lines: &str| {
