@@ -144,7 +144,7 @@ fn each_option_in_every_spelling() {
         }),
         (&["--ignore-sigint"], |o| o.ignore_sigint = true),
         (&["--config-fd=7", "--config-fd 7"], |o| {
-            o.use_file = PathBuf::from("/proc/self/fd/7")
+            o.use_file = PathBuf::from("/proc/self/fd/7");
         }),
     ];
     for (spellings, change) in table {
