@@ -39,12 +39,14 @@ fn tell(notifier: &Notifier, instance: &VrrpInstance, to: Notified, priority: u8
     );
 }
 
+#[expect(clippy::unnecessary_box_returns, reason = "a configuration holds them so")]
 fn script(stage: &Stage, name: &str, body: &str, more: &[&str]) -> Box<Script> {
     let path = stage.script(name, body);
     Box::new(words(&[&[path.as_str()], more].concat()))
 }
 
 /// Appends its words to `told`.
+#[expect(clippy::unnecessary_box_returns, reason = "a configuration holds them so")]
 fn teller(stage: &Stage, name: &str) -> Box<Script> {
     script(stage, name, "echo \"$@\" >> told", &[name])
 }

@@ -220,6 +220,7 @@ impl Engine {
                 continue;
             }
             let before: Vec<VirtualAddress> = instance.addresses().cloned().collect();
+            let moves = instance.config.interface != config.interface;
             let routing = (
                 instance.config.virtual_routes.clone(),
                 instance.config.virtual_rules.clone(),
@@ -227,7 +228,7 @@ impl Engine {
             instance.adapt(config, now);
             let reroutes =
                 (&routing.0, &routing.1) != (&instance.config.virtual_routes, &instance.config.virtual_rules);
-            if !instance.state.is_master() || !reroutes && instance.addresses().eq(&before) {
+            if !instance.state.is_master() || !reroutes && !moves && instance.addresses().eq(&before) {
                 continue;
             }
             let loses = before
@@ -236,7 +237,7 @@ impl Engine {
             if loses || reroutes {
                 self.out.reconcile(*id);
             }
-            if instance.addresses().any(|line| !before.contains(line)) {
+            if moves || instance.addresses().any(|line| !before.contains(line)) {
                 gaining.push(*id);
             }
         }
