@@ -55,7 +55,8 @@ fn what_others_remove_comes_back_soon_and_the_rest_is_theirs() {
         });
         let took = began.elapsed();
         println!("{meddling}: put back within {took:.3?}");
-        // Within a second, where this machine has a processor to itself.
+        // IPVS tells nobody of a change, so the table is glanced at every 300 ms; one reading and one write follow. 365 to
+        // 483 ms were seen on a quiet machine, which keeps the promised second; the bound is for one that others use too.
         assert!(
             took < Duration::from_secs(3),
             "{meddling} lasted for {took:?}\n{}",
