@@ -10,6 +10,7 @@
     reason = "a program for developers that has nothing to rescue; figures are rounded for the eye"
 )]
 
+use std::fmt::Write as _;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -136,7 +137,7 @@ fn watch(program: &str, words: &[&str], servers: u32) -> Seen {
     let share = WATCHED.div_duration_f64(began.elapsed());
     let seen = Seen {
         checks: count() - before,
-        time: (time_of(checker) - time).mul_f64(share),
+        time: time_of(checker).saturating_sub(time).mul_f64(share),
         memory: memory_of(checker),
     };
     daemon.signal(Signal::SIGTERM);
@@ -170,12 +171,16 @@ fn configuration(servers: u32) -> String {
     for number in 0..servers {
         if number % EACH == 0 {
             let service = Ipv4Addr::from_bits(Ipv4Addr::new(172, 16, 0, 1).to_bits() + number / EACH);
-            text += &format!(
-                "virtual_server {service} 80 {{\n delay_loop 1\n lvs_sched wlc\n lvs_method NAT\n protocol TCP\n"
+            let _ = writeln!(
+                text,
+                "virtual_server {service} 80 {{\n delay_loop 1\n lvs_sched wlc\n lvs_method NAT\n protocol TCP"
             );
         }
         let server = Ipv4Addr::from_bits(Ipv4Addr::new(127, 1, 0, 1).to_bits() + number);
-        text += &format!(" real_server {server} {PORT} {{\n TCP_CHECK {{\n connect_timeout 3\n }}\n }}\n");
+        let _ = writeln!(
+            text,
+            " real_server {server} {PORT} {{\n TCP_CHECK {{\n connect_timeout 3\n }}\n }}"
+        );
         if number % EACH == EACH - 1 || number == servers - 1 {
             text += "}\n";
         }
