@@ -17,10 +17,11 @@ use std::process::Command;
 
 use nix::sys::prctl;
 use nix::sys::socket::{SockType, getsockopt, sockopt};
-use parser::config::GlobalDefs;
+use parser::Config;
 
 use crate::child::state::SavedState;
 use crate::cli::{self, Options};
+use crate::log;
 use crate::message::{BfdReport, FromChild, Link, Received, ToChild};
 use crate::signal::{Heed, Signal, Signals};
 use crate::standing::{self, Standing};
@@ -62,8 +63,8 @@ impl Role {
         }
     }
 
-    /// The word in `HOLDFAST_CHILD`.
-    fn word(self) -> &'static str {
+    /// The word in `HOLDFAST_CHILD`, and in JSON.
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Role::Checkers => "checkers",
             Role::Vrrp => "vrrp",
@@ -193,11 +194,17 @@ impl Child {
         std::mem::take(&mut self.text)
     }
 
-    /// Takes the name, priority, processors and so on that a configuration asks for, at start and at every reload. At start
+    /// Takes the name, also that in syslog, priority, processors and so on that a configuration asks for, at start and at every reload. At start
     /// it comes after the thread that starts scripts was made ([`crate::scripts::Runner`]), so that scripts do not
     /// inherit them.
-    pub fn stand(&mut self, global: &GlobalDefs) {
-        let standing = Standing::of(global, self.role, self.options.umask.is_some());
+    pub fn stand(&mut self, config: &Config) {
+        let namespace = self
+            .options
+            .namespace
+            .as_ref()
+            .or(config.daemon.net_namespace.as_ref());
+        log::qualify(namespace.map(String::as_str), config.daemon.instance.as_deref());
+        let standing = Standing::of(&config.global, self.role, self.options.umask.is_some());
         standing.take(self.standing.as_ref());
         self.standing = Some(standing);
     }
@@ -237,6 +244,7 @@ impl Child {
 
     /// Says that the loop turns; to be called from the loop itself, every [`crate::message::BEAT_INTERVAL`].
     pub fn beat(&self) {
+        log::catch_up();
         self.say(&FromChild::Beat);
     }
 

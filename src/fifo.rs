@@ -1,15 +1,17 @@
 //! Notify FIFOs: named pipes that get a line for each event, and the scripts that read them.
 //!
 //! A pipe is held open for reading too, so that writing to it never fails for want of a reader and never waits: lines
-//! stay in it until someone reads them, and what does not fit is dropped, counted and said. At a reload every pipe is
+//! stay in it until someone reads them, and what does not fit is dropped, counted and said. A reader that cannot know how things stand
+//! (it begins anew, or lines were dropped) is told the present states. At a reload every pipe is
 //! closed, removed and made anew, as keepalived does: readers see its end, and open it again.
 //! Nothing here knows what the lines mean.
 
 mod pipe;
+mod readers;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use parser::config::GlobalDefs;
@@ -17,13 +19,14 @@ use parser::config::global_defs::Fifo;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 use vrrp::ScriptOutcome;
 
 use crate::notify::Said;
 use crate::scripts::runner::Overdue;
 use crate::scripts::{Inspector, Prepared, Runner};
 use pipe::Pipe;
+use readers::{Pace, Watch};
 
 /// How long a reader has to end of its own accord once its pipe has ended: SIGTERM then, SIGKILL 2 s later.
 const LAST_LINES: Duration = Duration::from_secs(1);
@@ -66,6 +69,9 @@ struct State {
 struct Open {
     pipe: Pipe,
     reader: Option<Reader>,
+    /// For a reader that is not ours.
+    watch: Option<Watch>,
+    pace: Pace,
 }
 
 /// A script that reads a pipe, and the task that keeps it running.
@@ -87,9 +93,8 @@ impl Fifos {
     }
 
     /// Takes the pipes of a configuration, at start and at every reload: those of before are closed and, if they were
-    /// made here, removed. `order` are the subjects whose states are to be told anew when that is called for. Needs a
-    /// tokio runtime.
-    pub fn learn(&self, global: &GlobalDefs, writer: Writer, order: Vec<String>, inspector: &mut Inspector) {
+    /// made here, removed. Needs a tokio runtime.
+    pub fn learn(&self, global: &GlobalDefs, writer: Writer, inspector: &mut Inspector) {
         let mut state = self.shared.state();
         let before = std::mem::take(&mut state.pipes);
         let mut readers: HashMap<String, JoinHandle<()>> = HashMap::new();
@@ -97,8 +102,6 @@ impl Fifos {
             let path = open.pipe.path().to_owned();
             readers.extend(open.close().map(|task| (path, task)));
         }
-        state.states.retain(|subject, _| order.contains(subject));
-        state.order = order;
         let (own, its_keyword) = match writer {
             Writer::Vrrp => (&global.vrrp_notify_fifo, "vrrp_notify_fifo"),
             Writer::Checkers { .. } => (&global.lvs_notify_fifo, "lvs_notify_fifo"),
@@ -126,15 +129,56 @@ impl Fifos {
                 let task = tokio::spawn(reading.go_on(predecessor));
                 Reader { ending, task }
             });
-            state.pipes.push(Open { pipe, reader });
+            let watch = match reader {
+                None => self.watch(pipe.path()),
+                Some(_) => None,
+            };
+            state.pipes.push(Open {
+                pipe,
+                reader,
+                watch,
+                pace: Pace::default(),
+            });
         }
     }
 
-    /// Writes a line, its end included, to every pipe.
+    /// Whether there is a pipe to write to.
+    pub fn are_wanted(&self) -> bool {
+        !self.shared.state().pipes.is_empty()
+    }
+
+    /// Takes the subjects whose states are to be told anew when that is called for, in this order; others are forgotten.
+    pub fn set_order(&self, order: Vec<String>) {
+        let mut state = self.shared.state();
+        let known: HashSet<&String> = order.iter().collect();
+        state.states.retain(|subject, _| known.contains(subject));
+        state.order = order;
+    }
+
+    /// Writes a line, its end included, to every pipe. Where lines were dropped before it, all states follow.
     pub fn write(&self, line: &str) {
-        for open in &mut self.shared.state().pipes {
-            open.pipe.write(line);
+        let State {
+            pipes, states, order, ..
+        } = &mut *self.shared.state();
+        for open in pipes {
+            open.pace.renew();
+            if open.pipe.write(line) {
+                open.pipe.write_all(lines_in(states, order));
+            }
         }
+    }
+
+    /// Follows who reads a pipe.
+    fn watch(&self, path: &str) -> Option<Watch> {
+        let (shared, path) = (Arc::downgrade(&self.shared), path.to_owned());
+        let place = path.clone();
+        Watch::new(Path::new(&place), move |now| {
+            let Some(shared) = Weak::upgrade(&shared) else {
+                return false;
+            };
+            shared.reader_came_back(&path, now);
+            true
+        })
     }
 
     /// Remembers the line that tells the present state of a subject, for a reader that begins anew.
@@ -165,6 +209,7 @@ impl Fifos {
 impl Open {
     /// Ends the pipe and then its reader; the answer ends when the reader has ended.
     fn close(self) -> Option<JoinHandle<()>> {
+        drop(self.watch);
         self.pipe.close();
         let Reader { ending, task } = self.reader?;
         ending.send_replace(true);
@@ -176,6 +221,18 @@ impl Shared {
     /// Never held over an await.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A reader that is not ours has taken the place of another.
+    fn reader_came_back(&self, path: &str, now: std::time::Instant) {
+        let State { pipes, states, order } = &mut *self.state();
+        let open = pipes.iter_mut().find(|open| open.pipe.path() == path);
+        if let Some(open) = open
+            && open.pace.allows(now)
+        {
+            debug!("FIFO {path} has a new reader, telling it where things stand");
+            open.pipe.write_all(lines_in(states, order));
+        }
     }
 
     /// Tells one pipe's reader, which knows nothing, all states.
@@ -226,9 +283,10 @@ impl Reading {
             if began.elapsed() > RESTART_AFTER_AT_MOST {
                 pause = RESTART_AFTER;
             }
+            let seconds = pause.as_secs();
             warn!(
-                "{script} {how}{said} - starting it again in {} s",
-                pause.as_secs()
+                kind = script,
+                "{script} {how}{said} - starting it again in {seconds} s"
             );
             if timeout(pause, ends.wait_for(|&ends| ends)).await.is_ok() {
                 return;

@@ -86,7 +86,8 @@ impl Herald {
         self.no_email_faults = config.global.no_email_faults;
         self.notifier
             .learn(&config.vrrp_instances, &config.vrrp_sync_groups, inspector);
-        self.fifos.learn(&config.global, Writer::Vrrp, order, inspector);
+        self.fifos.learn(&config.global, Writer::Vrrp, inspector);
+        self.fifos.set_order(order);
         let host = gethostname().unwrap_or_default();
         self.mailer.learn(&config.global, &host.to_string_lossy());
     }
@@ -105,12 +106,12 @@ impl Herald {
             told.state = Some(to);
         }
         let subject = subject(party);
+        if let Some(state) = told.state {
+            self.fifos.remember(&subject, line(&subject, state, priority));
+        }
         let is_priority = matches!(to, Notified::MasterPriority | Notified::BackupPriority);
         if !is_priority || told.priority_changes {
             self.fifos.write(&line(&subject, to, priority));
-        }
-        if let Some(state) = told.state {
-            self.fifos.remember(&subject, line(&subject, state, priority));
         }
         let is_unwanted = !told.alert || self.no_email_faults && to == Notified::Fault;
         if to.is_state() && !is_unwanted && told.mailed.replace(to) != Some(to) {

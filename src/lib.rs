@@ -24,6 +24,7 @@ pub mod signal;
 pub mod standing;
 pub mod sub_command;
 pub mod supervisor;
+mod sync_daemon;
 pub mod sys;
 mod timer;
 pub mod vrrp_process;
@@ -48,8 +49,10 @@ pub fn run_with(work: fn(Child) -> ExitCode) -> ExitCode {
     match Child::inherit() {
         Ok(None) => run_command(),
         Ok(Some(child)) => {
-            log::start(&child.options, child.role.syslog_ident());
-            work(child)
+            log::start(&child.options, Some(child.role));
+            let status = work(child);
+            log::finish();
+            status
         }
         Err(error) => print(io::stderr(), &format!("{error}\n"), ExitCode::FAILURE),
     }

@@ -192,15 +192,16 @@ impl Shared {
         let overdue = self.overdue(run, owner, waiting);
         let ended = self.runner.supervise(&run.script, &args, true, overdue).await;
         let script = format!("{owner} {} script {}", run.keyword, run.script);
-        let said = Said(&ended.stderr);
-        match ended.outcome {
-            ScriptOutcome::Exited(0) => {}
-            _ if ended.reported => {}
-            ScriptOutcome::Exited(status) => warn!("{script} exited with status {status}{said}"),
-            ScriptOutcome::Signalled(signal) => warn!("{script} ended due to signal {signal}{said}"),
-            ScriptOutcome::TimedOut => warn!("{script} took too long and was ended{said}"),
-            ScriptOutcome::NotStarted(errno) => warn!("{script} was lost (errno {errno})"),
-        }
+        let how = match ended.outcome {
+            ScriptOutcome::Exited(0) => return,
+            _ if ended.reported => return,
+            ScriptOutcome::Exited(status) => format!("exited with status {status}"),
+            ScriptOutcome::Signalled(signal) => format!("ended due to signal {signal}"),
+            ScriptOutcome::TimedOut => "took too long and was ended".to_owned(),
+            ScriptOutcome::NotStarted(errno) => format!("was lost (errno {errno})"),
+        };
+        // What it says may differ each time: it is the same failure.
+        warn!(kind = script, owner, "{script} {how}{}", Said(&ended.stderr));
     }
 
     async fn overdue(&self, run: &Run, owner: &str, mut waiting: watch::Receiver<usize>) -> Overdue {

@@ -142,6 +142,32 @@ pub fn local_time() -> LocalTime {
     LocalTime::at(since_epoch.as_secs(), since_epoch.subsec_nanos())
 }
 
+/// `2026-11-22T14:45:19.000042Z`: RFC 3339, for a time since 1970 UTC.
+pub fn rfc3339(since_epoch: std::time::Duration) -> String {
+    let days = i64::try_from(since_epoch.as_secs() / 86_400).unwrap_or(i64::MAX / 2);
+    let second = since_epoch.as_secs() % 86_400;
+    // The civil calendar from the count of days, with years that begin in March, in eras of 400 years.
+    let days = days + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month + 2) / 5 + 1;
+    let (month, next_year) = if month < 10 {
+        (month + 3, 0)
+    } else {
+        (month - 9, 1)
+    };
+    format!(
+        "{:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:06}Z",
+        era * 400 + year_of_era + next_year,
+        second / 3600,
+        second / 60 % 60,
+        second % 60,
+        since_epoch.subsec_micros()
+    )
+}
+
 impl LocalTime {
     /// The moment `seconds` after 1970 UTC.
     pub fn at(seconds: u64, nanoseconds: u32) -> LocalTime {
@@ -239,11 +265,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_three_forms_of_a_moment() {
+    fn the_forms_of_a_moment() {
         let date = |seconds: &str, format: &str| {
             let output = Command::new("date")
                 .env("LC_ALL", "C")
                 .args(["-d", &format!("@{seconds}"), format])
+                .args(format.ends_with('Z').then_some("-u"))
                 .output();
             String::from_utf8(output.unwrap().stdout)
                 .unwrap()
@@ -261,6 +288,10 @@ mod tests {
             assert_eq!(
                 moment.file().to_string(),
                 date(seconds, "+%a %b %d %H:%M:%S.000000042 %Y")
+            );
+            assert_eq!(
+                rfc3339(std::time::Duration::new(seconds.parse().unwrap(), 42_000)),
+                date(seconds, "+%FT%T.000042Z")
             );
         }
     }

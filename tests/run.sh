@@ -7,7 +7,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-packages="keepalived frr iproute2 nftables nginx-light haproxy mariadb-server curl dnsmasq-base python3-minimal python3-aiosmtpd kmod user-mode-linux ipvsadm ca-certificates gcc libc6-dev"
+packages="keepalived frr iproute2 nftables strace nginx-light haproxy mariadb-server curl dnsmasq-base python3-minimal python3-aiosmtpd kmod user-mode-linux ipvsadm ca-certificates gcc libc6-dev"
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     missing=""
     for package in $packages; do

@@ -165,6 +165,17 @@ fn the_advert_interval_fits_the_version() {
 }
 
 #[test]
+fn a_router_with_ah_listens_before_it_leads() {
+    const AH: &str = "authentication {\nauth_type AH\nauth_pass x\n}\nstate MASTER";
+    let cleared = "`state` does not go with AH authentication: the initial state is cleared";
+    let listens = v4(&format!("{AH}\npriority 200\nnopreempt"), &[cleared]);
+    assert_eq!(listens.initial_state, InitialState::Backup);
+    assert!(listens.nopreempt, "which goes with BACKUP");
+    let owner = v4(&format!("{AH}\npriority 255"), &[]);
+    assert_eq!(owner.initial_state, InitialState::Master);
+}
+
+#[test]
 fn strict_mode_keeps_to_the_letter() {
     let strict = v4("strict_mode", &[]);
     assert!(

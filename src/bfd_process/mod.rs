@@ -55,7 +55,7 @@ struct Process {
 impl Process {
     fn start(mut child: Child) -> io::Result<Self> {
         let config = parser::parse_text(&parser::Machine, &child.take_config_text()).config;
-        child.stand(&config.global);
+        child.stand(&config);
         let seed = RandomState::new().build_hasher().finish();
         let mut process = Self {
             engine: Engine::new(&config, &child.saved_state(), seed, now()),
@@ -160,7 +160,7 @@ impl Process {
     fn reload(&mut self, text: &str) {
         info!("Reloading");
         let config = parser::parse_text(&parser::Machine, text).config;
-        self.child.stand(&config.global);
+        self.child.stand(&config);
         self.engine.reload(&config, now());
         self.config = config;
         // The farewells of those that are gone leave by their own sockets.
@@ -186,8 +186,8 @@ impl Process {
 
 fn tell(news: &News) {
     if news.is_detail() {
-        debug!("{news}");
+        debug!(session = &*news.session, "{news}");
     } else {
-        warn!("{news}");
+        warn!(session = &*news.session, "{news}");
     }
 }

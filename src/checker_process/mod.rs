@@ -139,7 +139,7 @@ impl Process {
     fn start(mut child: Child) -> Result<Self, CheckerProcessError> {
         let mut scripts = Scripts::start(child.options.run_vrrp)?;
         let config = served(scripts.learn(&child.take_config_text()));
-        child.stand(&config.global);
+        child.stand(&config);
         let saved = Saved::read(&child.saved_state());
         let seed = RandomState::new().build_hasher().finish();
         let mut process = Self {
@@ -294,7 +294,7 @@ impl Process {
             match told {
                 Told::News(news) => {
                     let line = news.to_string();
-                    info!("{line}");
+                    info!(service = news.service, "{line}");
                     events.news("checkers", &news.service, &line);
                 }
                 Told::Notice(notice) => {
@@ -406,7 +406,7 @@ impl Process {
     fn reload(&mut self, text: &str) -> Result<(), CheckerProcessError> {
         info!("Reloading");
         let config = served(self.scripts.learn(text));
-        self.child.stand(&config.global);
+        self.child.stand(&config);
         self.conversations.set_tls(tls(&config)?);
         self.engine.reload(Arc::clone(&config), now());
         self.learn(&config);
@@ -417,7 +417,8 @@ impl Process {
 
     /// What a configuration asks for beside virtual servers.
     fn learn(&mut self, config: &Config) {
-        self.keeper.set_service_wide(Wish::of(&config.global));
+        self.scripts.set_order(&self.engine);
+        self.keeper.set_service_wide(Wish::of(config));
         self.files = config.track_files.iter().map(|file| file.name.clone()).collect();
         let host = nix::unistd::gethostname().unwrap_or_default();
         self.mailer.learn(&config.global, &host.to_string_lossy());

@@ -6,7 +6,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use checkers::{ConversationId, Notice, ScriptOutcome};
+use checkers::{ConversationId, Engine, Notice, ScriptOutcome};
 use nix::libc;
 use parser::Config;
 use parser::config::checker::Probe;
@@ -74,8 +74,7 @@ impl Scripts {
         self.notifier.learn(&[], &[], &mut inspector);
         let beside_vrrp = self.may_run_vrrp && !config.vrrp_instances.is_empty();
         let writer = Writer::Checkers { beside_vrrp };
-        self.fifos
-            .learn(&config.global, writer, Vec::new(), &mut inspector);
+        self.fifos.learn(&config.global, writer, &mut inspector);
         self.inspector = inspector;
         config
     }
@@ -119,8 +118,28 @@ impl Scripts {
         self.run_script_of(notice);
         if let Some(line) = &notice.line {
             // keepalived: with the NUL byte that ends its own string.
-            self.fifos.write(&format!("{line}\n\0"));
+            let whole = format!("{line}\n\0");
+            if let Some((subject, _)) = line.rsplit_once(' ') {
+                self.fifos.remember(subject, whole.clone());
+            }
+            self.fifos.write(&whole);
         }
+    }
+
+    /// Takes the servers whose states are told anew to a FIFO's reader that knows nothing.
+    pub(super) fn set_order(&self, engine: &Engine) {
+        if !self.fifos.are_wanted() {
+            return;
+        }
+        let standings = engine.services().filter_map(|id| engine.standing(id));
+        let subjects = standings.flat_map(|service| {
+            let servers = service.servers.iter();
+            let servers = servers.map(|server| format!("RS {} {}", server.label, service.label));
+            std::iter::once(format!("VS {}", service.label))
+                .chain(servers)
+                .collect::<Vec<_>>()
+        });
+        self.fifos.set_order(subjects.collect());
     }
 
     /// Ends the runs of checkers, and waits a moment for the scripts of the last changes.

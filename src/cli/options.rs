@@ -28,6 +28,8 @@ pub struct Options {
     pub no_syslog: bool,
     /// `-g`: lines go to this file too.
     pub log_file: Option<PathBuf>,
+    /// `--log-format`: how lines on stderr and in that file are written.
+    pub log_format: Format,
     /// `-u`; `None` leaves it to the keyword `umask`.
     pub umask: Option<u32>,
     /// `-X`.
@@ -89,13 +91,13 @@ pub enum ConfigTest {
     ToFile(PathBuf),
 }
 
-/// How a report is written.
+/// How a report, or the log, is written.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, clap::ValueEnum)]
 pub enum Format {
     /// For people.
     #[default]
     Text,
-    /// For tools: one array of objects.
+    /// For tools: objects.
     Json,
 }
 
@@ -180,6 +182,16 @@ pub(super) struct Written {
     /// Write log lines to a file too, _vrrp and so on inserted in its name
     #[arg(short = 'g', long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "keepalived.log", value_parser = PathBufValueParser::new())]
     log_file: Option<PathBuf>,
+    /// Write log lines on stderr and in the file as text or json
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        value_enum,
+        default_value = "text",
+        hide_default_value = true,
+        hide_possible_values = true
+    )]
+    log_format: Format,
     /// Flush the log file after each line (always done)
     #[arg(long)]
     flush_log_file: bool,
@@ -303,6 +315,7 @@ impl Written {
             log_facility,
             no_syslog: self.no_syslog || testing,
             log_file: self.log_file,
+            log_format: self.log_format,
             umask,
             release_vips: self.release_vips,
             dont_release_vrrp: self.dont_release_vrrp,

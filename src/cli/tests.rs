@@ -28,6 +28,7 @@ fn without_arguments_everything_is_keepalived_s_default() {
         log_facility: Facility::DAEMON,
         no_syslog: false,
         log_file: None,
+        log_format: Format::Text,
         umask: None,
         release_vips: false,
         dont_release_vrrp: false,

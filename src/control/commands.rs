@@ -57,6 +57,9 @@ struct Plan {
 struct Reload {
     #[command(flatten)]
     daemon: Daemon,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
 }
 
 /// Which daemon is asked.
@@ -145,26 +148,39 @@ pub fn plan(arguments: Vec<OsString>) -> ExitCode {
             None => None,
             Some(file) => Some(absolute(file)?.to_string_lossy().into_owned()),
         };
-        let answer = plan.daemon.call()?.ask(&Request::Plan { file })?;
-        if plan.json {
-            return print(&format!("{answer:#}\n"));
-        }
-        print(&describe_plan(&answer, colors()))
+        let asked = plan.daemon.call()?.ask(&Request::Plan { file });
+        print_judged(asked, plan.json, describe_plan)
     })
 }
 
 /// Runs `holdfast reload`.
 pub fn reload(arguments: Vec<OsString>) -> ExitCode {
     command("holdfast reload", arguments, |reload: Reload| {
-        let answer = reload.daemon.call()?.ask(&Request::Reload)?;
-        let mistakes = answer["mistakes"].as_array().map_or(0, Vec::len);
-        let remark = match mistakes {
-            0 => String::new(),
-            1 => ", with 1 mistake: see holdfast -t".to_owned(),
-            more => format!(", with {more} mistakes: see holdfast -t"),
-        };
-        print(&format!("The configuration is in force{remark}\n"))
+        let asked = reload.daemon.call()?.ask(&Request::Reload);
+        print_judged(asked, reload.json, describe_reload)
     })
+}
+
+/// Prints the answer about a configuration. One that is refused is shown with every mistake: as the JSON that was answered, or in the
+/// form of `-t`, on standard error.
+fn print_judged(
+    asked: Result<Value, ClientError>,
+    json: bool,
+    describe: fn(&Value, bool) -> String,
+) -> Result<(), Trouble> {
+    match asked {
+        Ok(answer) if json => print(&format!("{answer:#}\n")),
+        Ok(answer) => print(&describe(&answer, colors())),
+        Err(ClientError::Refused { text, answer }) => {
+            if json {
+                print(&format!("{answer:#}\n"))?;
+            } else {
+                io::stderr().write_all(answer["report"].as_str().unwrap_or_default().as_bytes())?;
+            }
+            Err(ClientError::Refused { text, answer }.into())
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn command<A: Parser>(
@@ -419,6 +435,15 @@ fn one_line(event: &Value, colors: bool) -> String {
         return format!("{when}  {of} {} is {state}{priority}", text(event, "subject"));
     }
     format!("{when}  {}", text(event, "text"))
+}
+
+fn describe_reload(answer: &Value, _: bool) -> String {
+    let remark = match items(answer, "mistakes").len() {
+        0 => String::new(),
+        1 => ", with 1 mistake: see holdfast -t".to_owned(),
+        more => format!(", with {more} mistakes: see holdfast -t"),
+    };
+    format!("The configuration is in force{remark}\n")
 }
 
 fn describe_plan(answer: &Value, colors: bool) -> String {

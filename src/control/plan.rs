@@ -7,23 +7,17 @@ use parser::{Config, Secrets};
 use serde_json::{Value, json};
 
 use crate::control::VERSION;
-use crate::control::server::failure;
 use crate::supervisor::configuration::{Configuration, Usable};
 
 /// The answer to the request: the changes, or why a reload would change nothing.
 pub(crate) fn answer(running: &Usable, new: Configuration) -> Value {
-    let report = new.report(crate::cli::Format::Json, false);
-    let mistakes: Value = serde_json::from_str(&report).unwrap_or(Value::Null);
+    let judgement = new.judgement();
     match new.usable_after(running) {
         Ok(new) => {
             let changes = changes(&running.config(), &new.config());
-            json!({"version": VERSION, "reply": "plan", "mistakes": mistakes, "objects": changes})
+            json!({"version": VERSION, "reply": "plan", "mistakes": judgement.mistakes, "objects": changes})
         }
-        Err(refusal) => {
-            let mut answer = failure("refused", &refusal.to_string());
-            answer["mistakes"] = mistakes;
-            answer
-        }
+        Err(refusal) => judgement.refused(&refusal),
     }
 }
 

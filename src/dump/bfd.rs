@@ -49,14 +49,32 @@ fn instance(lines: &mut Lines, session: &Session) {
     lines.pair(3, "local diag", session.diagnostic);
     lines.pair(3, "remote diag", remote.diagnostic);
     lines.pair(3, "remote min tx intv", micros(remote.desired_min_tx));
-    lines.pair(3, "remote min rx intv", micros(remote.min_rx));
+    // RFC 5880 6.8.1 has it begin with a microsecond; keepalived tells zero until the neighbour is heard.
+    let is_heard = remote.discriminator != 0;
+    let min_rx = if is_heard { remote.min_rx } else { Duration::ZERO };
+    lines.pair(3, "remote min rx intv", micros(min_rx));
     lines.pair(3, "local demand", 0);
     lines.pair(3, "remote demand", u8::from(remote.demand));
     lines.pair(3, "remote detect multiplier", remote.multiplier);
+    lines.line(3, format_args!("!poll, !final"));
     lines.pair(3, "local tx intv", micros(session.transmit_interval()));
+    // RFC 5880 6.8.2: the slower of what it wants to send and what is wanted here.
+    let remote_interval = if is_heard {
+        remote.desired_min_tx.max(config.min_rx)
+    } else {
+        Duration::ZERO
+    };
+    lines.pair(3, "remote tx intv", micros(remote_interval));
     lines.pair(
         3,
         "local detection time",
         micros(session.detection_time().unwrap_or_default()),
+    );
+    // RFC 5880 6.8.4, as the neighbour computes it.
+    let theirs = session.transmit_interval() * config.multiplier.into();
+    lines.pair(
+        3,
+        "remote detection time",
+        micros(if is_heard { theirs } else { Duration::ZERO }),
     );
 }

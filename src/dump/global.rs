@@ -5,15 +5,20 @@ use std::fmt::Display;
 use parser::config::global_defs::{DynamicInterfaces, LvsFlushOnStop, ReceiveBuffer};
 use parser::config::{Daemon, GlobalDefs};
 
-use crate::dump::users::Users;
+use crate::dump::users::{self, Users};
 use crate::dump::{Lines, words};
 
 /// Whose dump it is.
 pub(super) enum Whose<'a> {
     /// The supervisor's.
     Parent,
-    /// The VRRP process's: it knows who runs scripts.
-    Vrrp(&'a Users),
+    /// The VRRP process's.
+    Vrrp {
+        /// Who runs scripts.
+        users: &'a Users,
+        /// Packets to some addresses are refused by nftables.
+        has_firewall: bool,
+    },
     /// The BFD process's.
     Bfd,
 }
@@ -47,9 +52,10 @@ pub(super) fn section(lines: &mut Lines, global: &GlobalDefs, daemon: &Daemon, w
     if let Some(from) = &global.notification_email_from {
         pair("Email notification from", from);
     }
-    for email in &global.notification_email {
-        pair("Email notification", email);
+    if !global.notification_email.is_empty() {
+        lines.list(1, "Email notification to:", &global.notification_email);
     }
+    let mut pair = |key: &str, value: &dyn Display| lines.pair(1, key, value);
     pair("Default smtp_alert", &unset(global.smtp_alert));
     pair("Default smtp_alert_vrrp", &unset(global.smtp_alert_vrrp));
     pair("Default smtp_alert_checker", &unset(global.smtp_alert_checker));
@@ -64,7 +70,7 @@ pub(super) fn section(lines: &mut Lines, global: &GlobalDefs, daemon: &Daemon, w
         "Dynamic interfaces",
         &(global.dynamic_interfaces != DynamicInterfaces::No),
     );
-    if matches!(whose, Whose::Vrrp(_)) {
+    if matches!(whose, Whose::Vrrp { .. }) {
         pair("Default interface", &global.default_interface);
     }
     pair("Disable local IGMP", &words::yes_no(global.disable_local_igmp));
@@ -97,7 +103,7 @@ pub(super) fn section(lines: &mut Lines, global: &GlobalDefs, daemon: &Daemon, w
     );
     pair("VRRP IPv4 mcast group", &global.vrrp_mcast_group4);
     pair("VRRP IPv6 mcast group", &global.vrrp_mcast_group6);
-    announcements(lines, global);
+    announcements(lines, global, whose);
     processes(lines, global);
     management(lines, global);
     let security = if global.enable_script_security {
@@ -106,9 +112,11 @@ pub(super) fn section(lines: &mut Lines, global: &GlobalDefs, daemon: &Daemon, w
         "disabled"
     };
     lines.line(1, format_args!("Script security {security}"));
-    if let Whose::Vrrp(users) = whose
-        && let Some(user) = users.default_user()
-    {
+    let user = match whose {
+        Whose::Vrrp { users, .. } => users.default_user(),
+        Whose::Parent | Whose::Bfd => users::default_user(global),
+    };
+    if let Some(user) = user {
         lines.line(1, format_args!("Default script uid:gid {user}"));
     }
     buffers(lines, global);
@@ -118,7 +126,7 @@ pub(super) fn section(lines: &mut Lines, global: &GlobalDefs, daemon: &Daemon, w
     lines.pair(1, "umask", format!("0{:o}", global.umask));
 }
 
-fn announcements(lines: &mut Lines, global: &GlobalDefs) {
+fn announcements(lines: &mut Lines, global: &GlobalDefs, whose: &Whose<'_>) {
     let garp = &global.garp;
     let mut pair = |key: &str, value: &dyn Display| lines.pair(1, key, value);
     pair("Gratuitous ARP delay", &garp.master_delay.as_secs());
@@ -150,6 +158,19 @@ fn announcements(lines: &mut Lines, global: &GlobalDefs) {
         &words::seconds(global.vrrp_gna_interval),
     );
     pair("VRRP default protocol version", &(global.vrrp_version as u8));
+    if let Whose::Vrrp {
+        has_firewall: true, ..
+    } = whose
+    {
+        let table = global.nftables.as_deref().unwrap_or("keepalived");
+        lines.pair(1, "nftables table name", table);
+        lines.pair(1, "nftables base chain priority", global.nftables_priority);
+        let force = if global.nftables_ifindex { "" } else { "don't " };
+        lines.line(
+            1,
+            format_args!("nftables {force}force use ifindex for link local IPv6"),
+        );
+    }
     let counters = if global.nftables_counters {
         "with"
     } else {
@@ -216,7 +237,10 @@ fn management(lines: &mut Lines, global: &GlobalDefs) {
         .unwrap_or("default (unix:/var/agentx/master)");
     lines.pair(1, "SNMP socket", socket);
     lines.line(1, format_args!("DBus {}", able(global.enable_dbus)));
-    lines.pair(1, "DBus service name", &global.dbus_service_name);
+    // keepalived tells a name that was written.
+    let name = &global.dbus_service_name;
+    let is_default = *name == GlobalDefs::default().dbus_service_name;
+    lines.pair(1, "DBus service name", if is_default { "" } else { name });
 }
 
 fn buffers(lines: &mut Lines, global: &GlobalDefs) {

@@ -38,7 +38,9 @@ fn data(view: &View<'_>, instance: &Instance) -> String {
     let config = &instance.config;
     let garp = &config.garp;
     let interface = config.interface.as_str();
-    let vmac = config.use_vmac.as_ref().and_then(|vmac| vmac.name.as_deref());
+    let device = view.device(config);
+    let has_own = config.use_vmac.is_some() || config.use_ipvlan.is_some();
+    let own_interface = if has_own { interface } else { "" };
     let flag = |on: bool| u8::from(on).to_string();
     let seconds = |duration: std::time::Duration| duration.as_secs().to_string();
     let fraction = |duration: std::time::Duration| duration.as_secs_f64().to_string();
@@ -47,7 +49,7 @@ fn data(view: &View<'_>, instance: &Instance) -> String {
         .put("dont_track_primary", &flag(config.dont_track_primary))
         .put("skip_check_adv_addr", &flag(config.skip_check_adv_addr))
         .put("strict_mode", &flag(config.strict_mode))
-        .text("vmac_ifname", vmac.unwrap_or_default());
+        .text("vmac_ifname", own_interface);
     if !interface.is_empty() {
         object = object.text("ifp_ifname", interface);
     }
@@ -119,22 +121,16 @@ fn data(view: &View<'_>, instance: &Instance) -> String {
             config
                 .virtual_ipaddress
                 .iter()
-                .map(|line| words::address(line, interface, set)),
+                .map(|line| words::address(line, &device, set)),
         )
         .texts(
             "evips",
             config
                 .virtual_ipaddress_excluded
                 .iter()
-                .map(|line| words::address(line, interface, set)),
+                .map(|line| words::address(line, &device, set)),
         )
-        .texts(
-            "vroutes",
-            config
-                .virtual_routes
-                .iter()
-                .map(|route| words::route(route, false)),
-        )
+        .texts("vroutes", config.virtual_routes.iter().map(words::route))
         .texts("vrules", config.virtual_rules.iter().map(words::rule))
         .texts("track_ifp", interfaces.map(|tracked| tracked.name.clone()))
         .texts(

@@ -1,8 +1,9 @@
 //! What follows the instances in `keepalived.data`: sockets, groups, scripts, files, processes, sessions, interfaces.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::fmt::Display;
 
+use netlink::Link;
 use parser::config::vrrp_instance::Tracked;
 use parser::config::{VrrpInstance, VrrpSyncGroup};
 use parser::units::Family;
@@ -21,11 +22,7 @@ pub(super) fn statics(view: &View<'_>, lines: &mut Lines) {
         addresses.map(|line| words::address(line, &config.global.default_interface, true)),
     );
     let routes = config.static_routes.iter();
-    section_of(
-        lines,
-        "Static Routes",
-        routes.map(|route| words::route(route, true)),
-    );
+    section_of(lines, "Static Routes", routes.map(words::route));
     section_of(lines, "Static Rules", config.static_rules.iter().map(words::rule));
 }
 
@@ -34,14 +31,16 @@ fn section_of(lines: &mut Lines, title: &str, items: impl Iterator<Item: Display
         if index == 0 {
             lines.section(title);
         }
-        lines.line(1, format_args!("{item}"));
+        lines.line(5, format_args!("{item}"));
     }
 }
 
 /// Where adverts are heard and sent: one socket for each interface, family and way.
 pub(super) fn sockpool(view: &View<'_>, lines: &mut Lines) {
     lines.section("VRRP Sockpool");
-    let mut pool: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    // In the order of their first instances.
+    let mut places = HashMap::new();
+    let mut pool: Vec<(_, Vec<_>)> = Vec::new();
     for instance in view.engine.instances() {
         let config = &instance.config;
         let source = config.unicast_src_ip.filter(|_| config.unicast);
@@ -51,7 +50,11 @@ pub(super) fn sockpool(view: &View<'_>, lines: &mut Lines) {
             config.unicast,
             source,
         );
-        pool.entry(key).or_default().push(instance);
+        let place = *places.entry(key).or_insert(pool.len());
+        if place == pool.len() {
+            pool.push((key, Vec::new()));
+        }
+        pool[place].1.push(instance);
     }
     for ((interface, is_ipv6, unicast, source), members) in pool {
         lines.line(1, format_args!("fd_in -1 fd_out = -1"));
@@ -113,7 +116,7 @@ pub(super) fn group(view: &View<'_>, item: usize, lines: &mut Lines) -> bool {
         "Tracked processes :",
         weighted(&each(&config.track_process), ", "),
     );
-    lines.list(3, "Tracked BFDs :", weighted(&each(&config.track_bfd), ", "));
+    lines.list(3, "Tracked BFDs :", weighted(&each(&config.track_bfd), ": "));
     let notify = &config.notify;
     for (state, script) in [
         ("Backup", &notify.backup),
@@ -156,13 +159,8 @@ pub(super) fn script(view: &View<'_>, item: usize, lines: &mut Lines) -> bool {
     lines.pair(3, "Status", status(script.health));
     lines.pair(3, "Script uid:gid", view.users.of_script(&config.script));
     lines.line(3, format_args!("VRRP instances :"));
-    trackers(
-        view,
-        lines,
-        "Tracking instances :",
-        |instance| &instance.track_script,
-        &script.name,
-    );
+    let tracking = trackers(view, |instance| &instance.track_script, &script.name);
+    headed(lines, "Tracking instances :", tracking);
     lines.pair(3, "State", if script.running { "running" } else { "idle" });
     true
 }
@@ -180,13 +178,8 @@ pub(super) fn file(view: &View<'_>, item: usize, lines: &mut Lines) -> bool {
     lines.pair(3, "File", &config.path);
     lines.pair(3, "Status", file.value.unwrap_or(0));
     lines.pair(3, "Weight", weight(config.weight, config.reverse));
-    trackers(
-        view,
-        lines,
-        "Tracking instances :",
-        |instance| &instance.track_file,
-        &file.name,
-    );
+    let tracking = trackers(view, |instance| &instance.track_file, &file.name);
+    headed(lines, "Tracking instances :", tracking);
     true
 }
 
@@ -226,13 +219,8 @@ pub(super) fn process(view: &View<'_>, item: usize, lines: &mut Lines) -> bool {
     lines.line(3, format_args!("Fork delay timer not running"));
     lines.line(3, format_args!("Terminate delay timer not running"));
     lines.pair(3, "Full command", config.matching != ProcessMatch::Name);
-    trackers(
-        view,
-        lines,
-        "Tracking instances :",
-        |instance| &instance.track_process,
-        &process.name,
-    );
+    let tracking = trackers(view, |instance| &instance.track_process, &process.name);
+    headed(lines, "Tracking instances :", tracking);
     true
 }
 
@@ -255,13 +243,9 @@ pub(super) fn session(view: &View<'_>, item: usize, lines: &mut Lines) -> bool {
         3,
         format_args!("Bfd is {}", if session.up { "up" } else { "down" }),
     );
-    trackers(
-        view,
-        lines,
-        "Tracking VRRP instances :",
-        |instance| &instance.track_bfd,
-        &session.name,
-    );
+    lines.line(3, format_args!("Tracking VRRP instances :"));
+    let tracking = trackers(view, |instance| &instance.track_bfd, &session.name);
+    lines.list(3, "Tracking instances :", tracking);
     true
 }
 
@@ -276,15 +260,25 @@ pub(super) fn interface(view: &View<'_>, item: usize, lines: &mut Lines) -> bool
     lines.line(1, format_args!("Name = {}", link.name));
     lines.pair(3, "index", link.index);
     let known = view.engine.link(vrrp::LinkId(link.index));
-    let none = || "(none)".to_owned();
-    let ipv4 = known
-        .and_then(|known| known.ipv4)
-        .map_or_else(none, |address| address.to_string());
+    let mut instances = view.engine.instances().map(|instance| &instance.config);
+    // The engine knows an interface of ours with the addresses of the one below.
+    let ours = instances.find(|config| config.interface == link.name && view.parent(config).is_some());
+    let of = |family| ours.is_none_or(|config| config.family == family && family == Family::Ipv6);
+    let ipv4 = known.and_then(|known| known.ipv4).filter(|_| of(Family::Ipv4));
     let ipv6 = known
         .and_then(|known| known.ipv6_link_local)
-        .map_or_else(none, |address| address.to_string());
-    lines.pair(3, "IPv4 address", ipv4);
-    lines.pair(3, "IPv6 address", ipv6);
+        .filter(|_| of(Family::Ipv6));
+    let none = || "(none)".to_owned();
+    lines.pair(
+        3,
+        "IPv4 address",
+        ipv4.map_or_else(none, |address| address.to_string()),
+    );
+    lines.pair(
+        3,
+        "IPv6 address",
+        ipv6.map_or_else(none, |address| address.to_string()),
+    );
     if !link.loopback && !link.hardware_address.is_empty() {
         let bytes: Vec<String> = link
             .hardware_address
@@ -292,12 +286,13 @@ pub(super) fn interface(view: &View<'_>, item: usize, lines: &mut Lines) -> bool
             .map(|byte| format!("{byte:02x}"))
             .collect();
         lines.pair(3, "MAC", bytes.join(":"));
+        if link.hardware_type == ETHERNET {
+            lines.pair(3, "MAC broadcast", "ff:ff:ff:ff:ff:ff");
+        }
     }
-    let words = [
-        if link.up { "UP" } else { "DOWN" },
-        if link.running { "RUNNING" } else { "not RUNNING" },
-    ];
+    let words = standing(link);
     let more = [
+        (link.loopback, "no broadcast"),
         (link.loopback, "loopback"),
         (!link.arp, "no ARP"),
         (!link.multicast, "no multicast"),
@@ -305,53 +300,130 @@ pub(super) fn interface(view: &View<'_>, item: usize, lines: &mut Lines) -> bool
     let more = more.iter().filter(|(on, _)| *on).map(|(_, word)| *word);
     let words: Vec<&str> = words.into_iter().chain(more).collect();
     lines.pair(3, "State", words.join(", "));
+    delays(view, link, lines);
+    if ours.is_some()
+        && let Some(lower) = view.links.iter().find(|lower| Some(lower.index) == link.lower)
+    {
+        let kind = match link.kind.as_deref() {
+            Some("ipvlan") => "IPVLAN type L2",
+            _ => "VMAC type private",
+        };
+        let state = standing(lower).join(", ");
+        lines.line(
+            3,
+            format_args!("{kind}, underlying interface = {}, state = {state}", lower.name),
+        );
+        lines.line(3, format_args!("I/f created by keepalived"));
+    }
     lines.pair(3, "MTU", link.mtu);
     let kind = match link.hardware_type {
-        1 => "ETHERNET".to_owned(),
+        ETHERNET => "ETHERNET".to_owned(),
         32 => "INFINIBAND".to_owned(),
         772 => "LOOPBACK".to_owned(),
         other => other.to_string(),
     };
     lines.pair(3, "HW Type", kind);
     lines.line(3, format_args!("NIC netlink status update"));
-    let primary = view
-        .engine
-        .instances()
-        .filter(|instance| instance.config.interface == link.name);
-    let primary = primary.map(|instance| format!("{}, weight 0", instance.name));
-    let tracking = view.engine.instances().flat_map(|instance| {
-        let tracked = instance.config.track_interface.iter();
-        tracked
-            .filter(|tracked| tracked.name == link.name)
-            .map(|tracked| {
-                format!(
-                    "{}, weight {}",
-                    instance.name,
-                    weight(tracked.weight, tracked.reverse)
-                )
-            })
-    });
-    lines.list(3, "Tracking VRRP instances :", primary.chain(tracking));
+    pace(view, link, lines);
+    let mut tracking = Vec::new();
+    for instance in view.engine.instances() {
+        let config = &instance.config;
+        let is_its_own = config.interface == link.name || view.parent(config) == Some(&link.name);
+        if is_its_own && !config.dont_track_primary {
+            tracking.push(format!("{}, weight 0", instance.name));
+        }
+        let tracked = config.track_interface.iter();
+        let tracked = tracked.filter(|tracked| tracked.name == link.name);
+        tracking.extend(tracked.map(|tracked| {
+            let weight = weight(tracked.weight, tracked.reverse);
+            format!("{}, weight {weight}", instance.name)
+        }));
+    }
+    lines.list(3, "Tracking VRRP instances :", tracking);
     true
 }
 
-/// The instances that track this, each with what it weighs there.
-fn trackers(
-    view: &View<'_>,
-    lines: &mut Lines,
-    heading: &str,
-    lists: impl Fn(&VrrpInstance) -> &Vec<Tracked>,
-    name: &str,
-) {
-    lines.line(3, format_args!("{heading}"));
-    for instance in view.engine.instances() {
-        for tracked in lists(&instance.config)
-            .iter()
-            .filter(|tracked| tracked.name == name)
-        {
-            let weight = weight(tracked.weight, tracked.reverse);
-            lines.line(5, format_args!("{}, weight {weight}", instance.name));
+/// `ARPHRD_ETHER`.
+const ETHERNET: u16 = 1;
+
+fn standing(link: &Link) -> [&'static str; 2] {
+    [
+        if link.up { "UP" } else { "DOWN" },
+        if link.running { "RUNNING" } else { "not RUNNING" },
+    ]
+}
+
+fn delays(view: &View<'_>, link: &Link, lines: &mut Lines) {
+    let is_up = u8::from(link.up && link.running);
+    lines.pair(3, "Seen up", is_up);
+    lines.pair(3, "Delayed state change running", false);
+    let mut delays = view.config.interface_up_down_delays.iter();
+    let delay = delays.find(|delay| delay.interface == link.name);
+    let micros = |delay: Option<std::time::Duration>| format!("{}us", delay.unwrap_or_default().as_micros());
+    lines.pair(3, "Up debounce timer", micros(delay.map(|delay| delay.up)));
+    lines.pair(3, "Down debounce timer", micros(delay.map(|delay| delay.down)));
+}
+
+/// How fast announcements leave where instances are; an interface of our own uses the one below.
+fn pace(view: &View<'_>, link: &Link, lines: &mut Lines) {
+    let mut instances = view.engine.instances().map(|instance| &instance.config);
+    let mut groups = view.config.garp_groups.iter();
+    let group = groups.find(|group| group.interfaces.contains(&link.name));
+    let is_used = instances.any(|config| view.parent(config).unwrap_or(&config.interface) == link.name);
+    let global = &view.config.global;
+    for (what, own, default) in [
+        (
+            "ARP",
+            group.and_then(|group| group.garp_interval),
+            global.vrrp_garp_interval,
+        ),
+        (
+            "NA",
+            group.and_then(|group| group.gna_interval),
+            global.vrrp_gna_interval,
+        ),
+    ] {
+        let interval = own.unwrap_or(if is_used {
+            default
+        } else {
+            std::time::Duration::ZERO
+        });
+        if !interval.is_zero() {
+            lines.line(
+                3,
+                format_args!("Gratuitous {what} interval {}ms", interval.as_millis()),
+            );
         }
+    }
+    let on_top = view.links.iter().filter(|upper| upper.lower == Some(link.index));
+    let ours = on_top.filter(|upper| {
+        let mut instances = view.engine.instances().map(|instance| &instance.config);
+        instances.any(|config| {
+            config.interface == upper.name && config.use_vmac.is_some() && config.family == Family::Ipv4
+        })
+    });
+    lines.line(3, format_args!("Reset ARP config counter {}", ours.count()));
+}
+
+/// The instances that track this, each with what it weighs there.
+fn trackers(view: &View<'_>, lists: impl Fn(&VrrpInstance) -> &Vec<Tracked>, name: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for instance in view.engine.instances() {
+        let tracked = lists(&instance.config).iter();
+        let tracked = tracked.filter(|tracked| tracked.name == name);
+        found.extend(tracked.map(|tracked| {
+            let weight = weight(tracked.weight, tracked.reverse);
+            format!("{}, weight {weight}", instance.name)
+        }));
+    }
+    found
+}
+
+/// A heading, and the items if there are some.
+fn headed(lines: &mut Lines, heading: &str, items: Vec<String>) {
+    lines.line(3, format_args!("{heading}"));
+    for item in items {
+        lines.line(5, format_args!("{item}"));
     }
 }
 

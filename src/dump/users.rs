@@ -2,7 +2,7 @@
 //! its time.
 
 use parser::Config;
-use parser::config::{RunAs, Script};
+use parser::config::{GlobalDefs, RunAs, Script};
 
 use crate::scripts::{Identity, Policy};
 
@@ -39,6 +39,13 @@ impl Users {
         let found = self.0.iter().find(|(known, _)| known.is_none());
         found.map(|(_, (uid, gid))| format!("{uid}:{gid}"))
     }
+}
+
+/// `UID:GID` of a script that names no user, looked up now.
+pub(super) fn default_user(global: &GlobalDefs) -> Option<String> {
+    let identity = Policy::new(global).default_user.ok()?;
+    let (uid, gid) = ids(&identity);
+    Some(format!("{uid}:{gid}"))
 }
 
 fn ids(identity: &Identity) -> (u32, u32) {

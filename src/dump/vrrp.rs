@@ -130,7 +130,10 @@ const JSON_2: &[VrrpPart] = &[
 const DATA: &[VrrpPart] = &[
     |view, item, lines| {
         only_once(item, || {
-            let whose = global::Whose::Vrrp(view.users);
+            let whose = global::Whose::Vrrp {
+                users: view.users,
+                has_firewall: view.config.vrrp_instances.iter().any(refuses_packets),
+            };
             global::section(lines, &view.config.global, &view.config.daemon, &whose);
             tables::statics(view, lines);
             lines.section("VRRP Topology");
@@ -164,6 +167,30 @@ impl View<'_> {
         groups.find(|group| group.members.iter().any(|member| **member == *instance.name))
     }
 
+    /// Name of the link below an instance's own, if it has an interface of its own.
+    pub(super) fn parent(&self, config: &VrrpInstance) -> Option<&str> {
+        if config.use_vmac.is_none() && config.use_ipvlan.is_none() {
+            return None;
+        }
+        let own = self.links.iter().find(|link| link.name == config.interface)?;
+        self.below(own)
+    }
+
+    /// Name of the link below a link.
+    pub(super) fn below(&self, link: &Link) -> Option<&str> {
+        let lower = link.lower?;
+        let found = self.links.iter().find(|other| other.index == lower);
+        found.map(|found| found.name.as_str())
+    }
+
+    /// How addresses name the interface of an instance: `vrrp.51@eth0`.
+    pub(super) fn device(&self, config: &VrrpInstance) -> String {
+        match self.parent(config) {
+            Some(parent) => format!("{}@{parent}", config.interface),
+            None => config.interface.clone(),
+        }
+    }
+
     /// The state that an instance would like to be in.
     pub(super) fn wanted(instance: &Instance) -> &'static str {
         match (&instance.state, instance.config.initial_state) {
@@ -182,7 +209,7 @@ fn instance(view: &View<'_>, item: usize, lines: &mut Lines) -> bool {
     lines.line(1, format_args!("VRRP Instance = {}", instance.name));
     standing(view, instance, lines);
     settings(view, instance, lines);
-    possessions(instance, lines);
+    possessions(view, instance, lines);
     tracked(view, instance, lines);
     notifications(view, instance, lines);
     true
@@ -198,19 +225,18 @@ fn standing(view: &View<'_>, instance: &Instance, lines: &mut Lines) {
         lines.pair(3, "Sync group", &group.name);
     }
     lines.pair(3, "State", instance.state.word());
-    let flags = [
-        (config.unicast, "Using unicast"),
-        (config.use_vmac.is_some(), "Using VMAC"),
-        (config.vmac_xmit_base, "Transmitting on the parent interface"),
-        (config.use_ipvlan.is_some(), "Using IPVLAN"),
-    ];
+    let flags = [(config.unicast, "Using unicast")];
     let flags: Vec<&str> = flags
         .iter()
         .filter(|(on, _)| *on)
         .map(|(_, flag)| *flag)
         .collect();
     if flags.is_empty() {
-        lines.line(3, format_args!("Flags: none"));
+        let has_own = config.use_vmac.is_some() || config.use_ipvlan.is_some();
+        lines.line(
+            3,
+            format_args!("{}", if has_own { "Flags:" } else { "Flags: none" }),
+        );
     }
     lines.list(3, "Flags:", &flags);
     lines.pair(3, "Wantstate", View::wanted(instance));
@@ -222,6 +248,12 @@ fn standing(view: &View<'_>, instance: &Instance, lines: &mut Lines) {
                 | FaultReason::NoSourceAddress(_)
         )
     };
+    let is_of_configuration = |fault: &&FaultReason| {
+        matches!(
+            fault,
+            FaultReason::NoMulticast(_) | FaultReason::StrictUnicast(_) | FaultReason::NoPeer
+        )
+    };
     let is_first_result = |fault: &&FaultReason| matches!(fault, FaultReason::AwaitingScript(_));
     let interfaces: Vec<String> = instance
         .faults
@@ -231,8 +263,13 @@ fn standing(view: &View<'_>, instance: &Instance, lines: &mut Lines) {
         .collect();
     let first_results = instance.faults.iter().filter(is_first_result).count();
     let others = instance.faults.iter().filter(|fault| !fault.is_waiting()).count();
-    lines.pair(3, "Number of config faults", 0);
-    lines.pair(3, "Number of tracker faults", others - interfaces.len());
+    let of_configuration = instance.faults.iter().filter(is_of_configuration).count();
+    lines.pair(3, "Number of config faults", of_configuration);
+    lines.pair(
+        3,
+        "Number of tracker faults",
+        others - interfaces.len() - of_configuration,
+    );
     let interfaces = if interfaces.is_empty() {
         "(none)".to_owned()
     } else {
@@ -252,8 +289,16 @@ fn standing(view: &View<'_>, instance: &Instance, lines: &mut Lines) {
 fn settings(view: &View<'_>, instance: &Instance, lines: &mut Lines) {
     let config = &instance.config;
     let garp = &config.garp;
-    if !config.interface.is_empty() {
-        lines.pair(3, "Interface", &config.interface);
+    match view.parent(config) {
+        Some(parent) => {
+            lines.line(3, format_args!("{}", own_interface(view, config)));
+            lines.line(
+                3,
+                format_args!("Interface = {}, vmac on {parent}", config.interface),
+            );
+        }
+        None if config.interface.is_empty() => {}
+        None => lines.pair(3, "Interface", &config.interface),
     }
     let configured = if config.unicast {
         config.unicast_src_ip
@@ -317,24 +362,25 @@ fn settings(view: &View<'_>, instance: &Instance, lines: &mut Lines) {
         );
     }
     lines.pair(3, "Promote_secondaries", able(config.promote_secondaries));
-    let authentication = match config.authentication {
-        Authentication::None => None,
-        Authentication::Pass(_) => Some("SIMPLE_PASSWORD"),
-        Authentication::Ah(_) => Some("IPSEC_AH"),
+    let (kind, has_password) = match config.authentication {
+        Authentication::None => ("none", false),
+        Authentication::Pass(_) => ("SIMPLE_PASSWORD", true),
+        Authentication::Ah(_) => ("IPSEC_AH", true),
     };
-    if let Some(kind) = authentication {
+    if config.version == Version::V2 || has_password {
         lines.pair(3, "Authentication type", kind);
+    }
+    if has_password {
         lines.pair(3, "Password", "********");
     }
 }
 
-fn possessions(instance: &Instance, lines: &mut Lines) {
+fn possessions(view: &View<'_>, instance: &Instance, lines: &mut Lines) {
     let config = &instance.config;
     let set = instance.state.is_master();
+    let device = view.device(config);
     let addresses = |of: &[parser::config::VirtualAddress]| -> Vec<String> {
-        of.iter()
-            .map(|line| words::address(line, &config.interface, set))
-            .collect()
+        of.iter().map(|line| words::address(line, &device, set)).collect()
     };
     let heading = format!("Virtual IP ({}):", config.virtual_ipaddress.len());
     lines.list(3, &heading, addresses(&config.virtual_ipaddress));
@@ -364,7 +410,7 @@ fn possessions(instance: &Instance, lines: &mut Lines) {
     lines.list(
         3,
         "Virtual Routes :",
-        config.virtual_routes.iter().map(|route| words::route(route, set)),
+        config.virtual_routes.iter().map(words::route),
     );
     lines.list(3, "Virtual Rules :", config.virtual_rules.iter().map(words::rule));
 }
@@ -377,7 +423,7 @@ fn tracked(view: &View<'_>, instance: &Instance, lines: &mut Lines) {
     lines.list(3, "Tracked scripts :", tables::weighted(&scripts, " "));
     lines.list(3, "Tracked files :", tables::weighted(&files, ", "));
     lines.list(3, "Tracked processes :", tables::weighted(&processes, ", "));
-    lines.list(3, "Tracked BFDs :", tables::weighted(&sessions, ", "));
+    lines.list(3, "Tracked BFDs :", tables::weighted(&sessions, ": "));
 }
 
 fn notifications(view: &View<'_>, instance: &Instance, lines: &mut Lines) {
@@ -416,6 +462,20 @@ pub(super) fn transition_script(view: &View<'_>, lines: &mut Lines, state: &str,
             format_args!("{state} state transition script = {command}, uid:gid {user}"),
         );
     }
+}
+
+fn own_interface(view: &View<'_>, config: &VrrpInstance) -> String {
+    let mut links = view.links.iter();
+    let up = links.any(|link| link.name == config.interface && link.up);
+    let (name, xmit_base) = (&config.interface, config.vmac_xmit_base);
+    match config.use_vmac {
+        Some(_) => format!("Use VMAC, i/f name {name}, is_up = {up}, xmit_base = {xmit_base}"),
+        None => format!("Use IPVLAN, i/f {name}, is_up = {up}"),
+    }
+}
+
+fn refuses_packets(config: &VrrpInstance) -> bool {
+    config.use_vmac.is_some() || !config.accept
 }
 
 fn interval(version: Version, interval: Duration) -> String {

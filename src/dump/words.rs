@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use parser::config::address::VirtualAddress;
-use parser::config::route::{Insertion, NextHop, Route, RouteTable};
+use parser::config::route::{Insertion, Locked, Metrics, NextHop, Route, RouteTable};
 use parser::config::rule::{LookupTable, Rule, RuleAction};
 use parser::config::{Script, route::RouteType};
 use parser::value::prefix::Prefix;
@@ -97,24 +97,28 @@ pub(crate) fn address(line: &VirtualAddress, interface: &str, set: bool) -> Stri
 }
 
 /// A route line.
-pub(crate) fn route(route: &Route, set: bool) -> String {
+pub(crate) fn route(route: &Route) -> String {
+    let special = route.kind != RouteType::Unicast;
+    let single = route.next_hops.len() == 1;
+    // keepalived does not watch a route that names no interface, or several.
+    let untracked = special || !single || route.next_hops.iter().any(|hop| hop.dev.is_none());
     let mut words = vec![
         match route.insertion {
+            _ if special => "add",
             Insertion::Add => "add",
             Insertion::Prepend => "prepend",
             Insertion::Append => "append",
         }
         .to_owned(),
     ];
-    if route.kind != RouteType::Unicast {
+    if special {
         let named = RouteType::NAMES.iter().find(|(_, kind)| *kind == route.kind);
         words.extend(named.map(|(name, _)| (*name).to_owned()));
     }
     words.push(prefix(route.destination));
     words.extend(route.source.map(|source| format!("from {}", prefix(source))));
-    let several = route.next_hops.len() > 1;
-    for hop in &route.next_hops {
-        words.push(next_hop(hop, several));
+    if single {
+        words.extend(route.next_hops.iter().map(next_hop));
     }
     words.extend((route.tos != 0).then(|| format!("tos 0x{:x}", route.tos)));
     match &route.table {
@@ -122,26 +126,56 @@ pub(crate) fn route(route: &Route, set: bool) -> String {
         RouteTable::Id(table) => words.push(format!("table {table}")),
         RouteTable::Vrf(name) => words.push(format!("vrf {name}")),
     }
-    words.push(format!("proto {}", route.protocol));
-    words.extend(route.scope.map(|number| format!("scope {}", scope(number))));
+    if !route.no_track || route.protocol != PROTOCOL {
+        words.push(format!("proto {}", route.protocol));
+    }
+    words.extend(route.scope.map(|scope| format!("scope {scope}")));
     words.extend(route.metric.map(|metric| format!("metric {metric}")));
     words.extend(route.preferred_source.map(|source| format!("src {source}")));
-    words.extend(route.no_track.then(|| "no_track".to_owned()));
-    words.extend(set.then(|| "set".to_owned()));
+    metrics(&mut words, &route.metrics);
+    if !single {
+        for hop in &route.next_hops {
+            words.push(format!("nexthop {}", next_hop(hop)));
+            words.extend((hop.weight > 1).then(|| format!("weight {}", hop.weight)));
+        }
+    }
+    words.extend((route.no_track || untracked).then(|| "no_track".to_owned()));
     words.join(" ")
 }
 
-fn next_hop(hop: &NextHop, several: bool) -> String {
+/// `RTPROT_KEEPALIVED`.
+const PROTOCOL: u8 = 18;
+
+fn next_hop(hop: &NextHop) -> String {
     let mut words = Vec::new();
-    words.extend(several.then(|| "nexthop".to_owned()));
     words.extend(hop.via.map(|via| {
         let family = if via.is_ipv4() { "inet" } else { "inet6" };
         format!("via {family} {via}")
     }));
     words.extend(hop.dev.as_ref().map(|dev| format!("dev {dev}")));
-    words.extend(several.then(|| format!("weight {}", hop.weight)));
     words.extend(hop.onlink.then(|| "onlink".to_owned()));
     words.join(" ")
+}
+
+/// The metrics that are a number.
+fn metrics(words: &mut Vec<String>, metrics: &Metrics) {
+    fn locked(metric: Option<&Locked<u32>>) -> Option<String> {
+        metric.map(|metric| format!("{}{}", if metric.lock { "lock " } else { "" }, metric.value))
+    }
+    let plain = |metric: Option<u32>| metric.map(|metric| metric.to_string());
+    for (name, value) in [
+        ("mtu", locked(metrics.mtu.as_ref())),
+        ("hoplimit", metrics.hoplimit.map(|limit| limit.to_string())),
+        ("advmss", locked(metrics.advmss.as_ref())),
+        ("reordering", locked(metrics.reordering.as_ref())),
+        ("window", plain(metrics.window)),
+        ("cwnd", locked(metrics.cwnd.as_ref())),
+        ("ssthresh", locked(metrics.ssthresh.as_ref())),
+        ("initcwnd", plain(metrics.initcwnd)),
+        ("initrwnd", plain(metrics.initrwnd)),
+    ] {
+        words.extend(value.map(|value| format!("{name} {value}")));
+    }
 }
 
 /// A rule line.
@@ -149,17 +183,21 @@ pub(crate) fn rule(rule: &Rule) -> String {
     let selector = &rule.selector;
     let mut words = Vec::new();
     words.extend(selector.invert.then(|| "not".to_owned()));
-    words.extend(selector.from.map(|from| format!("from {}", prefix(from))));
+    words.push(match selector.from {
+        Some(from) => format!("from {}", prefix(from)),
+        None => "from all".to_owned(),
+    });
     words.extend(selector.to.map(|to| format!("to {}", prefix(to))));
     words.push(format!("priority {}", rule.preference));
-    words.extend(
-        selector
-            .fwmark
-            .map(|mark| format!("fwmark 0x{:x}/0x{:x}", mark.value, mark.mask)),
-    );
+    words.push(format!("tos 0x{:x}", selector.tos));
+    words.extend(selector.fwmark.map(|mark| match mark.mask {
+        u32::MAX => format!("fwmark 0x{:x}", mark.value),
+        mask => format!("fwmark 0x{:x}/0x{mask:x}", mark.value),
+    }));
     words.extend(selector.iif.as_ref().map(|iif| format!("iif {iif}")));
     words.extend(selector.oif.as_ref().map(|oif| format!("oif {oif}")));
-    words.push(format!("tos 0x{:x} protocol {}", selector.tos, rule.protocol));
+    words.push(format!("protocol {}", rule.protocol));
+    words.extend(selector.ip_protocol.map(|protocol| format!("ipproto {protocol}")));
     words.push(match &rule.action {
         RuleAction::Lookup(lookup) => match lookup.table {
             LookupTable::Id(table) => format!("lookup {table}"),

@@ -71,8 +71,8 @@ impl Pipe {
         &self.text
     }
 
-    /// Writes a line; drops it if the pipe is full.
-    pub(super) fn write(&mut self, line: &str) {
+    /// Writes a line; drops it if the pipe is full. Answers whether it is the first one after some that were dropped.
+    pub(super) fn write(&mut self, line: &str) -> bool {
         self.follow();
         // Shorter than PIPE_BUF: written whole or not at all.
         match self.file.write(line.as_bytes()) {
@@ -82,6 +82,7 @@ impl Pipe {
                     self.dropped, self.text
                 );
                 self.dropped = 0;
+                return true;
             }
             Ok(_) => {}
             Err(error) => {
@@ -94,11 +95,14 @@ impl Pipe {
                 self.dropped += 1;
             }
         }
+        false
     }
 
     /// Writes lines, one by one.
     pub(super) fn write_all<'a>(&mut self, lines: impl Iterator<Item = &'a str>) {
-        lines.for_each(|line| self.write(line));
+        for line in lines {
+            self.write(line);
+        }
     }
 
     /// Ends it, and removes it if it was made here.

@@ -5,20 +5,20 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use tracing::Level;
-
-use crate::log::{Destination, Lost};
+use crate::cli::Format;
+use crate::log::{Destination, Line, Lost};
 use crate::sys;
 
 /// A log file, appended to line by line.
 pub(super) struct LogFile {
     file: File,
+    format: Format,
     lost: Lost,
 }
 
 impl LogFile {
     /// Opens the file of the process called `ident`; the message of a failure names the path.
-    pub(super) fn open(path: &Path, ident: &str) -> Result<LogFile, String> {
+    pub(super) fn open(path: &Path, ident: &str, format: Format) -> Result<LogFile, String> {
         let path = file_of_process(path, ident);
         let mut options = OpenOptions::new();
         options
@@ -29,26 +29,26 @@ impl LogFile {
         match options.open(&path) {
             Ok(file) => Ok(LogFile {
                 file,
+                format,
                 lost: Lost::default(),
             }),
             Err(error) => Err(format!("Unable to open log file {} - {error}", path.display())),
         }
     }
 
-    fn put(&mut self, line: &str) -> bool {
+    fn put(&mut self, line: &Line<'_>) -> bool {
         // One write: lines of two processes never mix, and none waits in a buffer when the process is killed.
-        self.file
-            .write_all(format!("{}: {line}\n", sys::local_time().file()).as_bytes())
-            .is_ok()
+        let text = line.shown(self.format, sys::local_time().file());
+        self.file.write_all(text.as_bytes()).is_ok()
     }
 }
 
 impl Destination for LogFile {
-    fn write(&mut self, _: Level, line: &str) {
+    fn write(&mut self, line: &Line<'_>) {
         if !self.put(line) {
             self.lost.count();
         } else if let Some(lost) = self.lost.tell() {
-            self.put(&lost);
+            self.put(&line.instead(&lost));
         }
     }
 }
@@ -70,7 +70,10 @@ fn file_of_process(path: &Path, ident: &str) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use tracing::Level;
+
     use super::*;
+    use crate::log::tests::with_line;
 
     #[test]
     fn each_process_has_its_file() {
@@ -97,9 +100,8 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("keepalived.log");
         for line in ["one", "two"] {
-            LogFile::open(&path, "Keepalived")
-                .unwrap()
-                .write(Level::INFO, line);
+            let mut file = LogFile::open(&path, "Keepalived", Format::Text).unwrap();
+            with_line(Level::INFO, line, |line| file.write(line));
         }
         let text = std::fs::read_to_string(&path).unwrap();
         assert_eq!(
@@ -111,7 +113,7 @@ mod tests {
 
         let link = place.path().join("link.log");
         std::os::unix::fs::symlink(&path, &link).unwrap();
-        let refused = LogFile::open(&link, "Keepalived").err().unwrap();
+        let refused = LogFile::open(&link, "Keepalived", Format::Text).err().unwrap();
         assert!(
             refused.starts_with("Unable to open log file") && refused.contains("link.log"),
             "{refused}"

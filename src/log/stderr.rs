@@ -8,9 +8,9 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::libc::PIPE_BUF;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use tracing::Level;
 
-use crate::log::{Destination, Lost};
+use crate::cli::Format;
+use crate::log::{Destination, Line, Lost};
 use crate::sys;
 
 /// How long a reader who was quick so far is given, in milliseconds, once, before lines are dropped.
@@ -18,27 +18,29 @@ const PATIENCE: u8 = 20;
 
 pub(super) struct Stderr<W = io::Stderr> {
     stream: W,
+    format: Format,
     stuck: bool,
     lost: Lost,
 }
 
 impl Stderr {
-    pub(super) fn new() -> Stderr {
-        Stderr::on(io::stderr())
+    pub(super) fn new(format: Format) -> Stderr {
+        Stderr::on(io::stderr(), format)
     }
 }
 
 impl<W: Write + AsFd> Stderr<W> {
-    fn on(stream: W) -> Stderr<W> {
+    fn on(stream: W, format: Format) -> Stderr<W> {
         Stderr {
             stream,
+            format,
             stuck: false,
             lost: Lost::default(),
         }
     }
 
-    fn put(&mut self, line: &str) -> bool {
-        let whole = format!("{}: {line}\n", sys::local_time().console());
+    fn put(&mut self, line: &Line<'_>) -> bool {
+        let whole = line.shown(self.format, sys::local_time().console());
         whole.as_bytes().chunks(PIPE_BUF).all(|part| {
             let patience = if self.stuck {
                 PollTimeout::ZERO
@@ -52,11 +54,11 @@ impl<W: Write + AsFd> Stderr<W> {
 }
 
 impl<W: Write + AsFd + Send> Destination for Stderr<W> {
-    fn write(&mut self, _: Level, line: &str) {
+    fn write(&mut self, line: &Line<'_>) {
         if !self.put(line) {
             self.lost.count();
         } else if let Some(lost) = self.lost.tell() {
-            self.put(&lost);
+            self.put(&line.instead(&lost));
         }
     }
 }
@@ -74,14 +76,17 @@ fn takes_bytes(stream: BorrowedFd<'_>, patience: PollTimeout) -> bool {
 mod tests {
     use std::io::Read;
 
+    use tracing::Level;
+
     use super::*;
+    use crate::log::tests::with_line;
 
     #[test]
     fn a_line_is_as_keepalived_shows_it() {
         let (mut reader, writer) = io::pipe().unwrap();
-        let mut stderr = Stderr::on(writer);
-        stderr.write(Level::INFO, "Starting Keepalived");
-        stderr.write(Level::INFO, &"long ".repeat(2000));
+        let mut stderr = Stderr::on(writer, Format::Text);
+        with_line(Level::INFO, "Starting Keepalived", |line| stderr.write(line));
+        with_line(Level::INFO, &"long ".repeat(2000), |line| stderr.write(line));
         drop(stderr);
         let mut text = String::new();
         reader.read_to_string(&mut text).unwrap();
@@ -96,12 +101,13 @@ mod tests {
     #[test]
     fn a_reader_that_stops_reading_delays_nobody() {
         let (mut reader, writer) = io::pipe().unwrap();
-        let mut stderr = Stderr::on(writer);
+        let mut stderr = Stderr::on(writer, Format::Text);
         let start = std::time::Instant::now();
         (0..5000).for_each(|_| {
-            stderr.write(
+            with_line(
                 Level::INFO,
                 "a line that nobody reads, of about a hundred bytes with its time",
+                |line| stderr.write(line),
             );
         });
         assert!(stderr.lost.0 > 0);
@@ -114,7 +120,7 @@ mod tests {
         let mut drained = vec![0; 1 << 20];
         let drained_length = reader.read(&mut drained).unwrap();
         assert!(drained_length > 0);
-        stderr.write(Level::INFO, "after");
+        with_line(Level::INFO, "after", |line| stderr.write(line));
         drop(stderr);
         let mut rest = String::new();
         reader.read_to_string(&mut rest).unwrap();

@@ -7,34 +7,32 @@ use std::path::{Path, PathBuf};
 use tracing::Level;
 
 use crate::cli::Facility;
-use crate::log::{Destination, Lost};
+use crate::log::{Destination, Line, Lost};
 use crate::sys;
 
 /// The socket of syslog, connected again whenever the daemon behind it was restarted.
 pub(super) struct Syslog {
     path: PathBuf,
     facility: Facility,
-    ident: &'static str,
     socket: Option<UnixDatagram>,
     lost: Lost,
 }
 
 impl Syslog {
-    pub(super) fn new(path: &Path, facility: Facility, ident: &'static str) -> Syslog {
+    pub(super) fn new(path: &Path, facility: Facility) -> Syslog {
         Syslog {
             path: path.to_owned(),
             facility,
-            ident,
             socket: None,
             lost: Lost::default(),
         }
     }
 
     /// RFC 3164 4.1: priority, local time, process, message.
-    fn datagram(&self, level: Level, line: &str) -> String {
-        let priority = self.facility.0 * 8 + severity(level);
-        let (time, ident, pid) = (sys::local_time(), self.ident, std::process::id());
-        format!("<{priority}>{} {ident}[{pid}]: {line}", time.syslog())
+    fn datagram(&self, line: &Line<'_>) -> String {
+        let priority = self.facility.0 * 8 + severity(line.level);
+        let (time, ident, pid) = (sys::local_time(), line.ident, std::process::id());
+        format!("<{priority}>{} {ident}[{pid}]: {}", time.syslog(), line.message)
     }
 
     fn send(&mut self, datagram: &str) -> io::Result<()> {
@@ -55,12 +53,15 @@ impl Syslog {
 }
 
 impl Destination for Syslog {
-    fn write(&mut self, level: Level, line: &str) {
-        let datagram = self.datagram(level, line);
+    fn write(&mut self, line: &Line<'_>) {
+        let datagram = self.datagram(line);
         if self.send(&datagram).is_err() {
             self.lost.count();
         } else if let Some(lost) = self.lost.tell() {
-            let datagram = self.datagram(Level::WARN, &lost);
+            let datagram = self.datagram(&Line {
+                level: Level::WARN,
+                ..line.instead(&lost)
+            });
             let _ = self.send(&datagram);
         }
     }
@@ -78,6 +79,7 @@ fn severity(level: Level) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::log::tests::with_line;
 
     fn received(socket: &UnixDatagram) -> String {
         let mut bytes = [0; 8192];
@@ -90,13 +92,13 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("log");
         let daemon = UnixDatagram::bind(&path).unwrap();
-        let mut syslog = Syslog::new(&path, Facility::from_name("local1").unwrap(), "Keepalived_vrrp");
+        let mut syslog = Syslog::new(&path, Facility::from_name("local1").unwrap());
         for (level, priority) in [
             (Level::INFO, 17 * 8 + 6),
             (Level::WARN, 17 * 8 + 4),
             (Level::ERROR, 17 * 8 + 1),
         ] {
-            syslog.write(level, "(VI_1) Entering MASTER STATE");
+            with_line(level, "(VI_1) Entering MASTER STATE", |line| syslog.write(line));
             let line = received(&daemon);
             let rest = line.strip_prefix(&format!("<{priority}>")).unwrap();
             let (time, rest) = rest.split_at("Nov 22 14:45:19".len());
@@ -107,7 +109,7 @@ mod tests {
             assert_eq!(
                 rest,
                 format!(
-                    " Keepalived_vrrp[{}]: (VI_1) Entering MASTER STATE",
+                    " Keepalived[{}]: (VI_1) Entering MASTER STATE",
                     std::process::id()
                 )
             );
@@ -118,12 +120,12 @@ mod tests {
     fn a_restarted_daemon_is_found_again_and_the_loss_is_told() {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("log");
-        let mut syslog = Syslog::new(&path, Facility::DAEMON, "Keepalived");
-        syslog.write(Level::INFO, "nobody listens");
-        syslog.write(Level::INFO, "nobody listens");
+        let mut syslog = Syslog::new(&path, Facility::DAEMON);
+        with_line(Level::INFO, "nobody listens", |line| syslog.write(line));
+        with_line(Level::INFO, "nobody listens", |line| syslog.write(line));
         for round in 0..2 {
             let daemon = UnixDatagram::bind(&path).unwrap();
-            syslog.write(Level::INFO, "hello");
+            with_line(Level::INFO, "hello", |line| syslog.write(line));
             assert!(received(&daemon).ends_with(": hello"));
             if round == 0 {
                 assert!(received(&daemon).contains(": 2 log messages could not be written"));
@@ -137,11 +139,11 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("log");
         let daemon = UnixDatagram::bind(&path).unwrap();
-        let mut syslog = Syslog::new(&path, Facility::DAEMON, "Keepalived");
-        (0..10_000).for_each(|_| syslog.write(Level::INFO, "flood"));
+        let mut syslog = Syslog::new(&path, Facility::DAEMON);
+        (0..10_000).for_each(|_| with_line(Level::INFO, "flood", |line| syslog.write(line)));
         assert!(syslog.lost.0 > 0);
         while daemon.set_nonblocking(true).is_ok() && daemon.recv(&mut [0; 8192]).is_ok() {}
-        syslog.write(Level::INFO, "after");
+        with_line(Level::INFO, "after", |line| syslog.write(line));
         assert!(received(&daemon).ends_with(": after"));
         assert!(received(&daemon).contains("log messages could not be written"));
     }

@@ -27,6 +27,7 @@ pub use inspect::Inspector;
 pub use locate::FileError;
 pub use runner::Runner;
 pub use security::Exposure;
+use security::Guard;
 pub use users::{Identity, UserError};
 
 /// What the configuration says about scripts in general.
@@ -62,6 +63,7 @@ pub struct Prepared {
     /// What to tell the user about it, although it runs.
     pub warnings: Vec<Warning>,
     form: Form,
+    guard: Option<Guard>,
 }
 
 #[derive(Clone, Debug)]
@@ -150,6 +152,7 @@ pub enum ScriptRefusal {
     NulByte(String),
 }
 
+/// Exposures as the end of a sentence.
 struct Listed<'a>(&'a [Exposure]);
 
 impl fmt::Display for Listed<'_> {
@@ -177,6 +180,7 @@ pub fn prepare(script: &Script, policy: &Policy) -> Result<Prepared, ScriptRefus
             identity,
             warnings: Vec::new(),
             form,
+            guard: None,
         });
     }
     let (word, rest) = script
@@ -194,6 +198,9 @@ pub fn prepare(script: &Script, policy: &Policy) -> Result<Prepared, ScriptRefus
     if identity.is_root() || is_set_id_root(&found.metadata) {
         warnings.extend(unsafe_permissions(&found.path, policy)?);
     }
+    let guard = policy
+        .security
+        .then(|| Guard::new(&found.path, identity.is_root()));
     let mut words = vec![CString::new(found.path.as_os_str().as_bytes()).map_err(nul_byte)?];
     for word in rest {
         words.push(CString::new(word.as_str()).map_err(nul_byte)?);
@@ -214,6 +221,7 @@ pub fn prepare(script: &Script, policy: &Policy) -> Result<Prepared, ScriptRefus
         identity,
         warnings,
         form,
+        guard,
     })
 }
 
@@ -273,6 +281,7 @@ fn unsafe_permissions(path: &Path, policy: &Policy) -> Result<Option<Warning>, S
     }
 }
 
+/// Whoever executes it becomes root, or of root's group.
 fn is_set_id_root(metadata: &Metadata) -> bool {
     let mode = metadata.mode();
     mode & libc::S_ISUID != 0 && metadata.uid() == 0 || mode & libc::S_ISGID != 0 && metadata.gid() == 0

@@ -13,9 +13,9 @@ use tokio::time::{sleep, timeout};
 use tracing::error;
 use vrrp::ScriptOutcome;
 
-use super::Prepared;
 use super::child::{Capture, Child, exit_code};
-use super::spawner::{Order, Spawner};
+use super::spawner::{Order, Spawner, StartError};
+use super::{Listed, Prepared};
 use crate::sys::exec::{SpawnError, Stage};
 
 /// From SIGTERM to SIGKILL, for a script that ran too long.
@@ -155,6 +155,7 @@ impl Runner {
             arguments,
             credentials,
             stderr,
+            guard: script.guard.clone(),
         };
         let failing = || self.failing.lock().unwrap_or_else(PoisonError::into_inner);
         match self.spawner.start(order).await {
@@ -164,9 +165,9 @@ impl Runner {
             }
             Err(error) => {
                 if failing().insert(program.clone()) {
-                    say_failure(script, &program, error);
+                    say_failure(script, &program, &error);
                 }
-                Err(outcome_of(error))
+                Err(outcome_of(&error))
             }
         }
     }
@@ -186,8 +187,14 @@ fn not_started(script: &Prepared, error: &io::Error) -> ScriptOutcome {
     ScriptOutcome::NotStarted(error.raw_os_error().unwrap_or(libc::EIO))
 }
 
-fn say_failure(script: &Prepared, program: &CString, error: SpawnError) {
-    let SpawnError { stage, errno } = error;
+fn say_failure(script: &Prepared, program: &CString, error: &StartError) {
+    let SpawnError { stage, errno } = match error {
+        StartError::Spawn(error) => *error,
+        StartError::Exposed(exposures) => {
+            let listed = Listed(exposures);
+            return error!("Unsafe permissions found for script '{script}' - not running it.{listed}");
+        }
+    };
     let identity = &script.identity;
     match outcome_of(error) {
         ScriptOutcome::Exited(127) if Path::new(&*program.to_string_lossy()).exists() => {
@@ -203,17 +210,18 @@ fn say_failure(script: &Prepared, program: &CString, error: SpawnError) {
 }
 
 /// As a shell says it: 127 if there is no such program, 126 if it cannot be executed.
-fn outcome_of(error: SpawnError) -> ScriptOutcome {
-    match error {
-        SpawnError {
+fn outcome_of(error: &StartError) -> ScriptOutcome {
+    match *error {
+        StartError::Spawn(SpawnError {
             stage: Stage::Execute,
             errno: Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP,
-        } => ScriptOutcome::Exited(127),
-        SpawnError {
+        }) => ScriptOutcome::Exited(127),
+        StartError::Exposed(_)
+        | StartError::Spawn(SpawnError {
             stage: Stage::Execute,
             ..
-        } => ScriptOutcome::Exited(126),
-        SpawnError { errno, .. } => ScriptOutcome::NotStarted(errno as i32),
+        }) => ScriptOutcome::Exited(126),
+        StartError::Spawn(SpawnError { errno, .. }) => ScriptOutcome::NotStarted(errno as i32),
     }
 }
 

@@ -6,9 +6,64 @@
 
 use std::ffi::OsString;
 use std::fmt;
+use std::fs::{Metadata, OpenOptions};
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Component, Path, PathBuf};
+
+/// Looks at a script once more when it is run: with `enable_script_security`, what could be changed since the configuration was read is
+/// not run as root.
+///
+/// The way is walked downwards, and the file itself is looked at where it is open. What stands in a directory that only root can
+/// change is replaced by root alone, so between this look and the execution nobody else can lay something else there; and the path can
+/// be executed as it is written, which scripts that look at their own name rely on.
+#[derive(Clone, Debug)]
+pub(super) struct Guard {
+    path: PathBuf,
+    /// It runs as root. Another one is looked at only if the file makes itself root.
+    as_root: bool,
+}
+
+/// Why a script is not run now that was fit to be run before.
+#[derive(Debug)]
+pub(super) enum Unfit {
+    /// Someone other than root can change it.
+    Exposed(Vec<Exposure>),
+    /// It cannot be looked at: the execution will tell why.
+    Unknown,
+}
+
+impl Guard {
+    pub(super) fn new(path: &Path, as_root: bool) -> Self {
+        Self {
+            path: path.to_owned(),
+            as_root,
+        }
+    }
+
+    /// Looks.
+    pub(super) fn check(&self) -> Result<(), Unfit> {
+        let unknown = |_| Unfit::Unknown;
+        let file = OpenOptions::new()
+            .read(true) // O_PATH: only to be looked at
+            .custom_flags(libc::O_PATH)
+            .open(&self.path)
+            .map_err(unknown)?;
+        let opened = file.metadata().map_err(unknown)?;
+        if !self.as_root && !super::is_set_id_root(&opened) {
+            return Ok(());
+        }
+        let mut exposures = exposures(&self.path).map_err(unknown)?;
+        // What is open may be another file than the one at the end of the way, if somebody is at it right now.
+        let flaw = exposure(self.path.clone(), &opened);
+        exposures.extend(flaw.filter(|_| exposures.is_empty()));
+        if exposures.is_empty() {
+            Ok(())
+        } else {
+            Err(Unfit::Exposed(exposures))
+        }
+    }
+}
 
 /// Something on the way to a script that someone other than root can change.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,23 +114,25 @@ pub fn exposures(path: &Path) -> io::Result<Vec<Exposure>> {
     let mut exposures = Vec::new();
     for component in way_to(path)? {
         let data = component.symlink_metadata()?;
-        let kind = match data.file_type() {
-            kind if kind.is_dir() => Kind::Directory,
-            kind if kind.is_symlink() => Kind::Link,
-            _ => Kind::File,
-        };
-        let (uid, gid, mode) = (data.uid(), data.gid(), data.mode() & 0o7777);
-        if let Some(flaw) = judge(kind, uid, gid, mode) {
-            exposures.push(Exposure {
-                path: component,
-                flaw,
-                uid,
-                gid,
-                mode,
-            });
-        }
+        exposures.extend(exposure(component, &data));
     }
     Ok(exposures)
+}
+
+fn exposure(path: PathBuf, data: &Metadata) -> Option<Exposure> {
+    let kind = match data.file_type() {
+        kind if kind.is_dir() => Kind::Directory,
+        kind if kind.is_symlink() => Kind::Link,
+        _ => Kind::File,
+    };
+    let (uid, gid, mode) = (data.uid(), data.gid(), data.mode() & 0o7777);
+    judge(kind, uid, gid, mode).map(|flaw| Exposure {
+        path,
+        flaw,
+        uid,
+        gid,
+        mode,
+    })
 }
 
 #[derive(Clone, Copy)]

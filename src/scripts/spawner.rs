@@ -19,6 +19,7 @@ use nix::sys::signal::SigSet;
 use tokio::sync::oneshot;
 
 use super::child::Leader;
+use super::security::{Exposure, Guard, Unfit};
 use crate::sys::exec::{self, Credentials, Launch, Limit, SpawnError, Stack, Stage};
 
 /// What to start.
@@ -28,12 +29,22 @@ pub(super) struct Order {
     pub credentials: Option<Credentials>,
     /// Becomes standard error; `None` is `/dev/null`.
     pub stderr: Option<OwnedFd>,
+    /// Looks at the file once more.
+    pub guard: Option<Guard>,
+}
+
+/// Why a script was not started.
+#[derive(Debug)]
+pub(super) enum StartError {
+    Spawn(SpawnError),
+    /// Someone other than root can change it by now.
+    Exposed(Vec<Exposure>),
 }
 
 /// The way to the thread. It ends when this is dropped; what it started and still runs then gets SIGTERM.
 pub(super) struct Spawner(mpsc::Sender<(Order, Answer)>);
 
-type Answer = oneshot::Sender<Result<(Leader, OwnedFd), SpawnError>>;
+type Answer = oneshot::Sender<Result<(Leader, OwnedFd), StartError>>;
 
 impl Spawner {
     /// Starts the thread. The limits and the environment of scripts are those of this process now.
@@ -66,14 +77,16 @@ impl Spawner {
     }
 
     /// Starts a process. The future can be dropped: what was started for it is ended then.
-    pub(super) async fn start(&self, order: Order) -> Result<(Leader, OwnedFd), SpawnError> {
-        let gone = SpawnError {
-            stage: Stage::Clone,
-            errno: Errno::ESRCH,
+    pub(super) async fn start(&self, order: Order) -> Result<(Leader, OwnedFd), StartError> {
+        let gone = || {
+            StartError::Spawn(SpawnError {
+                stage: Stage::Clone,
+                errno: Errno::ESRCH,
+            })
         }; // the thread ends only with us
         let (answer, answered) = oneshot::channel();
-        self.0.send((order, answer)).map_err(|_| gone)?;
-        answered.await.map_err(|_| gone)?
+        self.0.send((order, answer)).map_err(|_| gone())?;
+        answered.await.map_err(|_| gone())?
     }
 }
 
@@ -97,20 +110,25 @@ impl World {
         let _ = SigSet::all().thread_block(); // signals are for the main thread
         let mut stack = Stack::default();
         for (order, answer) in orders {
-            let started = exec::spawn(
-                &Launch {
-                    program: &order.program,
-                    arguments: &order.arguments,
-                    environment: &self.environment,
-                    credentials: order.credentials.as_ref(),
-                    limits: &self.limits,
-                    null: self.null.as_fd(),
-                    stderr: order.stderr.as_ref().map_or(self.null.as_fd(), AsFd::as_fd),
-                },
-                &mut stack,
-            );
             // Nobody waits any more: the leader is dropped, and ended with that.
-            let _ = answer.send(started.map(|started| (Leader::new(started.pid), started.pidfd)));
+            let _ = answer.send(self.start(&order, &mut stack));
         }
+    }
+
+    fn start(&self, order: &Order, stack: &mut Stack) -> Result<(Leader, OwnedFd), StartError> {
+        if let Some(Err(Unfit::Exposed(exposures))) = order.guard.as_ref().map(Guard::check) {
+            return Err(StartError::Exposed(exposures));
+        }
+        let launch = Launch {
+            program: &order.program,
+            arguments: &order.arguments,
+            environment: &self.environment,
+            credentials: order.credentials.as_ref(),
+            limits: &self.limits,
+            null: self.null.as_fd(),
+            stderr: order.stderr.as_ref().map_or(self.null.as_fd(), AsFd::as_fd),
+        };
+        let started = exec::spawn(&launch, stack).map_err(StartError::Spawn)?;
+        Ok((Leader::new(started.pid), started.pidfd))
     }
 }

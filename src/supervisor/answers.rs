@@ -5,10 +5,9 @@ use std::time::{Duration, Instant};
 use serde_json::{Map, Value, json};
 use tokio::sync::oneshot;
 
-use crate::child::Role;
 use crate::control::VERSION;
-use crate::control::server::{epoch, failure};
-use crate::supervisor::configuration::{Unusable, Usable};
+use crate::control::server::epoch;
+use crate::supervisor::configuration::{Judgement, Unusable, Usable};
 use crate::supervisor::running::Phase;
 use crate::supervisor::slot::Slot;
 
@@ -86,7 +85,7 @@ impl Round {
         };
         let processes: Vec<Value> = slots
             .iter()
-            .filter_map(|slot| Some(json!({"role": name(slot.role), "pid": slot.pid?.as_raw()})))
+            .filter_map(|slot| Some(json!({"role": slot.role.word(), "pid": slot.pid?.as_raw()})))
             .collect();
         object.insert("version".to_owned(), VERSION.into());
         object.insert("reply".to_owned(), "status".into());
@@ -101,17 +100,9 @@ impl Round {
                 None if *awaited => json!({"error": "the process did not answer in time"}),
                 None => Value::Null,
             };
-            object.insert(name(slot.role).to_owned(), part);
+            object.insert(slot.role.word().to_owned(), part);
         }
         object.into()
-    }
-}
-
-fn name(role: Role) -> &'static str {
-    match role {
-        Role::Checkers => "checkers",
-        Role::Vrrp => "vrrp",
-        Role::Bfd => "bfd",
     }
 }
 
@@ -139,11 +130,9 @@ impl Reloads {
         self.answer(&json!({"version": VERSION, "reply": "reload", "mistakes": mistakes}));
     }
 
-    /// The files cannot be used; the report is JSON.
-    pub(super) fn refused(&mut self, refusal: &Unusable, report: &str) {
-        let mut answer = failure("refused", &refusal.to_string());
-        answer["mistakes"] = serde_json::from_str(report).unwrap_or(Value::Null);
-        self.answer(&answer);
+    /// The files cannot be used.
+    pub(super) fn refused(&mut self, refusal: &Unusable, judgement: Judgement) {
+        self.answer(&judgement.refused(refusal));
     }
 
     fn answer(&mut self, answer: &Value) {

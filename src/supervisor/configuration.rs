@@ -10,10 +10,12 @@ use parser::config::{BfdInstance, Daemon};
 use parser::report::{Class, Mistake};
 use parser::source::Checks;
 use parser::{Config, Machine, Reading, Report, Secrets, Sources};
+use serde_json::Value;
 
 use crate::child::Role;
 use crate::cli::{Format, Options};
 use crate::config_test;
+use crate::control::server::failure;
 use crate::supervisor::not_yet::not_yet;
 
 /// What was read, with every mistake.
@@ -158,11 +160,20 @@ impl Configuration {
         }
     }
 
+    /// What is wrong with it, for whoever asked over the control socket.
+    pub(crate) fn judgement(&self) -> Judgement {
+        let mistakes = self.report(Format::Json, false);
+        Judgement {
+            mistakes: serde_json::from_str(&mistakes).unwrap_or(Value::Null),
+            report: self.report(Format::Text, false),
+        }
+    }
+
     /// With `reload_check_config` puts it to the whole configuration test, whose report is written to `log`.
-    pub(crate) fn tested(mut self, options: &Options, log: Option<&str>) -> Result<Configuration, Unusable> {
-        let Some(log) = log else { return Ok(self) };
-        match config_test::put_to(&mut self, options, Path::new(log)) {
-            Ok(0) => Ok(self),
+    pub(crate) fn test(&mut self, options: &Options, log: Option<&str>) -> Result<(), Unusable> {
+        let Some(log) = log else { return Ok(()) };
+        match config_test::put_to(self, options, Path::new(log)) {
+            Ok(0) => Ok(()),
             Ok(_) => Err(Unusable::Untested(log.to_owned())),
             Err(error) => {
                 tracing::error!("Unable to write {log}: {error}");
@@ -232,6 +243,23 @@ impl Configuration {
     }
 }
 
+/// Every mistake of a configuration, in both forms of `-t`.
+pub(crate) struct Judgement {
+    /// Those of `--format json`.
+    pub(crate) mistakes: Value,
+    report: String,
+}
+
+impl Judgement {
+    /// The answer that it is refused, and why.
+    pub(crate) fn refused(self, refusal: &Unusable) -> Value {
+        let mut answer = failure("refused", &refusal.to_string());
+        answer["mistakes"] = self.mistakes;
+        answer["report"] = self.report.into();
+        answer
+    }
+}
+
 /// A file that exists while a new configuration is read (`reload_file`).
 pub(super) struct ReloadMark(PathBuf);
 
@@ -268,7 +296,7 @@ impl Usable {
     /// How many mistakes it is in force with, a sentence for each.
     pub(crate) fn mistakes(&self) -> Vec<String> {
         let mistakes = self.report.mistakes.iter();
-        mistakes.map(|mistake| mistake.reason.to_string()).collect()
+        mistakes.map(Mistake::title).collect()
     }
 
     /// Whether it gives a role something to do.
@@ -288,7 +316,10 @@ impl Usable {
 }
 
 fn busy_roles(config: &Config) -> Vec<Role> {
-    let vrrp = !config.vrrp_instances.is_empty() || !config.static_ipaddress.is_empty();
+    let vrrp = !config.vrrp_instances.is_empty()
+        || !config.static_ipaddress.is_empty()
+        || !config.static_routes.is_empty()
+        || !config.static_rules.is_empty();
     let roles = [
         (Role::Checkers, !config.virtual_servers.is_empty()),
         (Role::Vrrp, vrrp),
@@ -308,7 +339,7 @@ fn changed_for_good(running: &Config, new: &Config) -> Option<&'static str> {
             daemon.0.net_namespace_ipvs != daemon.1.net_namespace_ipvs,
         ),
         ("instance", daemon.0.instance != daemon.1.instance),
-        ("nftables", global.0.nftables != global.1.nftables),
+        ("nftables table name", table(global.0) != table(global.1)),
         ("nftables_ipvs", global.0.nftables_ipvs != global.1.nftables_ipvs),
         (
             "tmp_config_directory",
@@ -323,14 +354,18 @@ fn changed_for_good(running: &Config, new: &Config) -> Option<&'static str> {
     .find_map(|(setting, differs)| differs.then_some(setting))
 }
 
+/// The nftables table of `no_accept` and VMACs.
+fn table(global: &GlobalDefs) -> &str {
+    global.nftables.as_deref().unwrap_or("keepalived")
+}
+
 /// `(FILE: Line N) what is wrong; what was expected; what helps`.
 fn line_of(mistake: &Mistake, sources: &Sources) -> String {
     let place = match mistake.place.line {
         0 => String::new(),
         line => format!("({}: Line {line}) ", sources.name(mistake.place)),
     };
-    let reason = &mistake.reason;
-    let words = [Some(reason.to_string()), reason.expected(), reason.help()];
+    let words = [Some(mistake.title()), mistake.expected(), mistake.help()];
     place + &words.into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 

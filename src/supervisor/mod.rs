@@ -80,6 +80,7 @@ pub fn run(options: Options) -> ExitCode {
             failure.exit_status()
         }
     };
+    log::finish();
     tracing::info!("Stopped {}", banner());
     status.into()
 }
@@ -94,7 +95,7 @@ fn start(mut options: Options) -> Result<Running, Failure> {
     };
     let signals = Signals::block(heed).map_err(failed("Unable to receive signals"))?;
     umask(Mode::from_bits_truncate(options.umask.unwrap_or(DEFAULT_UMASK)));
-    log::start(&options, "Keepalived");
+    log::start(&options, None);
     greet(&options);
     prepare_process(&mut options).map_err(failed("Unable to set up the process"))?;
 

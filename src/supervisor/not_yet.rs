@@ -140,6 +140,7 @@ const GLOBAL_DEFS: &[&str] = &[
     "vrrp_rx_bufs_policy",
     "vrrp_skip_check_adv_addr",
     "vrrp_startup_delay",
+    "vrrp_strict",
     "vrrp_version",
 ];
 
@@ -165,6 +166,7 @@ const VRRP_INSTANCE: &[&str] = &[
     "kernel_rx_buf_size",
     "linkbeat_use_polling",
     "lower_prio_no_advert",
+    "lvs_sync_daemon_interface",
     "mcast_dst_ip",
     "mcast_src_ip",
     "native_ipv6",
@@ -188,6 +190,7 @@ const VRRP_INSTANCE: &[&str] = &[
     "skip_check_adv_addr",
     "smtp_alert",
     "state",
+    "strict_mode",
     "timer_expired_backup",
     "track_bfd",
     "track_file",

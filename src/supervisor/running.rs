@@ -10,7 +10,7 @@ use nix::sys::signal::Signal as ProcessSignal;
 
 use crate::child::Role;
 use crate::child::text;
-use crate::cli::{Format, Options};
+use crate::cli::Options;
 use crate::control::server::{Asked, Control};
 use crate::control::{Request, plan};
 use crate::dump::{self, Kind, Place, Writer};
@@ -275,18 +275,18 @@ impl Running {
         self.reloads.begun();
         self.systemd.reloading();
         let mark = self.configuration.reload_mark(&self.options);
-        let configuration = Configuration::read(&self.options);
+        let mut configuration = Configuration::read(&self.options);
         drop(mark);
         configuration.log(&self.options);
-        let report = configuration.report(Format::Json, false);
         let log = self.configuration.global.reload_check_config.as_deref();
-        let tested = configuration.tested(&self.options, log);
-        match tested.and_then(|configuration| configuration.usable_after(&self.configuration)) {
+        let tested = configuration.test(&self.options, log);
+        let judgement = configuration.judgement();
+        match tested.and_then(|()| configuration.usable_after(&self.configuration)) {
             Ok(configuration) => self.hand_over(configuration),
             Err(refusal) => {
                 tracing::error!("{refusal} - the configuration stays as it was");
                 self.control.happened("daemon", &refusal.to_string());
-                self.reloads.refused(&refusal, &report);
+                self.reloads.refused(&refusal, judgement);
                 self.systemd.ready();
             }
         }

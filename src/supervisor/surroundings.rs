@@ -11,6 +11,7 @@ use nix::sys::stat::{Mode, umask};
 use parser::Config;
 
 use crate::cli::Options;
+use crate::log;
 use crate::standing;
 
 /// Where keepalived keeps its files.
@@ -43,6 +44,7 @@ pub(super) fn prepare(options: &mut Options, config: &Config) -> Result<(), Unsu
         .namespace
         .clone()
         .or_else(|| config.daemon.net_namespace.clone());
+    log::qualify(namespace.as_deref(), config.daemon.instance.as_deref());
     if config.daemon.use_pid_dir || namespace.is_some() {
         std::fs::create_dir_all(PID_DIRECTORY).map_err(Unsurrounded::Directory)?;
         open_to_all(PID_DIRECTORY);

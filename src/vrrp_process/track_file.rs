@@ -1,4 +1,4 @@
-//! Tracked files, on a thread of their own: read at the start and whenever the kernel tells of a change to them, to
+//! Tracked files, on threads of their own: read at the start and whenever the kernel tells of a change to them, to
 //! the links on the way to them, or to their directory. Where it does not tell (the directory is missing, the file system
 //! is remote or made up) they are read every second.
 //!
@@ -59,6 +59,19 @@ pub(super) fn wanted<'c>(
             init: file.init.filter(|_| first_start),
         })
         .collect()
+}
+
+/// Deals files out to so many threads at most. Each has its own while there are enough; then those of one directory, which
+/// hang together if they do, come together.
+pub(super) fn shares(mut files: Vec<Wanted>, threads: usize) -> Vec<Vec<Wanted>> {
+    files.sort_by(|one, other| one.path.cmp(&other.path));
+    let most = files.len().div_ceil(threads).max(1);
+    let mut shares = Vec::new();
+    while !files.is_empty() {
+        let rest = files.split_off(most.min(files.len()));
+        shares.push(std::mem::replace(&mut files, rest));
+    }
+    shares
 }
 
 /// Tells the number in each file at once, and again whenever it is another one, until `end` is closed.
@@ -381,6 +394,23 @@ mod tests {
         seen.expect(&value(7));
         fs::remove_file(&file).unwrap();
         seen.expect(&value(0));
+    }
+
+    #[test]
+    fn each_file_has_its_own_thread_while_there_are_enough() {
+        let dealt = |count: u32| -> Vec<Vec<u32>> {
+            let wanted = |id: u32| Wanted {
+                id: FileId(id),
+                path: format!("/{}/{id}", id % 2).into(),
+                init: None,
+            };
+            let shares = shares((0..count).map(wanted).collect(), 3);
+            let ids = |share: Vec<Wanted>| share.iter().map(|file| file.id.0).collect();
+            shares.into_iter().map(ids).collect()
+        };
+        assert_eq!(dealt(0), [[0; 0]; 0]);
+        assert_eq!(dealt(3), [[0], [2], [1]]);
+        assert_eq!(dealt(5), [vec![0, 2], vec![4, 1], vec![3]]);
     }
 
     #[test]

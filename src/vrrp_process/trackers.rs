@@ -1,9 +1,10 @@
 //! What watches files and processes for the engine: threads of their own, so that a hung file system or ten thousand
-//! processes hold up no advert. Absent: what a number or a count means.
+//! processes hold up no advert, and no reading of another file. Absent: what a number or a count means.
 
 use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Arc, LazyLock};
 use std::thread;
 use std::time::Duration;
 
@@ -21,6 +22,15 @@ use super::{track_file, track_process};
 
 /// How long the start waits for the first readings. They take a few milliseconds, unless a file system hangs.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Threads that watch the files of one configuration, so that one which hangs holds up nobody else.
+const FILE_THREADS: usize = 16;
+
+/// Threads of this process, those of earlier configurations included that hang in a file system and cannot end.
+const MOST_THREADS: usize = 128;
+
+/// One reference for each thread that runs.
+static RUNNING: LazyLock<Arc<()>> = LazyLock::new(Arc::default);
 
 /// The threads of one configuration. They end when this is dropped.
 pub(crate) struct Trackers {
@@ -57,7 +67,7 @@ impl Trackers {
             .iter()
             .flat_map(|instance| &instance.track_file)
             .map(|tracked| tracked.name.as_str());
-        trackers.watch_files(track_file::wanted(config, tracked, first_start), tell.clone());
+        trackers.watch_files(track_file::wanted(config, tracked, first_start), &tell);
         let processes = track_process::wanted(config);
         if !processes.is_empty() {
             let ids = processes.iter().map(|wanted| Subject::Processes(wanted.id));
@@ -85,7 +95,7 @@ impl Trackers {
                 Probe::File(file) => Some(&*file.track_file),
                 _ => None,
             });
-        trackers.watch_files(track_file::wanted(config, tracked, first_start), tell);
+        trackers.watch_files(track_file::wanted(config, tracked, first_start), &tell);
         trackers
     }
 
@@ -118,29 +128,35 @@ impl Trackers {
         (trackers, tell)
     }
 
-    fn watch_files(&mut self, files: Vec<track_file::Wanted>, tell: mpsc::UnboundedSender<Event<'static>>) {
-        if !files.is_empty() {
-            self.awaited
-                .extend(files.iter().map(|file| Subject::File(file.id)));
-            let tell = Tell(tell);
-            self.spawn("track_file", move |end| track_file::watch(files, &tell, &end));
+    fn watch_files(&mut self, files: Vec<track_file::Wanted>, tell: &mpsc::UnboundedSender<Event<'static>>) {
+        self.awaited
+            .extend(files.iter().map(|file| Subject::File(file.id)));
+        for share in track_file::shares(files, FILE_THREADS) {
+            let tell = Tell(tell.clone());
+            self.spawn("track_file", move |end| track_file::watch(share, &tell, &end));
         }
     }
 
     fn spawn(&mut self, name: &str, work: impl FnOnce(OwnedFd) + Send + 'static) {
-        let started = pipe2(OFlag::O_CLOEXEC)
-            .map_err(io::Error::from)
-            .and_then(|(theirs, ours)| {
-                thread::Builder::new()
-                    .name(name.to_owned())
-                    .spawn(move || work(theirs))?;
-                Ok(ours)
-            });
-        match started {
+        match start(name, work) {
             Ok(ours) => self.ends.push(ours),
             Err(error) => error!("Unable to start the thread for {name}: {error}; nothing is known of it"),
         }
     }
+}
+
+/// Starts a thread; it ends when what is answered is closed.
+fn start(name: &str, work: impl FnOnce(OwnedFd) + Send + 'static) -> io::Result<OwnedFd> {
+    let running = Arc::clone(&RUNNING);
+    if Arc::strong_count(&running) > MOST_THREADS {
+        return Err(io::Error::other("too many others hang"));
+    }
+    let (theirs, ours) = pipe2(OFlag::O_CLOEXEC)?;
+    thread::Builder::new().name(name.to_owned()).spawn(move || {
+        work(theirs);
+        drop(running);
+    })?;
+    Ok(ours)
 }
 
 /// What a thread waited for.

@@ -15,7 +15,7 @@ use crate::scene::{NODE1, SOON, Scene, expect, holdfast, ready};
 
 const SOCKET: &str = "/run/holdfast.sock";
 
-fn ask(host: &Host, request: Request) -> Result<Value, String> {
+pub(crate) fn ask(host: &Host, request: Request) -> Result<Value, String> {
     host.run(move || {
         let answer = Client::connect(Path::new(SOCKET)).and_then(|mut client| client.ask(&request));
         answer.map_err(|error| match error {
@@ -87,6 +87,52 @@ fn it_says_how_things_stand_what_a_reload_would_do_and_does_it() {
             .to_string()
             .contains("interface eth0 down")
     });
+}
+
+#[test]
+fn a_refusal_shows_every_mistake() {
+    if !ready() {
+        return;
+    }
+    let scene = Scene::new();
+    let program = env!("CARGO_BIN_EXE_holdfast");
+    let _node = holdfast().start(&scene.a, NODE1).unwrap();
+    expect("it answers", || ask(&scene.a, Request::Status).is_ok());
+    let broken = NODE1
+        .replace("priority 150", "priority many")
+        .replace("virtual_router_id 51", "virtual_router_id 300");
+    scene.a.write(CONFIGURATION, &broken).unwrap();
+    for command in ["plan", "reload"] {
+        let asked = |words: &[&str]| {
+            let asked = scene.a.spawn(command, program, words).unwrap();
+            assert_eq!(asked.wait(SOON).unwrap().code(), Some(1));
+            let lines = asked.log.since(0);
+            lines
+                .iter()
+                .map(|line| line.text.as_str())
+                .collect::<Vec<_>>()
+                .join("\n")
+        };
+        let text = asked(&[command]);
+        for words in [
+            "many",
+            "300",
+            "^^^",
+            ".conf:",
+            &format!("holdfast {command}: The new configuration is not taken"),
+        ] {
+            assert!(text.contains(words), "{words} is not in\n{text}");
+        }
+        let json = asked(&[command, "--json"]);
+        let end = json.rfind("\n}").unwrap() + 2; // the sentence for people follows, on standard error
+        let answer: Value = serde_json::from_str(&json[..end]).unwrap();
+        assert_eq!(
+            (&answer["reply"], &answer["kind"]),
+            (&"error".into(), &"refused".into())
+        );
+        assert!(answer["mistakes"].as_array().unwrap().len() >= 2, "{answer:#}");
+        assert!(answer["mistakes"][0]["line"].is_u64());
+    }
 }
 
 #[test]

@@ -8,31 +8,41 @@
     reason = "the helpers of tests may, as the tests"
 )]
 
+mod announcements;
 mod bfd;
+mod chaos;
 mod checks;
 mod control;
 mod databases;
 mod demo;
 mod dumps;
 mod examples;
+mod firewall;
 mod forged;
 mod frames;
 mod frr;
 mod groups;
 mod interface;
+mod logs;
 mod nginx;
 mod notify;
 mod owned;
 mod password;
 mod process;
 mod reload;
+mod reloads;
 mod repair;
 mod restart;
+mod rivals;
 mod scene;
 mod script;
+mod secrets;
+mod strict;
 mod takeover;
 mod telling;
 mod trackers;
 mod trouble;
+mod view;
 mod vmac;
 mod wire;
+mod world;

@@ -1,12 +1,16 @@
 //! Files, interfaces and processes whose weights decide where the address lives: the same owner and the same priority
 //! on the wire as with keepalived after each step.
 
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::fd::AsRawFd;
 use std::time::SystemTime;
 
 use holdfast::lab::{Daemon, Host, Node, wait_until};
+use nix::mount::{MsFlags, mount};
 use nix::sys::signal::{Signal, kill};
 
-use crate::scene::{SOON, Scene, beside_keepalived, each, each_pairing, holdfast, ready};
+use crate::scene::{SOON, Scene, beside_keepalived, each, each_pairing, expect, holdfast, ready};
 
 /// A node of this priority with these trackers.
 fn node(blocks: &str, priority: u8, tracks: &str) -> String {
@@ -166,6 +170,51 @@ fn what_was_tracked_is_known_after_the_end_of_the_vrrp_process() {
         "50",
         "init_file is for the first start"
     );
+}
+
+#[test]
+fn a_file_system_that_hangs_holds_up_no_other_reading() {
+    if !ready() {
+        return;
+    }
+    let scene = Scene::new();
+    let server = scene.a.run(hang).unwrap().unwrap();
+    let text = node(
+        "track_file hung {\n    file /run/hung/load\n}\ntrack_file load {\n    file /run/load\n}\n",
+        100,
+        "    track_file {\n        hung weight 1\n        load weight 1\n    }\n",
+    );
+    let a = holdfast().start(&scene.a, &text).unwrap();
+    expect_priority(&scene, "a", 100);
+    scene.a.write("/run/load", "20").unwrap();
+    expect_priority(&scene, "a", 120);
+    a.process.signal(Signal::SIGHUP);
+    expect("it has reloaded", || a.said("Reloading") > 0);
+    scene.a.write("/run/load", "30").unwrap();
+    expect_priority(&scene, "a", 130);
+
+    // Without its server the file system answers, if with an error.
+    drop(server);
+    expect("the file cannot be read", || {
+        a.said("Unable to read track file /run/hung/load") > 0
+    });
+    expect_priority(&scene, "a", 130);
+    assert_eq!(a.stop(SOON).expect("the daemon ends").code(), Some(0));
+}
+
+/// A file system at `/run/hung` whose server, in user space, never answers; it ends when what is returned is closed.
+fn hang() -> io::Result<File> {
+    std::fs::create_dir("/run/hung")?;
+    let server = OpenOptions::new().read(true).write(true).open("/dev/fuse")?;
+    let options = format!("fd={},rootmode=40000,user_id=0,group_id=0", server.as_raw_fd());
+    mount(
+        Some("hung"),
+        "/run/hung",
+        Some("fuse"),
+        MsFlags::empty(),
+        Some(options.as_str()),
+    )?;
+    Ok(server)
 }
 
 fn end_child(node: &Node) {

@@ -3,6 +3,7 @@
 use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::process::Command;
 use std::time::Duration;
 
 use holdfast::fifo::{Fifos, Writer};
@@ -32,8 +33,8 @@ fn learn(fifos: &Fifos, global: &GlobalDefs) {
 }
 
 fn learn_as(writer: Writer, fifos: &Fifos, global: &GlobalDefs) {
-    let order = vec!["GROUP \"G\"".to_owned(), "INSTANCE \"VI_1\"".to_owned()];
-    fifos.learn(global, writer, order, &mut Inspector::new(as_ourselves()));
+    fifos.learn(global, writer, &mut Inspector::new(as_ourselves()));
+    fifos.set_order(vec!["GROUP \"G\"".to_owned(), "INSTANCE \"VI_1\"".to_owned()]);
 }
 
 fn open_fifos(global: &GlobalDefs, writer: Writer) -> Fifos {
@@ -233,5 +234,62 @@ fn two_processes_share_a_fifo_whichever_made_it() {
         assert_eq!(waiting(&stage.path("fifo")), ["VS [192.0.2.1]:tcp:80 UP", "\0"]);
         vrrp.finish().await;
         checkers.finish().await;
+    });
+}
+
+/// A lasting reader of a test: `cat`, until it is killed.
+fn cat(stage: &Stage, to: &str) -> std::process::Child {
+    let to = std::fs::File::create(stage.path(to)).unwrap();
+    Command::new("cat")
+        .arg(stage.path("fifo"))
+        .stdout(to)
+        .spawn()
+        .unwrap()
+}
+
+#[test]
+fn a_reader_that_is_not_ours_and_comes_back_is_told_where_things_stand() {
+    let stage = Stage::new();
+    block_on(async {
+        let fifos = open_fifos(&fifo(&stage, None), Writer::Vrrp);
+        let mut first = cat(&stage, "first");
+        fifos.remember("INSTANCE \"VI_1\"", ONE.to_owned());
+        fifos.remember("GROUP \"G\"", "GROUP \"G\" MASTER 0\n".to_owned());
+        fifos.write(ONE);
+        eventually(|| stage.read("first") == ONE).await;
+        // It waits for its next line; longer than who opens the pipe for each.
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        first.kill().unwrap();
+        first.wait().unwrap();
+        let mut second = cat(&stage, "second");
+        eventually(|| stage.lines("second") == ["GROUP \"G\" MASTER 0", ONE.trim_end()]).await;
+        second.kill().unwrap();
+        second.wait().unwrap();
+        fifos.finish().await;
+    });
+}
+
+#[test]
+fn a_script_that_opens_the_pipe_for_each_line_is_told_each_once() {
+    let stage = Stage::new();
+    let body = format!(
+        "while read line <{}; do echo \"$line\" >>told; done",
+        stage.path("fifo")
+    );
+    let script = stage.script("each", &body);
+    block_on(async {
+        let fifos = open_fifos(&fifo(&stage, None), Writer::Vrrp);
+        let mut reader = Command::new(script).spawn().unwrap();
+        let states = ["BACKUP", "MASTER", "FAULT"].map(|state| format!("INSTANCE \"VI_1\" {state} 100"));
+        for (count, line) in states.iter().enumerate() {
+            fifos.remember("INSTANCE \"VI_1\"", format!("{line}\n"));
+            fifos.write(&format!("{line}\n"));
+            eventually(|| stage.lines("told").len() == count + 1).await;
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+        assert_eq!(stage.lines("told"), states);
+        reader.kill().unwrap();
+        reader.wait().unwrap();
+        fifos.finish().await;
     });
 }

@@ -8,7 +8,9 @@ use holdfast::scripts::{Runner, prepare};
 use nix::sys::prctl;
 use vrrp::ScriptOutcome::{Exited, NotStarted, Signalled, TimedOut};
 
-use crate::stage::{Log, Stage, as_ourselves, as_user, block_on, eventually, is_gone, is_root, words};
+use crate::stage::{
+    Log, Stage, as_ourselves, as_user, block_on, eventually, is_gone, is_root, secure, words,
+};
 
 const LONG: Duration = Duration::from_mins(1);
 
@@ -301,6 +303,61 @@ fn what_cannot_be_executed_ends_as_a_shell_says_it_and_is_logged_once() {
             ),
         ]
     );
+}
+
+#[test]
+fn what_others_can_change_by_now_is_not_run_as_root_until_that_is_put_right() {
+    if !is_root() {
+        return;
+    }
+    let stage = Stage::new();
+    let path = stage.file("check", "#!/bin/sh\nexit 0\n");
+    let script = prepare(&words(&[&path]), &secure()).unwrap();
+    let careless = prepare(&words(&[&path]), &as_ourselves()).unwrap();
+    let log = Log::open();
+    block_on(async {
+        let runner = Runner::new().unwrap();
+        assert_eq!(runner.run(&script, &[], LONG).await, Exited(0));
+        let mut bad = 0;
+        let mut each_flaw = |words: &str| {
+            bad += 1;
+            assert_eq!(
+                log.text().matches("not running it").count(),
+                bad,
+                "said once each:\n{}",
+                log.text()
+            );
+            assert!(log.has(words), "{words} is not in:\n{}", log.text());
+        };
+        stage.mode("check", 0o757);
+        for _ in 0..3 {
+            assert_eq!(runner.run(&script, &[], LONG).await, Exited(126));
+        }
+        each_flaw(&format!(
+            "Unsafe permissions found for script '{path}' - not running it. '{path}' can be written by everyone (owner 0:0, \
+             mode 0757; fix: chmod o-w '{path}')"
+        ));
+        // Without enable_script_security it is only warned of, when the configuration is read.
+        assert_eq!(runner.run(&careless, &[], LONG).await, Exited(0));
+        stage.mode("check", 0o755);
+        assert_eq!(runner.run(&script, &[], LONG).await, Exited(0));
+
+        std::os::unix::fs::chown(&path, Some(65534), None).unwrap();
+        assert_eq!(runner.run(&script, &[], LONG).await, Exited(126));
+        each_flaw(&format!(
+            "'{path}' does not belong to root (owner 65534:0, mode 0755; fix: chown -h root '{path}')"
+        ));
+        std::os::unix::fs::chown(&path, Some(0), None).unwrap();
+        assert_eq!(runner.run(&script, &[], LONG).await, Exited(0));
+
+        let directory = stage.path("");
+        stage.mode("", 0o777);
+        assert_eq!(runner.run(&script, &[], LONG).await, Exited(126));
+        each_flaw(&format!(
+            "'{}' can be written by everyone",
+            directory.trim_end_matches('/')
+        ));
+    });
 }
 
 #[test]

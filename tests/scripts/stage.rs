@@ -13,6 +13,7 @@ use parser::Place;
 use parser::config::{RunAs, Script};
 use tempfile::TempDir;
 use tracing::subscriber::DefaultGuard;
+use tracing_subscriber::fmt::format::debug_fn;
 
 /// A directory that other users may enter.
 pub(crate) struct Stage(TempDir);
@@ -156,6 +157,10 @@ impl Log {
         let writer = Writer(Arc::clone(&text));
         let subscriber = tracing_subscriber::fmt()
             .with_writer(move || writer.clone())
+            .fmt_fields(debug_fn(|line, field, value| match field.name() {
+                "message" => write!(line, "{value:?}"),
+                _ => Ok(()), // shown in JSON only
+            }))
             .with_target(false)
             .without_time()
             .with_ansi(false)

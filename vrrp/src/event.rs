@@ -139,4 +139,6 @@ pub struct Link {
     pub addresses: Vec<IpAddr>,
     /// Largest IP datagram in bytes.
     pub mtu: u32,
+    /// Whether it carries multicast (`IFF_MULTICAST`).
+    pub multicast: bool,
 }

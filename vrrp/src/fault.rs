@@ -15,6 +15,10 @@ pub enum FaultReason {
     InterfaceDown(Arc<str>),
     /// The interface has no address to send adverts from.
     NoSourceAddress(Family),
+    /// The interface carries no multicast, which adverts need without `unicast_peer`.
+    NoMulticast(Arc<str>),
+    /// `strict_mode`: the interface carries multicast, so adverts may not go to peers.
+    StrictUnicast(Arc<str>),
     /// An interface under `track_interface` with weight 0 is down, or, reversed, up.
     TrackedInterface {
         /// Its name.
@@ -75,6 +79,8 @@ impl FaultReason {
             Self::InterfaceMissing(_)
             | Self::InterfaceDown(_)
             | Self::NoSourceAddress(_)
+            | Self::NoMulticast(_)
+            | Self::StrictUnicast(_)
             | Self::TrackedInterface { .. }
             | Self::Script { .. }
             | Self::File { .. }
@@ -95,6 +101,8 @@ impl FaultReason {
             Self::InterfaceMissing(_)
             | Self::InterfaceDown(_)
             | Self::NoSourceAddress(_)
+            | Self::NoMulticast(_)
+            | Self::StrictUnicast(_)
             | Self::TrackedInterface { .. }
             | Self::Script { .. }
             | Self::File { .. }
@@ -116,6 +124,14 @@ impl fmt::Display for FaultReason {
             Self::InterfaceDown(name) => write!(f, "interface {name} down"),
             Self::NoSourceAddress(Family::Ipv4) => f.write_str("no IPv4 address for interface"),
             Self::NoSourceAddress(Family::Ipv6) => f.write_str("no IPv6 link-local address for interface"),
+            Self::NoMulticast(name) => write!(
+                f,
+                "interface {name} does not support multicast, specify unicast peers"
+            ),
+            Self::StrictUnicast(name) => write!(
+                f,
+                "interface {name} supports multicast, so that strict mode allows no unicast peers"
+            ),
             Self::TrackedInterface { name, reverse: false } => write!(f, "tracked interface {name} down"),
             Self::TrackedInterface { name, reverse: true } => {
                 write!(f, "tracked interface {name} up, reversed")

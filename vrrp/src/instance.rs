@@ -79,6 +79,8 @@ pub struct Instance {
     pub mtu: u32,
     /// How many addresses an advert has room for.
     pub(crate) room: usize,
+    /// How many of its addresses the log was told to be beyond that.
+    pub(crate) beyond_room: usize,
     /// What authentication remembers.
     pub(crate) seal: Seal,
     /// The checksum of unicast adverts in version 3 is that of an old keepalived.
@@ -141,6 +143,7 @@ impl Instance {
             endpoint: None,
             mtu: USUAL_MTU,
             room: usize::MAX,
+            beyond_room: 0,
             stats: Stats::default(),
             missing: BTreeSet::new(),
             rejections: Rejections::default(),
@@ -275,9 +278,20 @@ impl Instance {
     /// faults. [`Instance::conclude`] makes of them what follows. Before its start they mean nothing yet.
     pub(crate) fn look(&mut self, world: &World, now: Instant, out: &mut Outbox) {
         self.attach(world);
+        self.tell_room(out);
         if self.is_alive() {
             self.weigh_priority(world, now, out);
             self.own_faults = self.find_faults(world);
+        }
+    }
+
+    /// Says how many addresses an advert has no room for, whenever that is another number.
+    fn tell_room(&mut self, out: &mut Outbox) {
+        let count = self.config.virtual_ipaddress.len();
+        let beyond = count - self.advertised().len();
+        if std::mem::replace(&mut self.beyond_room, beyond) != beyond && beyond > 0 {
+            let room = self.room;
+            self.tell(Happening::BeyondRoom { count, room }, out);
         }
     }
 

@@ -53,6 +53,17 @@ pub enum Happening {
     TimerExpired(Duration),
     /// Instance: the master fell silent.
     AdvertTimeout,
+    /// Instance: wants packets to its addresses refused.
+    SettingFirewall,
+    /// Instance: wants packets to its addresses no more refused.
+    RemovingFirewall,
+    /// Instance: not all of its addresses fit into an advert; all are owned.
+    BeyondRoom {
+        /// Its addresses.
+        count: usize,
+        /// Those that the link's MTU has room for.
+        room: usize,
+    },
     /// Instance: wants its addresses on the links.
     SettingAddresses,
     /// Instance: wants its addresses off the links.
@@ -216,6 +227,13 @@ impl fmt::Display for News {
                 late.as_secs_f64()
             ),
             Happening::AdvertTimeout => write!(f, "({name}) Receive advertisement timeout"),
+            Happening::SettingFirewall => write!(f, "({name}) setting firewall drop rule"),
+            Happening::RemovingFirewall => write!(f, "({name}) removing firewall drop rule"),
+            Happening::BeyondRoom { count, room } => write!(
+                f,
+                "({name}) Number of VIPs ({count}) exceeds maximum/space available in packet (max {room} addresses) - \
+                 excess moved to eVIPs"
+            ),
             Happening::SettingAddresses => write!(f, "({name}) setting VIPs."),
             Happening::RemovingAddresses => write!(f, "({name}) removing VIPs."),
             Happening::SettingExcluded => write!(f, "({name}) setting E-VIPs."),
@@ -371,6 +389,8 @@ impl News {
         match self.what {
             Happening::FaultCleared(_)
             | Happening::AdvertTimeout
+            | Happening::SettingFirewall
+            | Happening::RemovingFirewall
             | Happening::SettingAddresses
             | Happening::RemovingAddresses
             | Happening::SettingExcluded
@@ -404,6 +424,7 @@ impl News {
             | Happening::Swallowed(_)
             | Happening::PriorityChanged { .. }
             | Happening::OldUnicastChecksum
+            | Happening::BeyondRoom { .. }
             | Happening::AhExhausted
             | Happening::ScriptReturning(_)
             | Happening::ScriptSucceeded

@@ -2,7 +2,7 @@
 //! test by moving a file.
 //!
 //! ```text
-//! 12.000000000 link 2 eth0 up 0200000000aa 10.0.0.1 fe80::1 1500 10.0.0.1,fe80::1
+//! 12.000000000 link 2 eth0 up 0200000000aa 10.0.0.1 fe80::1 1500 10.0.0.1,fe80::1 multicast
 //! 12.500000000 packet 2 10.0.0.2 224.0.0.18 255 45c0002c... 21336401...
 //! 12.500000000 clock 1700000000.000000000
 //! 12.600000000 timeout
@@ -74,7 +74,8 @@ fn write_step(step: &Step<'_>, to: &mut String) -> fmt::Result {
             write_option(link.ipv4, to)?;
             write_option(link.ipv6_link_local, to)?;
             write!(to, " {} ", link.mtu)?;
-            write_list(&link.addresses, to)
+            write_list(&link.addresses, to)?;
+            to.write_str(if link.multicast { " multicast" } else { "" })
         }
         Step::Event(Event::LinkGone(id)) => write!(to, "link-gone {}", id.0),
         Step::Event(Event::ScriptEnded { script, outcome }) => {
@@ -164,7 +165,18 @@ fn try_read<'a>(recorded: &str, buffer: &'a mut Vec<u8>) -> Option<(Instant, Ste
                 payload,
             })
         }
-        ["link", id, name, running, hardware, ipv4, ipv6, mtu, addresses] => Event::Link(Link {
+        [
+            "link",
+            id,
+            name,
+            running,
+            hardware,
+            ipv4,
+            ipv6,
+            mtu,
+            addresses,
+            ref more @ ..,
+        ] => Event::Link(Link {
             id: LinkId(id.parse().ok()?),
             name: text::unescape(name)?,
             running: read_up(running)?,
@@ -175,6 +187,11 @@ fn try_read<'a>(recorded: &str, buffer: &'a mut Vec<u8>) -> Option<(Instant, Ste
             addresses: match addresses {
                 "-" => Vec::new(),
                 list => list.split(',').map(str::parse).collect::<Result<_, _>>().ok()?,
+            },
+            multicast: match *more {
+                ["multicast"] => true,
+                [] => false,
+                _ => return None,
             },
         }),
         ["file", file, value] => Event::File {

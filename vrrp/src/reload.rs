@@ -54,6 +54,8 @@ impl Engine {
         for (place, instance) in fresh {
             let id = vacant.pop().unwrap_or_else(|| self.next_id());
             self.place(Instance::new(id, sane(instance), None, now, now));
+            // It may have the addresses of one that has just gone, and must not keep them.
+            self.out.reconcile(id);
             order[place] = id;
         }
         self.order = order;
@@ -217,6 +219,7 @@ impl Engine {
                 continue;
             }
             let before: Vec<VirtualAddress> = instance.addresses().cloned().collect();
+            let moves = instance.config.interface != config.interface;
             let routing = (
                 instance.config.virtual_routes.clone(),
                 instance.config.virtual_rules.clone(),
@@ -224,7 +227,7 @@ impl Engine {
             instance.adapt(config, now);
             let reroutes =
                 (&routing.0, &routing.1) != (&instance.config.virtual_routes, &instance.config.virtual_rules);
-            if !instance.state.is_master() || !reroutes && instance.addresses().eq(&before) {
+            if !instance.state.is_master() || !reroutes && !moves && instance.addresses().eq(&before) {
                 continue;
             }
             let loses = before
@@ -233,7 +236,7 @@ impl Engine {
             if loses || reroutes {
                 self.out.reconcile(*id);
             }
-            if instance.addresses().any(|line| !before.contains(line)) {
+            if moves || instance.addresses().any(|line| !before.contains(line)) {
                 gaining.push(*id);
             }
         }

@@ -122,6 +122,15 @@ impl Instance {
             }
             (Some(_) | None, _) => {}
         }
+        // A VRF is no interface to send from: the instance has none then, and is unicast.
+        if let Some(link) = link.filter(|link| link.name == config.interface) {
+            let name = || link.name.as_str().into();
+            match (config.unicast, link.multicast) {
+                (false, false) => drop(faults.insert(FaultReason::NoMulticast(name()))),
+                (true, true) if config.strict_mode => drop(faults.insert(FaultReason::StrictUnicast(name()))),
+                (true, _) | (false, true) => {}
+            }
+        }
         if link.is_some() && self.source(link).is_none() {
             faults.insert(FaultReason::NoSourceAddress(config.family));
         }

@@ -386,6 +386,7 @@ fn eth0(host: usize) -> Link {
         ipv6_link_local: None,
         addresses: Vec::new(),
         mtu: 1500,
+        multicast: true,
     }
 }
 

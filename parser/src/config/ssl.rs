@@ -36,6 +36,10 @@ impl std::fmt::Debug for Ssl {
 
 /// Reads an `SSL` block. Nothing in it has a default.
 pub(super) fn parse(block: Block<'_>, report: &mut Report) -> Ssl {
+    report.among_secrets(KEYWORDS, |report| read(block, report))
+}
+
+fn read(block: Block<'_>, report: &mut Report) -> Ssl {
     let mut ssl = Ssl {
         place: block.head.place(),
         ..Ssl::default()

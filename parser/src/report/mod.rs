@@ -20,6 +20,8 @@ pub use reason::Reason;
 pub use routing::RoutingReason;
 pub use vrrp::VrrpReason;
 
+use secret::Hidden;
+
 use crate::config;
 use crate::place::{At, Place};
 use crate::source::Sources;
@@ -38,8 +40,9 @@ pub struct Mistake {
     pub text: String,
     /// Bytes of the line before `text`.
     pub text_start: usize,
-    /// What is wrong.
+    /// What is wrong. Its own words may quote a secret: [`Mistake::title`] and so on do not.
     pub reason: Reason,
+    hidden: Hidden,
 }
 
 /// All mistakes found so far, in the order they were found.
@@ -55,6 +58,8 @@ pub struct Report {
     compared: usize,
     /// How many of all are worse than a warning.
     spoiling: usize,
+    /// The keywords of the block with secrets that is being read.
+    among_secrets: &'static [&'static str],
 }
 
 /// How far a report was at some moment.
@@ -85,13 +90,19 @@ impl Report {
             self.omitted_class = self.omitted_class.max(Some(reason.class()));
             return;
         }
+        let hidden = if self.among_secrets.is_empty() {
+            Hidden::in_line(at.text)
+        } else {
+            Hidden::in_block(at.text, self.among_secrets)
+        };
         self.mistakes.push(Mistake {
             place: at.place,
             column: at.start + 1,
             length: at.length,
-            text: secret::masked(at.text).into_owned(),
+            text: hidden.line(at.text).into_owned(),
             text_start: at.text_start,
             reason,
+            hidden,
         });
     }
 
@@ -135,6 +146,18 @@ impl Report {
             has_block: line.has_block(),
         };
         self.add(line.keyword_word().at(), reason);
+    }
+
+    /// Reads a block that has secrets in it, whose keywords are `known`: what is told of its lines does not quote them.
+    pub(crate) fn among_secrets<R>(
+        &mut self,
+        known: &'static [&'static str],
+        read: impl FnOnce(&mut Self) -> R,
+    ) -> R {
+        self.among_secrets = known;
+        let read = read(self);
+        self.among_secrets = &[];
+        read
     }
 
     /// An unterminated quote, reported already, has swallowed a value that keepalived cannot do without.

@@ -8,7 +8,6 @@ use std::ops::Range;
 use annotate_snippets::{AnnotationKind, Element, Group, Level, Renderer, Snippet};
 
 use crate::place::{At, Place};
-use crate::report::secret::masked;
 use crate::report::{Class, Mistake, Report};
 use crate::source::Sources;
 
@@ -43,6 +42,21 @@ impl Report {
 }
 
 impl Mistake {
+    /// What is wrong, in one sentence.
+    pub fn title(&self) -> String {
+        self.hidden.sentence(self.reason.to_string())
+    }
+
+    /// What was expected there.
+    pub fn expected(&self) -> Option<String> {
+        self.reason.expected().map(|words| self.hidden.sentence(words))
+    }
+
+    /// What helps.
+    pub fn help(&self) -> Option<String> {
+        self.reason.help().map(|words| self.hidden.sentence(words))
+    }
+
     /// The mistake with its line, the words meant underlined, what was expected, what helps, and who included the file.
     pub fn render(&self, sources: &Sources, color: bool) -> String {
         let renderer = if color {
@@ -50,15 +64,15 @@ impl Mistake {
         } else {
             Renderer::plain()
         };
-        let title = clipped(self.reason.to_string());
-        let help = self.reason.help();
+        let title = clipped(self.title());
+        let help = self.help();
         let notes = self.notes(sources);
         let shown = self.shown(sources);
         let mut elements: Vec<Element<'_>> = Vec::new();
         if self.place.line > 0 {
             let annotation = AnnotationKind::Primary
                 .span(shown.span.clone())
-                .label(self.reason.expected());
+                .label(self.expected());
             let snippet = Snippet::source(shown.line)
                 .line_start(self.place.line as usize)
                 .path(sources.name(self.place))
@@ -77,8 +91,8 @@ impl Mistake {
         if self.place.line > 0 {
             line = format!("{}: ", self.position(sources));
         }
-        line.push_str(&clipped(self.reason.to_string()));
-        for more in [self.reason.expected(), self.reason.help()].into_iter().flatten() {
+        line.push_str(&clipped(self.title()));
+        for more in [self.expected(), self.help()].into_iter().flatten() {
             line.push_str("; ");
             line.push_str(&more);
         }
@@ -95,9 +109,9 @@ impl Mistake {
         json.number_or_null("column", known.then_some(self.column));
         json.text("severity", self.severity());
         json.text("class", &format!("{:?}", self.reason.class()));
-        json.text("message", &clipped(self.reason.to_string()));
-        json.text_or_null("expected", self.reason.expected().as_deref());
-        json.text_or_null("help", self.reason.help().as_deref());
+        json.text("message", &clipped(self.title()));
+        json.text_or_null("expected", self.expected().as_deref());
+        json.text_or_null("help", self.help().as_deref());
         let chain: Vec<String> = sources
             .included_from(self.place)
             .map(|place| position(place, sources))
@@ -140,7 +154,7 @@ impl Mistake {
             if !beginning.is_empty() && !self.text.trim().is_empty() {
                 notes.push(format!(
                     "the line is written as: {}",
-                    cut(&masked(beginning), 0..0).line
+                    cut(&self.hidden.line(beginning), 0..0).line
                 ));
             }
         }
@@ -163,7 +177,10 @@ impl Mistake {
     fn written<'s>(&self, sources: &'s Sources) -> Option<Cow<'s, str>> {
         let line = sources.line(self.place)?;
         let end = line.floor_char_boundary(self.text_start + 2 * At::KEPT);
-        Some(masked(line.get(self.text_start..end).unwrap_or_default()))
+        Some(
+            self.hidden
+                .line(line.get(self.text_start..end).unwrap_or_default()),
+        )
     }
 
     /// Whether the words meant stand at their place in the line as written.

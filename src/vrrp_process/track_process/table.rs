@@ -108,12 +108,14 @@ impl Kind {
     }
 }
 
-/// keepalived compares the bytes: the whole line, or the beginning of it, which for `initial` may end within a word.
+/// keepalived compares the bytes: the whole line, or the beginning of it. For `initial` it may end within an argument, but
+/// not within the command.
 fn is_like(found: &[u8], wanted: &[u8], matching: ProcessMatch) -> bool {
+    let has_arguments = wanted.iter().position(|byte| *byte == 0) < wanted.len().checked_sub(1);
     match matching {
         ProcessMatch::Name | ProcessMatch::Exact => found == wanted,
-        ProcessMatch::Partial => found.starts_with(wanted),
-        ProcessMatch::Initial => found.starts_with(&wanted[..wanted.len() - 1]),
+        ProcessMatch::Initial if has_arguments => found.starts_with(&wanted[..wanted.len() - 1]),
+        ProcessMatch::Initial | ProcessMatch::Partial => found.starts_with(wanted),
     }
 }
 
@@ -143,6 +145,7 @@ mod tests {
         }
     }
 
+    /// What keepalived 2.2.7 was seen to count.
     #[test]
     fn command_lines_are_compared_as_asked() {
         let is = |wanted: &Wanted, found: &[&str]| {
@@ -160,7 +163,13 @@ mod tests {
         assert!(!is(&partial, &["ntpd", "-unt"]));
         let initial = wanted(&["ntpd", "-u"], ProcessMatch::Initial);
         assert!(is(&initial, &["ntpd", "-untp"]) && is(&initial, &["ntpd", "-u"]));
-        assert!(!is(&initial, &["ntpd", "-x"]));
+        assert!(is(&initial, &["ntpd", "-u", "-n"]) && !is(&initial, &["ntpd", "-x", "-u"]));
+        assert!(!is(&initial, &["ntpd", "-x"]) && !is(&initial, &["ntpd"]));
+        for matching in [ProcessMatch::Initial, ProcessMatch::Partial] {
+            let command = wanted(&["/usr/sbin/ntpd"], matching);
+            assert!(is(&command, &["/usr/sbin/ntpd"]) && is(&command, &["/usr/sbin/ntpd", "-u"]));
+            assert!(!is(&command, &["/usr/sbin/ntpd2", "-u"]) && !is(&command, &["ntpd"]));
+        }
     }
 
     #[test]

@@ -124,6 +124,7 @@ pub(crate) fn eth0(host: u8) -> Link {
         ipv6_link_local: Some(format!("fe80::{host}").parse().unwrap()),
         addresses: vec![ip(host)],
         mtu: 1500,
+        multicast: true,
     }
 }
 

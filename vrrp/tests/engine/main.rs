@@ -21,6 +21,7 @@ mod scripts;
 mod sealed;
 mod sequences;
 mod stories;
+mod strict;
 mod table;
 mod trackers;
 mod unicast;

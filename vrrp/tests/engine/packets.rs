@@ -331,6 +331,22 @@ fn an_advert_fits_into_the_link_s_mtu() {
         panic!("no advert")
     };
     assert_eq!((advert.bytes.len(), advert.bytes[23]), (560, 131));
+    let line = "(VI_1) Number of VIPs (200) exceeds maximum/space available in packet (max 131 addresses) - \
+                excess moved to eVIPs";
+    let mut told = |mtu| -> Vec<String> {
+        engine.handle(Event::Link(vrrp::Link { mtu, ..eth0(5) }), at(1));
+        std::iter::from_fn(|| engine.next_action())
+            .filter_map(|action| match action {
+                Action::Tell(news) => Some(news.to_string()),
+                _ => None,
+            })
+            .filter(|line| line.contains("exceeds"))
+            .collect()
+    };
+    assert_eq!(told(576), [line], "at the start");
+    assert_eq!(told(1500), [""; 0], "all fit");
+    assert_eq!(told(576), [line]);
+    assert_eq!(told(577), [""; 0], "no news");
 }
 
 #[test]

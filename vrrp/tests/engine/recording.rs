@@ -65,7 +65,7 @@ fn the_lines_are_for_people_too() {
     };
     assert_eq!(
         record::write(&Step::Event(Event::Link(link)), at(1500)),
-        "1.500000000 link 2 br%20lan up 020000000005 10.0.0.5 - 1500 10.0.0.5"
+        "1.500000000 link 2 br%20lan up 020000000005 10.0.0.5 - 1500 10.0.0.5 multicast"
     );
     let packet = Step::Event(Event::Packet(packet_from(9, &[0x21, 0x33])));
     assert_eq!(
@@ -97,9 +97,10 @@ fn link() -> impl Strategy<Value = Event<'static>> {
         addresses,
         any::<u32>(),
         any::<Vec<IpAddr>>(),
+        any::<bool>(),
     )
         .prop_map(
-            |(id, name, running, hardware_address, (ipv4, ipv6), mtu, addresses)| {
+            |(id, name, running, hardware_address, (ipv4, ipv6), mtu, addresses, multicast)| {
                 Event::Link(Link {
                     id: LinkId(id),
                     name,
@@ -109,6 +110,7 @@ fn link() -> impl Strategy<Value = Event<'static>> {
                     ipv6_link_local: ipv6.map(Into::into),
                     addresses,
                     mtu,
+                    multicast,
                 })
             },
         )

@@ -122,10 +122,14 @@ fn another_interface_is_another_instance() {
     engine.handle_timeout(at(500));
     assert_eq!(words(&engine), [(1, "VI_1", "FAULT")]);
     assert_eq!(engine.next_deadline(), Some(at(10_500)), "to look again");
-    let resigned = drain(&mut engine)
-        .into_iter()
-        .any(|action| matches!(action, Action::Send(_)));
-    assert!(resigned);
+    let actions = drain(&mut engine);
+    assert!(
+        actions.iter().any(|action| matches!(action, Action::Send(_))),
+        "it resigns"
+    );
+    // The addresses are those of the new one now, which does not want them.
+    assert!(actions.contains(&Action::Reconcile(InstanceId(1))), "{actions:?}");
+    assert_eq!(engine.owned(InstanceId(1)).count(), 0);
 }
 
 #[test]

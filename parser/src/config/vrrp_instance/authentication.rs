@@ -50,6 +50,10 @@ enum Kind {
 impl AuthenticationDraft {
     /// Reads a block; a later one adds to an earlier one.
     pub(super) fn read(&mut self, block: Block<'_>, report: &mut Report) {
+        report.among_secrets(KEYWORDS, |report| self.read_lines(block, report));
+    }
+
+    fn read_lines(&mut self, block: Block<'_>, report: &mut Report) {
         for line in block.lines() {
             match line.keyword() {
                 "auth_type" => self.kind = kind(line, report).or(self.kind),
@@ -188,6 +192,10 @@ pub(super) struct HmacDraft {
 
 impl HmacDraft {
     pub(super) fn read(&mut self, block: Block<'_>, report: &mut Report) {
+        report.among_secrets(HMAC_KEYWORDS, |report| self.read_lines(block, report));
+    }
+
+    fn read_lines(&mut self, block: Block<'_>, report: &mut Report) {
         for line in block.lines() {
             match line.keyword() {
                 "key" => self.key(line, report),

@@ -28,9 +28,7 @@ impl<'t> Draft<'t> {
         let version = self.resolve_version(family, strict, global, report);
         let addresses = self.resolve_addresses(family, strict, report);
         let (state, priority) = self.resolve_election(strict, report);
-        self.resolve_preemption(state, priority, strict, report);
         let advert_int = self.resolve_advert_int(version, report);
-        let down_timer_adverts = self.resolve_down_timer(strict, global, report);
         let auth_hmac = self.auth_hmac.take();
         let mut auth_hmac = auth_hmac.and_then(|(line, draft)| draft.resolve(line, advert_int, report));
         let authentication =
@@ -43,6 +41,9 @@ impl<'t> Draft<'t> {
             report.conflict(at, "this `mode`", "strict mode", "`enforce` is used");
             hmac.mode = HmacMode::Enforce;
         }
+        let state = self.resolve_start(state, priority, &authentication, report);
+        self.resolve_preemption(state, priority, strict, report);
+        let down_timer_adverts = self.resolve_down_timer(strict, global, report);
         let unicast = self.resolve_unicast(report);
         self.resolve_vmac(family, strict, unicast, report);
         let accept = self.resolve_accept(version, priority, strict, report);
@@ -65,6 +66,7 @@ impl<'t> Draft<'t> {
         Some(VrrpInstance {
             name: self.name.to_owned(),
             interface,
+            parent: None,
             vrf: self.vrf,
             virtual_router_id: vrid,
             version,

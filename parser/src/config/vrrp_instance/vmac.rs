@@ -14,7 +14,7 @@ pub struct Vmac {
     pub name: Option<String>,
     /// `None` means 00:00:5e:00:01:VRID or, for IPv6, 00:00:5e:00:02:VRID.
     pub mac: Option<[u8; 6]>,
-    /// `netlink_notify_msg`: neighbours of the interface are told of its address.
+    /// `netlink_notify_msg`: once it is made, those who listen to the kernel are told of the interface below it anew.
     pub netlink_notify_msg: bool,
     /// `group`: the interface's link group.
     pub group: Option<u32>,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::config::global_defs::GlobalDefs;
 use crate::config::vrrp_instance::read::Draft;
-use crate::config::vrrp_instance::{Garp, GarpDraft, InitialState};
+use crate::config::vrrp_instance::{Authentication, Garp, GarpDraft, InitialState};
 use crate::report::{Reason, Report};
 use crate::units::{Family, Priority, Version};
 
@@ -55,6 +55,24 @@ impl Draft<'_> {
                 (by_priority, priority)
             }
             state => (state.unwrap_or(by_priority), priority),
+        }
+    }
+
+    /// AH: a router must have heard the others' sequence numbers before it may lead. An address owner leads all the same.
+    pub(super) fn resolve_start(
+        &self,
+        state: InitialState,
+        priority: Priority,
+        authentication: &Authentication,
+        report: &mut Report,
+    ) -> InitialState {
+        match (state, authentication) {
+            (InitialState::Master, Authentication::Ah(_)) if !priority.is_owner() => {
+                let effect = "the initial state is cleared to BACKUP";
+                self.conflict("state", "AH authentication", effect, report);
+                InitialState::Backup
+            }
+            _ => state,
         }
     }
 

@@ -1,7 +1,9 @@
 //! The dump files beside keepalived's, of the same configuration at the same moment, and as the two common exporters
 //! read them.
 
-use std::collections::BTreeMap;
+mod exporters;
+mod rich;
+
 use std::process::Command;
 
 use holdfast::lab::{Daemon, Host, Node};
@@ -104,19 +106,29 @@ fn dumps_of(daemon: &Daemon) -> Dumps {
 fn dumped(host: &Host, node: &Node) -> [String; 3] {
     let signals = ["36", "USR2", "USR1"];
     std::array::from_fn(|file| {
-        let kill = Command::new("kill")
-            .args([&format!("-{}", signals[file]), &node.process.pid.to_string()])
-            .status();
-        assert!(kill.unwrap().success());
-        let mut text = String::new();
-        let mut before = String::new();
-        expect("the file is whole", || {
-            std::mem::swap(&mut before, &mut text);
-            text = host.read(FILES[file]).unwrap_or_default();
-            !text.is_empty() && text == before && text.ends_with('\n')
-        });
-        text
+        send(node, signals[file]);
+        whole(host, FILES[file])
     })
+}
+
+/// Sends the daemon a signal that has no name in every library.
+fn send(node: &Node, signal: &str) {
+    let kill = Command::new("kill")
+        .args([&format!("-{signal}"), &node.process.pid.to_string()])
+        .status();
+    assert!(kill.unwrap().success());
+}
+
+/// A file that keepalived may still be writing.
+fn whole(host: &Host, file: &str) -> String {
+    let mut text = String::new();
+    let mut before = String::new();
+    expect(&format!("{file} is whole"), || {
+        std::mem::swap(&mut before, &mut text);
+        text = host.read(file).unwrap_or_default();
+        !text.is_empty() && text == before && text.ends_with('\n')
+    });
+    text
 }
 
 #[test]
@@ -232,75 +244,8 @@ fn a_file_is_its_owners_alone_and_a_link_in_its_place_is_not_followed() {
         .unwrap()
     };
     for signal in ["36", "USR2", "USR1"] {
-        let pid = node.process.pid.to_string();
-        assert!(
-            Command::new("kill")
-                .args([&format!("-{signal}"), &pid])
-                .status()
-                .unwrap()
-                .success()
-        );
+        send(&node, signal);
     }
     expect("all are files, 0600", || is_file(&scene.a) == [(true, 0o600); 3]);
     assert_eq!(scene.a.read("/run/precious").unwrap(), "precious");
-}
-
-/// What mehdy/keepalived-exporter makes of `keepalived.data`: the state, router and addresses of each instance.
-fn exporter_data(text: &str) -> BTreeMap<String, BTreeMap<String, String>> {
-    let mut found: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
-    let (mut instance, mut key) = (None, String::new());
-    for line in text.lines() {
-        if let Some(name) = line.strip_prefix(" VRRP Instance = ") {
-            instance = Some(name.to_owned());
-        } else if line.starts_with("   ") && instance.is_some() {
-            let of = found.entry(instance.clone().unwrap_or_default()).or_default();
-            if line.starts_with("     ") {
-                if key.starts_with("Virtual IP (") {
-                    of.entry("vips".to_owned()).or_default().push_str(line.trim());
-                }
-            } else if let Some((word, value)) = line.split_once('=').or_else(|| line.split_once(':')) {
-                word.trim().clone_into(&mut key);
-                of.insert(key.clone(), value.trim().to_owned());
-            }
-        } else {
-            instance = None;
-        }
-    }
-    found
-}
-
-#[test]
-fn the_exporters_read_them() {
-    if !ready() {
-        return;
-    }
-    let dumps = dumps_of(&holdfast());
-    let found = exporter_data(&dumps.data);
-    assert_eq!(found.len(), 3);
-    let first = &found["V1"];
-    for (key, value) in [
-        ("State", "MASTER"),
-        ("Wantstate", "MASTER"),
-        ("Interface", "eth0"),
-        ("Virtual Router ID", "51"),
-        ("Gratuitous ARP delay", "5"),
-    ] {
-        assert_eq!(first[key], value);
-    }
-    // The address is the first word and the interface the third.
-    assert!(first["vips"].starts_with("10.99.0.10/24 dev eth0 "));
-    // gen2brain/keepalived_exporter: the first word is a number.
-    let transition = first["Last transition"].split(' ').next().unwrap();
-    assert!(transition.parse::<f64>().unwrap() > 1e9);
-    // As many instances in the statistics, each line a number after the last colon.
-    assert_eq!(dumps.stats.matches("VRRP Instance: ").count(), 3);
-    for line in dumps
-        .stats
-        .lines()
-        .filter(|line| line.starts_with("  ") && !line.ends_with(':'))
-    {
-        line.rsplit(": ").next().unwrap().parse::<u64>().unwrap();
-    }
-    let script = dumps.data.split(" VRRP Script = chk\n").nth(1).unwrap();
-    assert!(script.contains("\n   Status = GOOD\n") && script.contains("\n   State = "));
 }
