@@ -51,9 +51,9 @@ fn what_others_remove_comes_back_soon_and_the_rest_is_theirs() {
         let said = node.said("by another program, putting it back");
         scene.host.run(move || run(meddling)).unwrap();
         let began = Instant::now();
-        assert_ne!(scene.table(), before, "{meddling}");
+        // It may be put back before anybody can look.
         scene.expect(&format!("all is as before after {meddling}"), || {
-            scene.table() == before
+            node.said("by another program, putting it back") > said && scene.table() == before
         });
         let took = began.elapsed();
         println!("{meddling}: put back within {took:.3?}");
