@@ -24,6 +24,7 @@ pub mod signal;
 pub mod standing;
 pub mod sub_command;
 pub mod supervisor;
+mod sync_daemon;
 pub mod sys;
 mod timer;
 pub mod vrrp_process;

@@ -397,7 +397,7 @@ impl Process {
     /// What a configuration asks for beside virtual servers.
     fn learn(&mut self, config: &Config) {
         self.scripts.set_order(&self.engine);
-        self.keeper.set_service_wide(Wish::of(&config.global));
+        self.keeper.set_service_wide(Wish::of(config));
         self.files = config.track_files.iter().map(|file| file.name.clone()).collect();
         let host = nix::unistd::gethostname().unwrap_or_default();
         self.mailer.learn(&config.global, &host.to_string_lossy());

@@ -1,14 +1,15 @@
 //! What IPVS has beside its table: connection timeouts (`lvs_timeouts`) and sync daemons (`lvs_sync_daemon`).
 //!
 //! What was there before us is remembered, so that it can be put back. Absent: a sync daemon that follows a VRRP
-//! instance, which only the VRRP process can switch.
+//! instance, which the VRRP process switches.
 
 use std::time::Duration;
 
-use ipvs::{Error, Ipvs, NameError, Role, SyncDaemon, Timeouts};
-use nix::errno::Errno;
-use parser::config::GlobalDefs;
-use tracing::{error, warn};
+use ipvs::{Error, Ipvs, Role, SyncDaemon, Timeouts};
+use parser::Config;
+use tracing::error;
+
+use crate::sync_daemon;
 
 /// What is wanted, and what was there before.
 #[derive(Clone, Debug)]
@@ -23,6 +24,8 @@ pub(super) struct Wish {
     /// Zero stands for what was there before.
     timeouts: Timeouts,
     daemons: Vec<SyncDaemon>,
+    /// The VRRP process switches the sync daemons: what runs is not ours to stop.
+    follows: bool,
 }
 
 /// What we found, and did.
@@ -36,40 +39,27 @@ pub(super) struct Originals {
 
 impl Wish {
     /// What a configuration asks for. A daemon that cannot be is said in the log.
-    pub(super) fn of(global: &GlobalDefs) -> Self {
-        let timeouts = &global.lvs_timeouts;
+    pub(super) fn of(config: &Config) -> Self {
+        let timeouts = &config.global.lvs_timeouts;
         let or_zero = |timeout: Option<Duration>| timeout.unwrap_or_default();
-        Self {
+        let mut wish = Self {
             timeouts: Timeouts {
                 tcp: or_zero(timeouts.tcp),
                 tcp_fin: or_zero(timeouts.tcpfin),
                 udp: or_zero(timeouts.udp),
             },
-            daemons: daemons(global).unwrap_or_else(|error| {
-                error!("IPVS: lvs_sync_daemon cannot be started: {error}");
-                Vec::new()
-            }),
+            ..Self::default()
+        };
+        if let Some(settings) = sync_daemon::settings(config) {
+            wish.follows = settings.vrrp_instance.is_some();
+            if !wish.follows {
+                let daemons =
+                    [Role::Master, Role::Backup].map(|role| sync_daemon::daemon(&settings, role, 0));
+                wish.daemons.extend(daemons.into_iter().flatten());
+            }
         }
+        wish
     }
-}
-
-fn daemons(global: &GlobalDefs) -> Result<Vec<SyncDaemon>, NameError> {
-    let Some(daemon) = &global.lvs_sync_daemon else {
-        return Ok(Vec::new());
-    };
-    if let Some(instance) = &daemon.vrrp_instance {
-        warn!("lvs_sync_daemon that follows instance {instance} is read, but has no effect yet");
-        return Ok(Vec::new());
-    }
-    let interface = daemon.interface.parse()?;
-    let of_role = |role| SyncDaemon {
-        max_len: daemon.maxlen,
-        group: Some(daemon.group),
-        port: Some(daemon.port),
-        ttl: daemon.ttl,
-        ..SyncDaemon::new(role, interface, daemon.id.unwrap_or(0))
-    };
-    Ok([Role::Master, Role::Backup].map(of_role).to_vec())
 }
 
 impl ServiceWide {
@@ -102,42 +92,10 @@ impl ServiceWide {
     }
 
     async fn switch_daemons(&mut self, ipvs: &mut Ipvs) -> Result<(), Error> {
-        if self.wanted.daemons.is_empty() && !self.originals.has_daemons {
-            return Ok(());
-        }
-        let running = ipvs.daemons().await?;
-        for role in [Role::Master, Role::Backup] {
-            let wanted = self.wanted.daemons.iter().find(|wanted| wanted.role == role);
-            let running = running.iter().find(|running| running.role == role);
-            switch_daemon(ipvs, role, wanted, running).await?;
+        if !self.wanted.daemons.is_empty() || self.originals.has_daemons && !self.wanted.follows {
+            sync_daemon::switch(ipvs, &self.wanted.daemons).await?;
         }
         self.originals.has_daemons = !self.wanted.daemons.is_empty();
         Ok(())
-    }
-}
-
-/// Makes the sync daemon of a role what is wanted; one that is already is left alone.
-async fn switch_daemon(
-    ipvs: &mut Ipvs,
-    role: Role,
-    wanted: Option<&SyncDaemon>,
-    running: Option<&SyncDaemon>,
-) -> Result<(), Error> {
-    if let (Some(wanted), Some(running)) = (wanted, running)
-        && wanted.is_met_by(running)
-    {
-        return Ok(());
-    }
-    if running.is_some() {
-        match ipvs.stop_daemon(role).await {
-            Err(Error::Netlink(netlink::Error::Refused(refusal))) if refusal.errno == Errno::ESRCH => {
-                warn!("IPVS: the {role} sync daemon was stopped by another program");
-            }
-            other => other?,
-        }
-    }
-    match wanted {
-        Some(wanted) => ipvs.start_daemon(wanted).await,
-        None => Ok(()),
     }
 }

@@ -166,6 +166,7 @@ const VRRP_INSTANCE: &[&str] = &[
     "kernel_rx_buf_size",
     "linkbeat_use_polling",
     "lower_prio_no_advert",
+    "lvs_sync_daemon_interface",
     "mcast_dst_ip",
     "mcast_src_ip",
     "native_ipv6",

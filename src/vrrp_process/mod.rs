@@ -14,6 +14,7 @@ mod promote;
 mod repair;
 mod round;
 mod socket;
+mod sync_follower;
 mod track_file;
 mod track_process;
 pub(crate) mod trackers;
@@ -53,6 +54,7 @@ use promote::Promoted;
 use repair::Repairs;
 use round::{Owner, Rounds, Step};
 use socket::{Received, Sockets};
+use sync_follower::SyncFollower;
 use trackers::Trackers;
 use vmac::Uppers;
 use wants::{Wants, address_lines};
@@ -123,6 +125,8 @@ struct Process {
     promoted: Promoted,
     uppers: Uppers,
     firewall: Option<Firewall>,
+    /// How interfaces and tables are marked as this daemon's.
+    owner: String,
     /// Static items that the kernel refused in the last round about them.
     refused: HashSet<Object>,
     /// What the engine was told of static items that are missing.
@@ -134,6 +138,7 @@ struct Process {
     herald: Herald,
     ended: Ended,
     trackers: Trackers,
+    sync_follower: SyncFollower,
     dumps: VrrpDumps,
     events: Events,
     /// What a successor needs is not what was saved last.
@@ -164,10 +169,12 @@ impl Process {
     async fn start(mut child: Child) -> Result<Self, VrrpProcessError> {
         let runner = Runner::new()?;
         let mut herald = Herald::new(&runner);
-        let (mut config, scripts) = admit(&child.take_config_text(), &mut herald);
+        let mut config = parser::parse_text(&parser::Machine, &child.take_config_text()).config;
+        let scripts = admit(&mut config, &mut herald);
         child.stand(&config);
         Firewall::note(&config);
         let wishes = uppers::put_on(&mut config).await?;
+        let owner = vmac::owner(&child.options.vrrp_pid);
         let mut process = Self {
             engine: Engine::new(&config, &child.saved_state(), now()),
             mirror: Mirror::default(),
@@ -176,13 +183,14 @@ impl Process {
             sockets: Sockets::new(),
             announcer: Announcer::open()?,
             timer: Timer::new()?,
-            rounds: Rounds::new(Writer::start()?),
+            rounds: Rounds::new(Writer::start(&owner)?),
             following: VecDeque::new(),
             repairs: Repairs::default(),
             recheck_at: None,
             promoted: Promoted::default(),
             uppers: Uppers::new(wishes),
-            firewall: Firewall::of(&config),
+            firewall: Firewall::of(&config, &owner),
+            owner,
             refused: HashSet::new(),
             lacking: BTreeMap::new(),
             cleaning: BTreeSet::new(),
@@ -191,6 +199,7 @@ impl Process {
             runner: Arc::new(runner),
             ended: Ended::new(),
             trackers: Trackers::start(&config, child.saved_state().is_empty()),
+            sync_follower: SyncFollower::default(),
             dumps: VrrpDumps::new(&config),
             events: Events::default(),
             unsaved: false,
@@ -202,6 +211,7 @@ impl Process {
             child,
         };
         process.claim();
+        process.sync_follower.learn(&process.config, &process.engine);
         Ok(process)
     }
 
@@ -245,7 +255,7 @@ impl Process {
         }
         self.release_uppers().await;
         self.runner.stop_all().await;
-        self.herald.finish().await;
+        tokio::join!(self.herald.finish(), self.sync_follower.finish());
         self.child.stopped();
         Ok(())
     }
@@ -256,6 +266,9 @@ impl Process {
         if !self.settled || !self.trackers.are_read() {
             // The engine judges nothing before it has been told of all links and of what is tracked.
             return Ok(());
+        }
+        if let Some(config) = self.uppers.has_come(&self.mirror, now) {
+            self.take_in(config);
         }
         if let Some(deadline) = self.engine.next_deadline().filter(|deadline| *deadline <= now) {
             if now - deadline > LATE {
@@ -270,6 +283,7 @@ impl Process {
             self.keep_sockets();
         }
         self.carry_out();
+        self.sync_follower.follow(&self.engine);
         self.repair();
         self.give_up_uppers(now);
         let wants = Wants {
@@ -398,6 +412,7 @@ impl Process {
         match order {
             Order::Stop => {
                 self.stopping = true;
+                self.uppers.forget_coming();
                 self.tell_time(now());
                 self.engine.handle(Event::Stop, now());
                 self.promote();
@@ -436,20 +451,28 @@ impl Process {
     /// A new configuration, judged by the supervisor: what is unchanged is not touched.
     fn reload(&mut self, text: &str) {
         info!("Reloading");
+        let config = parser::parse_text(&parser::Machine, text).config;
+        if !self.must_wait(&config) {
+            self.take_in(config);
+        }
+    }
+
+    /// A new configuration comes into force.
+    fn take_in(&mut self, mut config: Config) {
         // What still runs belongs to the old configuration: nobody hears how it ends.
         self.ended = Ended::new();
         let runner = Arc::new(self.runner.sibling());
         let old = std::mem::replace(&mut self.runner, runner);
         tokio::spawn(async move { old.stop_all().await });
         let before = self.wants().configured();
-        let (mut config, scripts) = admit(text, &mut self.herald);
-        self.uppers.wishes = vmac::put_on(&mut config, &self.mirror.known());
-        let firewall = std::mem::replace(&mut self.firewall, Firewall::of(&config));
+        let scripts = admit(&mut config, &mut self.herald);
+        let wishes = vmac::put_on(&mut config, &self.mirror.known());
+        self.take_uppers(wishes);
+        let firewall = std::mem::replace(&mut self.firewall, Firewall::of(&config, &self.owner));
         self.uppers.retired = match &self.firewall {
             Some(_) => None,
             None => firewall.or(self.uppers.retired.take()),
         };
-        self.prepare();
         let statics_differ = config.static_ipaddress != self.config.static_ipaddress
             || config.static_routes != self.config.static_routes
             || config.static_rules != self.config.static_rules;
@@ -457,6 +480,7 @@ impl Process {
         self.child.stand(&self.config);
         self.dumps.learn(&self.config);
         self.engine.reload(&self.config, now());
+        self.sync_follower.learn(&self.config, &self.engine);
         // Who is gone resigns while its socket is still there.
         self.carry_out();
         if self.config.global.fifo_write_vrrp_states_on_reload {
@@ -475,6 +499,7 @@ impl Process {
         for link in self.mirror.links() {
             self.link_changed(link);
         }
+        self.leave_uppers();
         self.lacking.clear();
         self.judge_statics();
         self.watch_routing();
@@ -525,9 +550,8 @@ impl Process {
     }
 }
 
-/// The configuration in a text, without the scripts that may not run on this machine, and the scripts that may.
-fn admit(text: &str, herald: &mut Herald) -> (Config, Vec<Arc<Prepared>>) {
-    let mut config = parser::parse_text(&parser::Machine, text).config;
+/// Takes the scripts out of a configuration that may not run on this machine; answers with those that may.
+fn admit(config: &mut Config, herald: &mut Herald) -> Vec<Arc<Prepared>> {
     let mut inspector = Inspector::new(Policy::new(&config.global));
     let mut prepared = Vec::new();
     config.vrrp_scripts.retain(|script| {
@@ -548,9 +572,9 @@ fn admit(text: &str, herald: &mut Herald) -> (Config, Vec<Arc<Prepared>>) {
     for instance in &mut config.vrrp_instances {
         keys::load(instance);
     }
-    herald.learn(&config, &mut inspector);
+    herald.learn(config, &mut inspector);
     inspector.say_violation();
-    (config, prepared)
+    prepared
 }
 
 /// Routes and rules that a reload has taken out of the configuration.

@@ -196,10 +196,10 @@ fn forged_unicast(n: usize, victim: Ipv4Addr, peer: Ipv4Addr, replayed: &[u8]) -
 
 /// An advertisement of a router that should be master, to be spoiled.
 #[derive(Clone)]
-struct Forgery {
+pub(crate) struct Forgery {
     ttl: u8,
     /// From the version on, without the checksum.
-    payload: Vec<u8>,
+    pub(crate) payload: Vec<u8>,
     checksum: fn(u16) -> u16,
 }
 
@@ -217,14 +217,14 @@ impl Default for Forgery {
 }
 
 impl Forgery {
-    fn with(change: impl FnOnce(&mut Self)) -> Self {
+    pub(crate) fn with(change: impl FnOnce(&mut Self)) -> Self {
         let mut forgery = Self::default();
         change(&mut forgery);
         forgery
     }
 
     /// The datagram from its IP header on; the kernel fills in the header's length and checksum.
-    fn bytes(&self) -> Vec<u8> {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
         let mut bytes = vec![0x45, 0xc0, 0, 0, 0, 1, 0, 0, self.ttl, 112, 0, 0];
         bytes.extend(FORGER.octets());
         bytes.extend(GROUP.octets());
@@ -274,7 +274,7 @@ fn low(n: usize) -> u8 {
     n.to_le_bytes()[0]
 }
 
-fn open() -> io::Result<Socket> {
+pub(crate) fn open() -> io::Result<Socket> {
     open_for(112)
 }
 
@@ -286,7 +286,7 @@ fn open_for(protocol: i32) -> io::Result<Socket> {
 }
 
 /// Sends, at a pace that does not overrun what lies between.
-fn send(socket: &Socket, packet: &[u8]) {
+pub(crate) fn send(socket: &Socket, packet: &[u8]) {
     socket
         .send_to(packet, &SocketAddrV4::new(GROUP, 0).into())
         .unwrap();

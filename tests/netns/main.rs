@@ -8,6 +8,7 @@
     reason = "the helpers of tests may, as the tests"
 )]
 
+mod announcements;
 mod bfd;
 mod chaos;
 mod checks;
@@ -16,6 +17,7 @@ mod databases;
 mod demo;
 mod dumps;
 mod examples;
+mod firewall;
 mod forged;
 mod frames;
 mod frr;

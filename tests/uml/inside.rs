@@ -2,19 +2,20 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 use std::{env, fs, io, thread};
 
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::utsname::uname;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
 use crate::outside::MODULES;
-use crate::stories;
+use crate::{Story, stories};
 
 /// Names the file with the names of the stories to play, on the kernel's command line and so in our environment.
 pub(crate) const PLAYBILL: &str = "HOLDFAST_UML_STORIES";
@@ -25,13 +26,19 @@ pub(crate) const STORY: &str = "HOLDFAST_UML_STORY";
 /// How long a story may take.
 pub(crate) const TIME_LIMIT: Duration = Duration::from_mins(2);
 
-/// A line of the console that is not a story's own.
+/// How many sociable stories are played at a time. They wait for most of the time, but there is one processor.
+const AT_A_TIME: usize = 3;
+
+/// Where stories write, each to a file of its own.
+const SAID: &str = "/run/said";
+
+/// A line of the console that is not a story's own. A story's lines come together, when it has ended.
 #[derive(Debug)]
 pub(crate) enum Mark {
-    /// This story begins.
+    /// What this story said follows.
     Begin(String),
-    /// This story has ended, and why it failed if it did.
-    End(String, Option<String>),
+    /// This story has ended after so many milliseconds, and why it failed if it did.
+    End(String, u64, Option<String>),
     /// The machine cannot play.
     Broken(String),
 }
@@ -40,11 +47,11 @@ const MARK: &str = "@uml ";
 
 impl Mark {
     pub(crate) fn read(line: &str) -> Option<Self> {
-        let mut words = line.strip_prefix(MARK)?.splitn(3, ' ');
+        let mut words = line.strip_prefix(MARK)?.splitn(4, ' ');
         let (kind, name) = (words.next()?, words.next()?.to_owned());
         Some(match kind {
             "begin" => Self::Begin(name),
-            "end" => Self::End(name, words.next().map(str::to_owned)),
+            "end" => Self::End(name, words.next()?.parse().ok()?, words.next().map(str::to_owned)),
             _ => Self::Broken(line.to_owned()),
         })
     }
@@ -53,23 +60,24 @@ impl Mark {
         // What stands on the line already is a story's last words without a line end.
         match self {
             Self::Begin(name) => println!("\n{MARK}begin {name}"),
-            Self::End(name, None) => println!("\n{MARK}end {name}"),
-            Self::End(name, Some(why)) => println!("\n{MARK}end {name} {why}"),
+            Self::End(name, took, None) => println!("\n{MARK}end {name} {took}"),
+            Self::End(name, took, Some(why)) => println!("\n{MARK}end {name} {took} {why}"),
             Self::Broken(why) => println!("\n{MARK}broken {why}"),
         }
     }
 }
 
-/// Plays the chosen stories one after the other, then switches the machine off.
+/// Plays the chosen stories, then switches the machine off.
 pub(crate) fn first_process() -> ExitCode {
     let played = prepare().and_then(|()| {
         let playbill = env::var(PLAYBILL).map_err(io::Error::other)?;
-        for name in fs::read_to_string(playbill)?.lines() {
-            Mark::Begin(name.to_owned()).say();
-            let failure = play_apart(name)?;
-            Mark::End(name.to_owned(), failure).say();
-        }
-        Ok(())
+        let names = fs::read_to_string(playbill)?;
+        let all = stories::all();
+        let chosen = |name: &str| all.iter().find(|story| story.name == name);
+        let (sociable, alone): (Vec<_>, Vec<_>) =
+            names.lines().filter_map(chosen).partition(|it| it.sociable);
+        alone.chunks(1).try_for_each(play_apart)?;
+        play_apart(&sociable)
     });
     if let Err(error) = played {
         Mark::Broken(error.to_string()).say();
@@ -99,6 +107,7 @@ fn prepare() -> io::Result<()> {
     place("proc", "/proc")?;
     place("sysfs", "/sys")?;
     place("tmpfs", "/run")?;
+    fs::create_dir_all(SAID)?;
     fs::create_dir_all("/run/kernel/lib/modules")?;
     let release = uname()?.release().to_string_lossy().into_owned();
     std::os::unix::fs::symlink(
@@ -113,35 +122,89 @@ fn prepare() -> io::Result<()> {
     fs::write("/proc/sys/kernel/modprobe", "/run/modprobe")
 }
 
-/// Runs the story as a process of its own; why it failed, if it did. Nothing of it is left running.
-fn play_apart(name: &str) -> io::Result<Option<String>> {
+/// A story that is being played.
+struct Playing<'a> {
+    story: &'a Story,
+    process: Pid,
+    began: Instant,
+}
+
+/// Plays stories some at a time, each as a process of its own, and says how each ended. Nothing of them is left running.
+fn play_apart(stories: &[&Story]) -> io::Result<()> {
+    let mut waiting = stories.iter();
+    let mut playing: Vec<Playing<'_>> = Vec::new();
+    loop {
+        while playing.len() < AT_A_TIME
+            && let Some(story) = waiting.next()
+        {
+            playing.push(begin(story)?);
+        }
+        if playing.is_empty() {
+            break;
+        }
+        for late in playing.iter().filter(|it| it.began.elapsed() > TIME_LIMIT) {
+            // It is reaped as all others.
+            let _ = kill(late.process, Signal::SIGKILL);
+        }
+        // Orphans are ours to reap as well.
+        let (process, failure) = match waitpid(None, Some(WaitPidFlag::WNOHANG))? {
+            WaitStatus::Exited(process, code) => (process, (code != 0).then(|| "FAILED".to_owned())),
+            WaitStatus::Signaled(process, signal, _) => (process, Some(format!("FAILED: {signal}"))),
+            _ => {
+                thread::sleep(Duration::from_millis(5));
+                continue;
+            }
+        };
+        if let Some(place) = playing.iter().position(|it| it.process == process) {
+            end(&playing.swap_remove(place), failure)?;
+        }
+    }
+    // Every process but this one. ESRCH: there is none.
+    let _ = kill(Pid::from_raw(-1), Signal::SIGKILL);
+    while !matches!(waitpid(None, None), Err(nix::errno::Errno::ECHILD)) {}
+    Ok(())
+}
+
+fn begin(story: &Story) -> io::Result<Playing<'_>> {
+    let said = fs::File::create(said(story))?;
     let child = Command::new("/proc/self/exe")
         .env_clear()
         .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
         .env("TMPDIR", "/run")
         .env("RUST_BACKTRACE", "0")
-        .env(STORY, name)
+        .env(STORY, story.name)
         .stdin(Stdio::null())
+        .stdout(said.try_clone()?)
+        .stderr(said)
         .process_group(0)
         .spawn()?;
-    let story = Pid::from_raw(child.id().cast_signed());
-    let deadline = Instant::now() + TIME_LIMIT;
-    let failure = loop {
-        // Orphans are ours to reap as well.
-        match waitpid(None, Some(WaitPidFlag::WNOHANG))? {
-            WaitStatus::Exited(pid, code) if pid == story => {
-                break (code != 0).then(|| "FAILED".to_owned());
-            }
-            WaitStatus::Signaled(pid, signal, _) if pid == story => break Some(format!("FAILED: {signal}")),
-            WaitStatus::StillAlive if Instant::now() > deadline => {
-                break Some(format!("FAILED: not over after {TIME_LIMIT:?}"));
-            }
-            WaitStatus::StillAlive => thread::sleep(Duration::from_millis(5)),
-            _ => {}
+    Ok(Playing {
+        story,
+        process: Pid::from_raw(child.id().cast_signed()),
+        began: Instant::now(),
+    })
+}
+
+fn end(played: &Playing<'_>, failure: Option<String>) -> io::Result<()> {
+    let took = played.began.elapsed();
+    let failure = failure.map(|why| {
+        if took > TIME_LIMIT {
+            format!("FAILED: not over after {TIME_LIMIT:?}")
+        } else {
+            why
         }
-    };
-    // Every process but this one. ESRCH: there is none.
-    let _ = kill(Pid::from_raw(-1), Signal::SIGKILL);
-    while !matches!(waitpid(None, None), Err(nix::errno::Errno::ECHILD)) {}
-    Ok(failure)
+    });
+    // What it started has its process group, or is in hosts that end with it.
+    let _ = killpg(played.process, Signal::SIGKILL);
+    let name = played.story.name.to_owned();
+    Mark::Begin(name.clone()).say();
+    let mut words = fs::File::open(said(played.story))?;
+    io::copy(&mut words, &mut io::stdout())?;
+    Mark::End(name, u64::try_from(took.as_millis()).unwrap_or(u64::MAX), failure).say();
+    Ok(())
+}
+
+/// The file that a story writes to.
+fn said(story: &Story) -> PathBuf {
+    Path::new(SAID).join(story.name)
 }

@@ -1,6 +1,7 @@
 //! Stories on a kernel that has what the machine's own may lack: IPVS, ipvlan, VRF, MPLS. Debian's User-Mode Linux is booted
 //! once for all chosen stories, with the machine's files (read-only) as its root; each story is a process in a
-//! network namespace of its own, and is reported by itself.
+//! network namespace of its own, and is reported by itself when it has ended. Sociable ones, which mostly wait, are played
+//! some at a time.
 //!
 //! This program has three lives: outside it boots the machine and reports ([`outside`]); as the machine's first process it
 //! plays the stories ([`inside`]); and it is each story.
@@ -26,6 +27,8 @@ use std::process::ExitCode;
 pub(crate) struct Story {
     pub(crate) name: &'static str,
     pub(crate) play: fn(),
+    /// It may be played beside others: all it starts is in hosts of a lab, and it mostly waits.
+    pub(crate) sociable: bool,
 }
 
 fn main() -> ExitCode {

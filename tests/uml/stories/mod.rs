@@ -4,6 +4,7 @@ mod daemons;
 mod ipvs;
 mod links;
 mod lvs;
+mod places;
 
 use std::process::Command;
 
@@ -16,23 +17,30 @@ pub(crate) fn all() -> Vec<Story> {
         links::stories(),
         daemons::stories(),
         lvs::stories(),
+        places::stories(),
     ]
     .into_iter()
     .flatten()
     .collect()
 }
 
-/// Lists the stories of a file: `stories![one, another];`.
+/// Lists the stories of a file: `stories![one, another];`, or `stories![sociable: one, another];`.
 macro_rules! stories {
-    ($($name:ident),* $(,)?) => {
+    (sociable: $($name:ident),* $(,)?) => { stories![@ true $($name)*]; };
+    (@ $sociable:literal $($name:ident)*) => {
         pub(crate) fn stories() -> Vec<$crate::Story> {
             let file = module_path!().rsplit_once("stories::").map_or("", |(_, file)| file);
             let all: Vec<(&str, fn())> = vec![$((stringify!($name), $name)),*];
             all.into_iter()
-                .map(|(name, play)| $crate::Story { name: format!("{file}::{name}").leak(), play })
+                .map(|(name, play)| $crate::Story {
+                    name: format!("{file}::{name}").leak(),
+                    play,
+                    sociable: $sociable,
+                })
                 .collect()
         }
     };
+    ($($name:ident),* $(,)?) => { stories![@ false $($name)*]; };
 }
 use stories;
 

@@ -363,6 +363,79 @@ fn clocks_that_step_and_agree_again_leave_one_master() {
     }
 }
 
+/// keepalived keeps no number over a restart: it begins with the time of day, and believes whom it hears first.
+#[test]
+fn a_daemon_that_is_started_anew_counts_from_the_time_of_day() {
+    let of = |priority| {
+        config(
+            vec![with_hmac(priority, "active_key 1\nanti_replay monotonic")],
+            vec![],
+        )
+    };
+    let restarted = |by: i64| {
+        let mut lan = Lan::with([("a", of(200)), ("b", of(100))]);
+        for host in ["a", "b"] {
+            lan.set_clock(host, NOON);
+        }
+        lan.run_for(Duration::from_secs(100));
+        lan.crash("a");
+        lan.run_for(Duration::from_secs(10));
+        lan.start("a");
+        lan.set_clock("a", (NOON + 110).strict_add_signed(by));
+        lan.run_for(Duration::from_secs(10));
+        lan
+    };
+    // Its clock went on, or forward: its first advert is newer than its last one was.
+    for by in [0, 1, 86_400] {
+        assert_eq!(restarted(by).masters(), ["a"], "{by}");
+    }
+    // A clock set back while the daemon was down: it is taken for a replay until it is where it was.
+    let mut lan = restarted(-60);
+    assert_eq!(lan.masters(), ["a", "b"]);
+    assert!(
+        lan.log("b")
+            .contains(&"(VI_1) replayed HMAC trailer from 10.0.0.1".to_owned())
+    );
+    lan.run_for(Duration::from_secs(50));
+    assert_eq!(lan.masters(), ["a"]);
+    // Who was started anew has heard nobody yet.
+    let old = first_advert(
+        &with_hmac(200, "active_key 1\nanti_replay monotonic"),
+        NOON - 86_400,
+    );
+    let mut engine = started(&of(100));
+    engine.handle(Event::Clock(Duration::from_secs(NOON)), at(1));
+    hear(&mut engine, &old.bytes, at(2));
+    assert_eq!(stats(&engine).auth_ext_replay, 0);
+    hear(&mut engine, &old.bytes, at(2));
+    assert_eq!(stats(&engine).auth_ext_replay, 1);
+}
+
+/// A process that succeeds another of the same daemon goes on from its last number, whatever the clock says.
+#[test]
+fn a_successor_process_signs_on_from_the_last_number() {
+    let of = |priority| {
+        config(
+            vec![with_hmac(priority, "active_key 1\nanti_replay monotonic")],
+            vec![],
+        )
+    };
+    let mut lan = Lan::with([("a", of(200)), ("b", of(100))]);
+    for host in ["a", "b"] {
+        lan.set_clock(host, NOON);
+    }
+    lan.run_for(Duration::from_secs(100));
+    let saved = lan.host("a").engine.as_ref().unwrap().snapshot();
+    lan.crash("a");
+    lan.set_clock("b", NOON + 100);
+    lan.start_from("a", &saved);
+    lan.set_clock("a", NOON - 3600);
+    lan.run_for(Duration::from_secs(30));
+    assert_eq!(lan.masters(), ["a"]);
+    let engine = lan.host("b").engine.as_ref().unwrap();
+    assert_eq!(stats(engine).auth_ext_replay, 0);
+}
+
 #[test]
 fn an_ah_pair_elects_preempts_and_goes_on_from_one_another_s_numbers() {
     let of = |priority| config(vec![with_ah(priority, *b"secret\0\0")], vec![]);

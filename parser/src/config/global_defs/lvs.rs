@@ -88,17 +88,22 @@ pub struct LvsSyncDaemon {
 const SYNC_OPTIONS: &[&str] = &["inst", "id", "maxlen", "port", "ttl", "group"];
 
 impl LvsSyncDaemon {
-    pub(super) fn read(line: Line<'_>, report: &mut Report) -> Option<Self> {
-        let interface = line.setting(report)?;
-        let mut daemon = Self {
-            interface: interface.text().to_owned(),
+    /// On this interface, with all defaults.
+    pub fn new(interface: &str) -> Self {
+        Self {
+            interface: interface.to_owned(),
             vrrp_instance: None,
             id: None,
             maxlen: None,
             port: 8848,
             ttl: None,
             group: Ipv4Addr::new(224, 0, 0, 81).into(),
-        };
+        }
+    }
+
+    pub(super) fn read(line: Line<'_>, report: &mut Report) -> Option<Self> {
+        let interface = line.setting(report)?;
+        let mut daemon = Self::new(interface.text());
         let mut words = line.words().skip(1).peekable();
         // The old form: <IF> <INSTANCE> [<ID>].
         if let Some(instance) = words.next_if(|word| !SYNC_OPTIONS.contains(&word.text())) {

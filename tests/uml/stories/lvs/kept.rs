@@ -51,7 +51,7 @@ fn what_others_remove_comes_back_soon_and_the_rest_is_theirs() {
         let said = node.said("by another program, putting it back");
         scene.host.run(move || run(meddling)).unwrap();
         let began = Instant::now();
-        // It may be put back before anybody can look.
+        // It may be back before one can look.
         scene.expect(&format!("all is as before after {meddling}"), || {
             node.said("by another program, putting it back") > said && scene.table() == before
         });
@@ -164,14 +164,10 @@ fn the_end_with_dont_release_ipvs_leaves_the_table() {
 }
 
 fn timeouts_and_sync_daemons_are_set_and_put_back() {
-    let scene = Scene::new();
+    let mut scene = Scene::new();
+    let host = std::sync::Arc::clone(&scene.host);
     scene.host.run(|| run("ipvsadm --set 700 70 7")).unwrap();
-    let shown = |what: &'static str| {
-        scene
-            .host
-            .run(move || run(&format!("ipvsadm -L --{what}")))
-            .unwrap()
-    };
+    let shown = |what: &'static str| host.run(move || run(&format!("ipvsadm -L --{what}"))).unwrap();
     let before = shown("timeout");
     let global = "global_defs {
         script_user root

@@ -2,14 +2,15 @@
 
 use holdfast::lab::Daemon;
 
-use super::{Came, SOON, Scene, as_keepalived, reload, server};
+use super::{Came, LAST_WORDS, Scene, as_keepalived, holdfast, server};
 use crate::stories::stories;
 
-stories![
+stories![sociable:
     servers_die_and_return,
     a_quorum_has_its_sorry_server,
     a_reload_changes_what_is_changed,
     services_of_every_kind,
+    tunnels_of_every_kind_and_families_mixed,
 ];
 
 const HEAD: &str = "
@@ -53,7 +54,7 @@ fn servers_die_and_return() {
         scene.alive("22");
         scene.alive("21");
         came.push(scene.after("all return"));
-        assert!(node.stop(SOON).is_some());
+        scene.stop(&node);
         came.push(scene.after("stop"));
         came
     });
@@ -96,8 +97,12 @@ fn a_quorum_has_its_sorry_server() {
         came.push(scene.after("too few"));
         scene.all_alive(&["21", "22"]);
         came.push(scene.after("all again"));
-        assert!(node.stop(SOON).is_some());
-        came.push(scene.after("stop, and tell of it"));
+        scene.stop(&node);
+        came.push(scene.after(LAST_WORDS));
+        if *daemon == holdfast() {
+            let told = &came.last().unwrap().told;
+            assert_eq!(told[..], ["down 21", "down 22", "down 23", "quorum down"]);
+        }
         came
     });
 }
@@ -143,11 +148,11 @@ fn a_reload_changes_what_is_changed() {
         scene.all_alive(&["21", "22", "25"]);
         let node = scene.start(daemon, &first);
         came.push(scene.after("start"));
-        reload(&scene.host, &node, &second);
+        scene.reload(&node, &second);
         came.push(scene.after("one heavier, one gone, one dead, one new; another service"));
-        reload(&scene.host, &node, &first);
+        scene.reload(&node, &first);
         came.push(scene.after("as before"));
-        assert!(node.stop(SOON).is_some());
+        scene.stop(&node);
         came.push(scene.after("stop"));
         came
     });
@@ -223,7 +228,81 @@ fn services_of_every_kind() {
         let mut scene = Scene::new();
         let node = scene.start(daemon, EVERY_KIND);
         let mut came: Vec<Came> = vec![scene.after("start")];
-        assert!(node.stop(SOON).is_some());
+        scene.stop(&node);
+        came.push(scene.after("stop"));
+        came
+    });
+}
+
+/// Encapsulations with their checksums, real servers of the other family, a persistence engine.
+const TUNNELS: &str = "
+virtual_server 192.0.2.10 80 {
+    lvs_sched rr
+    lvs_method TUN
+    protocol TCP
+    real_server 192.0.2.21 80 {
+        lvs_method TUN type ipip
+    }
+    real_server 192.0.2.22 80 {
+        lvs_method TUN type gue port 6080
+    }
+    real_server 192.0.2.23 80 {
+        lvs_method TUN type gue port 6081 nocsum
+    }
+    real_server 192.0.2.24 80 {
+        lvs_method TUN type gue port 6082 csum
+    }
+    real_server 192.0.2.25 80 {
+        lvs_method TUN type gue port 6083 remcsum
+    }
+    real_server 192.0.2.26 80 {
+        lvs_method TUN type gre
+    }
+    real_server 192.0.2.27 80 {
+        lvs_method TUN type gre csum
+    }
+    real_server 2001:db8::28 80 {
+    }
+}
+virtual_server 2001:db8::10 80 {
+    lvs_sched wrr
+    lvs_method TUN type gre csum
+    protocol TCP
+    persistence_timeout 50
+    persistence_granularity 64
+    real_server 192.0.2.21 80 {
+        weight 3
+    }
+    real_server 2001:db8::22 80 {
+        lvs_method TUN
+    }
+}
+virtual_server fwmark 9 {
+    ip_family inet6
+    lvs_sched lc
+    lvs_method TUN
+    real_server 192.0.2.21 {
+    }
+}
+virtual_server 192.0.2.10 5060 {
+    lvs_sched rr
+    lvs_method NAT
+    protocol UDP
+    ops
+    persistence_timeout 30
+    persistence_engine sip
+    real_server 192.0.2.21 5060 {
+    }
+}
+";
+
+fn tunnels_of_every_kind_and_families_mixed() {
+    as_keepalived(|daemon: &Daemon| {
+        let mut scene = Scene::new();
+        let node = scene.start(daemon, TUNNELS);
+        let mut came: Vec<Came> = vec![scene.after("start")];
+        assert_eq!(came[0].table.len(), 16, "{}", scene.lab.report());
+        scene.stop(&node);
         came.push(scene.after("stop"));
         came
     });
