@@ -48,6 +48,9 @@ vrrp_script needed {
     script \"/usr/bin/test ! -e /run/broken\"
     interval 1
 }
+track_file load {
+    file /run/load
+}
 vrrp_sync_group G1 {
     group {
         VI_1
@@ -67,6 +70,9 @@ vrrp_instance VI_1 {
     track_script {
         bonus
         needed
+    }
+    track_file {
+        load
     }
 }
 ";
@@ -104,6 +110,23 @@ fn tell(daemon: &Daemon) -> Vec<(Step, Step)> {
     story.step("master", "GROUP \"G1\" MASTER 0", "Group G1 - Entering MASTER");
     host.write("/run/bonus", "").unwrap();
     story.step("a better priority", "MASTER_PRIORITY 107", "");
+    host.write("/run/load", "5\n").unwrap();
+    story.step("a number in a file", "MASTER_PRIORITY 112", "");
+    // From here to a fault keepalived would report the weight of the last number (docs/differences.md).
+    host.write("/run/load", "0\n").unwrap();
+    story.step("no number", "MASTER_PRIORITY 107", "");
+    host.write("/run/load", "-254\n").unwrap();
+    story.step(
+        "a number that is a fault",
+        "GROUP \"G1\" FAULT 0",
+        "Group G1 - Entering FAULT",
+    );
+    host.write("/run/load", "0\n").unwrap();
+    story.step(
+        "no number again",
+        "GROUP \"G1\" MASTER 0",
+        "Group G1 - Entering MASTER",
+    );
     host.write("/run/broken", "").unwrap();
     story.step(
         "a script fails",
