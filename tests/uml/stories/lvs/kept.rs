@@ -136,7 +136,7 @@ fn a_frozen_checker_process_changes_nothing() {
 }
 
 fn the_end_of_the_supervisor_takes_the_table_away() {
-    let scene = Scene::new();
+    let mut scene = Scene::new();
     scene.all_alive(&["21", "22"]);
     let node = scene.start(&holdfast(), &configuration());
     node.process.signal(Signal::SIGKILL);
