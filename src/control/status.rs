@@ -94,6 +94,7 @@ fn of_instance(engine: &Engine, instance: &Instance, wall: Wall) -> Value {
         "advertisements_sent": instance.stats.advert_sent,
         "advertisements_received": instance.stats.advert_rcvd,
         "transitions_to_master": instance.stats.become_master,
+        "objects_lost": instance.stats.objects_lost,
     })
 }
 

@@ -316,7 +316,10 @@ impl Usable {
 }
 
 fn busy_roles(config: &Config) -> Vec<Role> {
-    let vrrp = !config.vrrp_instances.is_empty() || !config.static_ipaddress.is_empty();
+    let vrrp = !config.vrrp_instances.is_empty()
+        || !config.static_ipaddress.is_empty()
+        || !config.static_routes.is_empty()
+        || !config.static_rules.is_empty();
     let roles = [
         (Role::Checkers, !config.virtual_servers.is_empty()),
         (Role::Vrrp, vrrp),
@@ -336,7 +339,7 @@ fn changed_for_good(running: &Config, new: &Config) -> Option<&'static str> {
             daemon.0.net_namespace_ipvs != daemon.1.net_namespace_ipvs,
         ),
         ("instance", daemon.0.instance != daemon.1.instance),
-        ("nftables", global.0.nftables != global.1.nftables),
+        ("nftables table name", table(global.0) != table(global.1)),
         ("nftables_ipvs", global.0.nftables_ipvs != global.1.nftables_ipvs),
         (
             "tmp_config_directory",
@@ -349,6 +352,11 @@ fn changed_for_good(running: &Config, new: &Config) -> Option<&'static str> {
     ]
     .into_iter()
     .find_map(|(setting, differs)| differs.then_some(setting))
+}
+
+/// The nftables table of `no_accept` and VMACs.
+fn table(global: &GlobalDefs) -> &str {
+    global.nftables.as_deref().unwrap_or("keepalived")
 }
 
 /// `(FILE: Line N) what is wrong; what was expected; what helps`.

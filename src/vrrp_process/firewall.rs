@@ -33,6 +33,8 @@ const SECOND: Register = Register::word(4);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Firewall {
     table: String,
+    /// Whose the tables are, for those who list them and for a later run.
+    owner: String,
     priority: i32,
     counters: bool,
     by_index: bool,
@@ -47,6 +49,15 @@ pub(super) struct Subject {
     pub(super) macvlans: Vec<Macvlan>,
 }
 
+impl Subject {
+    /// Macvlans as they have been found, in the place of what was known of those names.
+    pub(super) fn learn(&mut self, found: Vec<Macvlan>) {
+        self.macvlans
+            .retain(|known| found.iter().all(|macvlan| macvlan.name != known.name));
+        self.macvlans.extend(found);
+    }
+}
+
 /// A macvlan of ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Macvlan {
@@ -58,7 +69,7 @@ pub(super) struct Macvlan {
 
 impl Firewall {
     /// The tables that a configuration needs, if it needs any: as with keepalived, `no_accept` and `use_vmac` do.
-    pub(super) fn of(config: &Config) -> Option<Self> {
+    pub(super) fn of(config: &Config, owner: &str) -> Option<Self> {
         let global = &config.global;
         let needed = config
             .vrrp_instances
@@ -66,6 +77,7 @@ impl Firewall {
             .any(|instance| !instance.accept || instance.use_vmac.is_some());
         (needed || global.nftables.is_some()).then(|| Self {
             table: global.nftables.clone().unwrap_or_else(|| "keepalived".to_owned()),
+            owner: owner.to_owned(),
             priority: global.nftables_priority,
             counters: global.nftables_counters,
             by_index: global.nftables_ifindex,
@@ -75,7 +87,7 @@ impl Firewall {
     /// Says in the log what a configuration does not say, or says of other firewalls.
     pub(super) fn note(config: &Config) {
         let global = &config.global;
-        if global.nftables.is_some() || Self::of(config).is_none() {
+        if global.nftables.is_some() || Self::of(config, "").is_none() {
             return;
         }
         if global.vrrp_iptables.is_some() || global.vrrp_ipsets.is_some() {
@@ -121,6 +133,7 @@ impl Firewall {
         Table {
             family: Family::V4,
             name: self.table.clone(),
+            comment: self.owner.clone(),
             sets: vec![vmac_map(subject), Set::new("vips", &[Kind::Ipv4]).with(vips)],
             chains: vec![
                 self.chain("out", Some(HookPoint::Output), out),
@@ -192,6 +205,7 @@ impl Firewall {
         Table {
             family: Family::V6,
             name: self.table.clone(),
+            comment: self.owner.clone(),
             sets: self.sets_6(subject),
             chains: vec![
                 self.chain("out_link_local", None, link_local(SOURCE_6, keys.1)),

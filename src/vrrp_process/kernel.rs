@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use netlink::{Change, Object, Removal, Removals};
+use netlink::{Change, Object, Objects, Removal, Removals};
 use parser::config::global_defs::DynamicInterfaces;
 use tracing::{debug, error, info, warn};
 use vrrp::{Event, InstanceId, LinkId, Whose};
@@ -13,6 +13,7 @@ use vrrp::{Event, InstanceId, LinkId, Whose};
 use super::announce::{Announcement, forwards_ipv6};
 use super::repair::Loss;
 use super::round::{Owner, Step, Written};
+use super::uppers::Stands;
 use super::wants::{self, Wants};
 use super::{Process, VrrpProcessError, name_of};
 use crate::notify::Party;
@@ -32,12 +33,7 @@ impl Process {
     ) -> Result<(), VrrpProcessError> {
         match event {
             Ok(netlink::Event::Link(link)) => {
-                let (name, runs) = (link.name.clone(), (link.up, link.running));
-                let link = self.mirror.link(link);
-                self.recheck_later();
-                if self.upper_stands(link, &name, runs) {
-                    self.link_changed(link);
-                }
+                self.link_told(link);
                 self.promote();
                 self.judge_statics();
             }
@@ -68,6 +64,39 @@ impl Process {
             Err(error) => warn!("Unable to follow the kernel's links and addresses: {error}"),
         }
         Ok(())
+    }
+
+    fn link_told(&mut self, told: netlink::Link) {
+        let (link, name) = (LinkId(told.index), told.name.clone());
+        let stands = Stands {
+            was_up: self.mirror.is_up(told.index),
+            up: told.up,
+            running: told.running,
+        };
+        let renamed = self.mirror.link(told);
+        self.recheck_later();
+        if let Some((old, addresses)) = renamed {
+            self.link_renamed(&old, &name, addresses);
+            if self.withhold(&old, link.0, "renamed") {
+                return;
+            }
+        }
+        if self.upper_stands(link, &name, stands) {
+            self.link_changed(link);
+        }
+    }
+
+    /// To a configuration a link of another name is another link. What instances had on it goes, interfaces of ours too.
+    fn link_renamed(&mut self, old: &str, name: &str, addresses: Vec<netlink::Address>) {
+        info!("Interface name has changed from {old} to {name}");
+        self.promoted.forget(old);
+        self.rounds.remove(Objects {
+            addresses,
+            ..Objects::default()
+        });
+        if self.settled && self.uppers.concerns(old) {
+            self.prepare();
+        }
     }
 
     /// `-a`: every address that comes or goes, whosever it is.
@@ -122,6 +151,9 @@ impl Process {
     }
 
     fn address_lost(&mut self, owner: Owner, gone: &netlink::Address) {
+        if self.uppers.is_going(self.mirror.name_of(gone.link), &self.mirror) {
+            return;
+        }
         let wanted = self.wants().addresses(owner);
         let line = wanted
             .iter()
@@ -400,7 +432,7 @@ impl Process {
             let Some(instance) = self.engine.instance(id) else {
                 continue;
             };
-            let mut only = netlink::Objects::default();
+            let mut only = Objects::default();
             self.wants().configured_of(*owner, &mut only);
             let deleted = |is_its: &dyn Fn(&Object) -> bool| {
                 changes

@@ -53,17 +53,30 @@ impl Mirror {
         orphans
     }
 
-    /// A link as the kernel has it.
-    pub(super) fn link(&mut self, link: netlink::Link) -> LinkId {
+    /// A link as the kernel has it. If it was renamed: its old name, and the addresses that instances had put on it and
+    /// nobody claims under its new name.
+    pub(super) fn link(&mut self, link: netlink::Link) -> Option<(String, Vec<Address>)> {
         let index = link.index;
+        let known = self.links.get(&index).map(|known| known.name.clone());
+        let old = known.filter(|old| *old != link.name);
+        let mut orphans = match old {
+            Some(_) => self.of_instances_on(index),
+            None => Vec::new(),
+        };
         self.indices.insert(link.name.clone(), index);
-        let name = link.name.clone();
-        let old = self.links.insert(index, link);
-        if let Some(old) = old.filter(|old| old.name != name) {
-            self.forget_name(&old.name, index);
-            self.sort_addresses_of(index);
-        }
-        LinkId(index)
+        self.links.insert(index, link);
+        let old = old?;
+        self.forget_name(&old, index);
+        self.sort_addresses_of(index);
+        orphans.retain(|address| self.owner(address).is_none());
+        Some((old, orphans))
+    }
+
+    fn of_instances_on(&self, link: u32) -> Vec<Address> {
+        let ours = self.ours.values();
+        ours.filter(|address| address.link == link && !is_of_host(self.owner(address)))
+            .cloned()
+            .collect()
     }
 
     /// A link that is gone, with its addresses.
@@ -187,6 +200,16 @@ impl Mirror {
         }
     }
 
+    /// The link of this name.
+    pub(super) fn link_named(&self, name: &str) -> Option<&netlink::Link> {
+        self.links.get(&self.index_of(name)?)
+    }
+
+    /// Whether this link was last heard to be set up.
+    pub(super) fn is_up(&self, link: u32) -> bool {
+        self.links.get(&link).is_some_and(|link| link.up)
+    }
+
     /// Whether there is a link of this name.
     pub(super) fn has(&self, name: &str) -> bool {
         self.index_of(name).is_some()
@@ -199,13 +222,12 @@ impl Mirror {
 
     /// Whether the link of this name is up and has carrier.
     pub(super) fn is_running(&self, name: &str) -> bool {
-        self.index_of(name)
-            .is_some_and(|index| self.links.get(&index).is_some_and(|link| link.running))
+        self.link_named(name).is_some_and(|link| link.running)
     }
 
     /// The routing table of the VRF of this name.
     pub(super) fn vrf_table(&self, name: &str) -> Option<u32> {
-        self.links.get(&self.index_of(name)?)?.vrf_table
+        self.link_named(name)?.vrf_table
     }
 
     /// The index of the link of this name.

@@ -125,6 +125,8 @@ struct Process {
     promoted: Promoted,
     uppers: Uppers,
     firewall: Option<Firewall>,
+    /// How interfaces and tables are marked as this daemon's.
+    owner: String,
     /// Static items that the kernel refused in the last round about them.
     refused: HashSet<Object>,
     /// What the engine was told of static items that are missing.
@@ -167,10 +169,12 @@ impl Process {
     async fn start(mut child: Child) -> Result<Self, VrrpProcessError> {
         let runner = Runner::new()?;
         let mut herald = Herald::new(&runner);
-        let (mut config, scripts) = admit(&child.take_config_text(), &mut herald);
+        let mut config = parser::parse_text(&parser::Machine, &child.take_config_text()).config;
+        let scripts = admit(&mut config, &mut herald);
         child.stand(&config);
         Firewall::note(&config);
         let wishes = uppers::put_on(&mut config).await?;
+        let owner = vmac::owner(&child.options.vrrp_pid);
         let mut process = Self {
             engine: Engine::new(&config, &child.saved_state(), now()),
             mirror: Mirror::default(),
@@ -179,13 +183,14 @@ impl Process {
             sockets: Sockets::new(),
             announcer: Announcer::open()?,
             timer: Timer::new()?,
-            rounds: Rounds::new(Writer::start()?),
+            rounds: Rounds::new(Writer::start(&owner)?),
             following: VecDeque::new(),
             repairs: Repairs::default(),
             recheck_at: None,
             promoted: Promoted::default(),
             uppers: Uppers::new(wishes),
-            firewall: Firewall::of(&config),
+            firewall: Firewall::of(&config, &owner),
+            owner,
             refused: HashSet::new(),
             lacking: BTreeMap::new(),
             cleaning: BTreeSet::new(),
@@ -262,7 +267,11 @@ impl Process {
             // The engine judges nothing before it has been told of all links and of what is tracked.
             return Ok(());
         }
+        if let Some(config) = self.uppers.has_come(&self.mirror, now) {
+            self.take_in(config);
+        }
         if let Some(deadline) = self.engine.next_deadline().filter(|deadline| *deadline <= now) {
+            self.child.was_late(now - deadline);
             if now - deadline > LATE {
                 let mut waiting = Vec::new();
                 self.sockets.receive_waiting(&mut waiting);
@@ -406,6 +415,7 @@ impl Process {
         match order {
             Order::Stop => {
                 self.stopping = true;
+                self.uppers.forget_coming();
                 self.tell_time(now());
                 self.engine.handle(Event::Stop, now());
                 self.promote();
@@ -444,20 +454,28 @@ impl Process {
     /// A new configuration, judged by the supervisor: what is unchanged is not touched.
     fn reload(&mut self, text: &str) {
         info!("Reloading");
+        let config = parser::parse_text(&parser::Machine, text).config;
+        if !self.must_wait(&config) {
+            self.take_in(config);
+        }
+    }
+
+    /// A new configuration comes into force.
+    fn take_in(&mut self, mut config: Config) {
         // What still runs belongs to the old configuration: nobody hears how it ends.
         self.ended = Ended::new();
         let runner = Arc::new(self.runner.sibling());
         let old = std::mem::replace(&mut self.runner, runner);
         tokio::spawn(async move { old.stop_all().await });
         let before = self.wants().configured();
-        let (mut config, scripts) = admit(text, &mut self.herald);
-        self.uppers.wishes = vmac::put_on(&mut config, &self.mirror.known());
-        let firewall = std::mem::replace(&mut self.firewall, Firewall::of(&config));
+        let scripts = admit(&mut config, &mut self.herald);
+        let wishes = vmac::put_on(&mut config, &self.mirror.known());
+        self.take_uppers(wishes);
+        let firewall = std::mem::replace(&mut self.firewall, Firewall::of(&config, &self.owner));
         self.uppers.retired = match &self.firewall {
             Some(_) => None,
             None => firewall.or(self.uppers.retired.take()),
         };
-        self.prepare();
         let statics_differ = config.static_ipaddress != self.config.static_ipaddress
             || config.static_routes != self.config.static_routes
             || config.static_rules != self.config.static_rules;
@@ -484,6 +502,7 @@ impl Process {
         for link in self.mirror.links() {
             self.link_changed(link);
         }
+        self.leave_uppers();
         self.lacking.clear();
         self.judge_statics();
         self.watch_routing();
@@ -534,9 +553,8 @@ impl Process {
     }
 }
 
-/// The configuration in a text, without the scripts that may not run on this machine, and the scripts that may.
-fn admit(text: &str, herald: &mut Herald) -> (Config, Vec<Arc<Prepared>>) {
-    let mut config = parser::parse_text(&parser::Machine, text).config;
+/// Takes the scripts out of a configuration that may not run on this machine; answers with those that may.
+fn admit(config: &mut Config, herald: &mut Herald) -> Vec<Arc<Prepared>> {
     let mut inspector = Inspector::new(Policy::new(&config.global));
     let mut prepared = Vec::new();
     config.vrrp_scripts.retain(|script| {
@@ -557,9 +575,9 @@ fn admit(text: &str, herald: &mut Herald) -> (Config, Vec<Arc<Prepared>>) {
     for instance in &mut config.vrrp_instances {
         keys::load(instance);
     }
-    herald.learn(&config, &mut inspector);
+    herald.learn(config, &mut inspector);
     inspector.say_violation();
-    (config, prepared)
+    prepared
 }
 
 /// Routes and rules that a reload has taken out of the configuration.

@@ -17,9 +17,27 @@ use super::writer::Job;
 use super::{Process, VrrpProcessError};
 use crate::timer::now;
 
+/// How a link of the kernel's stands.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stands {
+    /// It was set up before.
+    pub(super) was_up: bool,
+    pub(super) up: bool,
+    pub(super) running: bool,
+}
+
 /// Puts the instances of a configuration on the interfaces that are to be made for them; answers which.
 pub(super) async fn put_on(config: &mut Config) -> Result<Vec<Wish>, VrrpProcessError> {
-    let wants_some = config.vrrp_instances.iter().any(|instance| {
+    if !wants_some(config) {
+        return Ok(Vec::new());
+    }
+    // A kernel that does not tell its links now will be heard of soon enough.
+    let links = Netlink::open()?.links().await.unwrap_or_default();
+    Ok(vmac::put_on(config, &links))
+}
+
+fn wants_some(config: &Config) -> bool {
+    config.vrrp_instances.iter().any(|instance| {
         let lines = instance
             .virtual_ipaddress
             .iter()
@@ -28,13 +46,7 @@ pub(super) async fn put_on(config: &mut Config) -> Result<Vec<Wish>, VrrpProcess
             || instance.use_ipvlan.is_some()
             || instance.use_vmac_addr
             || lines.clone().any(|line| line.use_vmac)
-    });
-    if !wants_some {
-        return Ok(Vec::new());
-    }
-    // A kernel that does not tell its links now will be heard of soon enough.
-    let links = Netlink::open()?.links().await.unwrap_or_default();
-    Ok(vmac::put_on(config, &links))
+    })
 }
 
 impl Process {
@@ -44,14 +56,25 @@ impl Process {
         self.rounds.push(Step::Prepare);
     }
 
-    /// At the start: makes the interfaces, before anything is told to the engine.
+    /// At the start: removes what a killed run has left and makes the interfaces, before anything is told to the engine.
     pub(super) async fn make_uppers(&mut self, beat: &mut Interval) {
-        if self.uppers.wishes.is_empty() {
+        let is_successor = !self.child.saved_state().is_empty();
+        if is_successor && self.uppers.wishes.is_empty() {
             return;
         }
         let uppers = self.uppers.wishes.iter().cloned().map(|wish| (wish, None));
         let job = Job {
             uppers: uppers.collect(),
+            // A predecessor's tables go on until it is known what its successor wants.
+            firewall: self
+                .firewall
+                .clone()
+                .filter(|_| !is_successor)
+                .map(|firewall| Order::Keep {
+                    firewall,
+                    subject: Subject::default(),
+                }),
+            clean: !is_successor,
             ..Job::default()
         };
         self.rounds.push(Step::Prepare);
@@ -61,6 +84,39 @@ impl Process {
                 _ = self.rounds.done(now) => return,
                 _ = beat.tick() => self.child.beat(),
             }
+        }
+    }
+
+    /// Whether a configuration has to wait for interfaces that are made for it.
+    pub(super) fn must_wait(&mut self, config: &Config) -> bool {
+        if !wants_some(config) {
+            return false;
+        }
+        let wishes = vmac::put_on(&mut config.clone(), &self.mirror.known());
+        let waits = self.uppers.await_for(config, wishes, &self.mirror, now());
+        if waits {
+            self.prepare();
+        }
+        waits
+    }
+
+    /// The interfaces of a new configuration: those that are there are told to the engine before it hears of the rest.
+    pub(super) fn take_uppers(&mut self, wishes: Vec<Wish>) {
+        self.uppers.wishes = wishes;
+        let names = self.uppers.wishes.iter().map(|wish| wish.name.as_str());
+        let there: Vec<LinkId> = names
+            .filter_map(|name| self.mirror.index_of(name).map(LinkId))
+            .collect();
+        for link in there {
+            self.link_changed(link);
+        }
+        self.prepare();
+    }
+
+    /// Tells the engine of the interfaces that went with the old configuration.
+    pub(super) fn leave_uppers(&mut self) {
+        for index in self.uppers.left() {
+            self.engine.handle(Event::LinkGone(LinkId(index)), now());
         }
     }
 
@@ -89,21 +145,27 @@ impl Process {
         if self.stopping || !self.settled || !self.uppers.withhold(name, index, &self.mirror, now()) {
             return false;
         }
-        info!("VMAC interface {name} was {how} by another program, putting it back");
-        self.prepare();
+        if !self.uppers.is_leaving(name) {
+            info!("VMAC interface {name} was {how} by another program, putting it back");
+            self.prepare();
+        }
         true
     }
 
     /// A link is as told now. Answers whether the engine may hear of it.
-    pub(super) fn upper_stands(&mut self, link: LinkId, name: &str, (up, running): (bool, bool)) -> bool {
+    pub(super) fn upper_stands(&mut self, link: LinkId, name: &str, stands: Stands) -> bool {
         if self.uppers.is_withheld(name) {
-            if running {
+            if stands.running {
                 self.upper_is_back(link, name);
             }
             return false;
         }
-        if !up {
+        if !stands.up && stands.was_up {
             return !self.withhold(name, link.0, "set down");
+        }
+        if !stands.up && self.settled && !self.stopping {
+            // It has just been made, and will be set up.
+            return !self.uppers.withhold(name, link.0, &self.mirror, now());
         }
         // A parent may have come, or one of ours whose index the firewall wants to know.
         if self.settled && self.uppers.concerns(name) {
@@ -145,15 +207,18 @@ impl Uppers {
         let mirror = wants.mirror;
         if std::mem::take(&mut self.stale) && !wants.stopping {
             job.uppers = self
-                .wishes
+                .to_make()
                 .iter()
                 .map(|wish| (wish.clone(), Self::link_local(mirror, wish)))
                 .collect();
-            job.keep_uppers = Some(self.wishes.clone());
+            job.keep_uppers = (!self.is_changing()).then(|| self.wishes.clone());
         }
         let retired = self.retired.take();
         let retired = retired.map(|firewall| Order::Remove(firewall.name().to_owned()));
-        let kept = firewall.map(|firewall| Order::Keep(firewall.tables(&self.subject(wants))));
+        let kept = firewall.map(|firewall| Order::Keep {
+            firewall: firewall.clone(),
+            subject: self.subject(wants),
+        });
         job.firewall = kept.or(retired);
     }
 
@@ -171,6 +236,7 @@ impl Uppers {
         let macvlans = self
             .wishes
             .iter()
+            .chain(self.to_make())
             .filter(|wish| matches!(wish.kind, Kind::Macvlan(_)))
             .filter_map(|wish| {
                 Some(Macvlan {
@@ -187,7 +253,7 @@ impl Uppers {
     }
 
     /// Whether a link is one of ours or has one of ours on top.
-    fn concerns(&self, name: &str) -> bool {
+    pub(super) fn concerns(&self, name: &str) -> bool {
         self.wishes
             .iter()
             .any(|wish| wish.name == name || wish.parent == name)

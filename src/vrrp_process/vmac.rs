@@ -8,6 +8,7 @@ mod sysctl;
 
 use std::collections::{BTreeMap, HashSet};
 use std::net::{IpAddr, Ipv6Addr};
+use std::path::Path;
 use std::time::Duration;
 
 use netlink::upper::{Kind, Siblings};
@@ -20,8 +21,19 @@ use vrrp::{Instant, LinkId};
 use super::firewall::Firewall;
 use super::mirror::Mirror;
 
+/// Characters of a path in a mark: aliases and comments have some 250 bytes.
+const OWNER_LEN: usize = 40;
+
 /// So long the engine is not told that an interface of ours is gone or down: it is put back meanwhile.
 const GRACE: Duration = Duration::from_secs(1);
+
+/// The mark of what this daemon makes in the kernel: by the file with the number of its VRRP process, which no two
+/// daemons share. A later run knows by it what a killed one has left.
+pub(super) fn owner(vrrp_pid: &Path) -> String {
+    let path = vrrp_pid.to_string_lossy().replace(char::is_whitespace, "_");
+    let end: String = path.chars().rev().take(OWNER_LEN).collect();
+    format!("{}{}", sysctl::MARK, end.chars().rev().collect::<String>())
+}
 
 /// An interface to make.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,11 +78,10 @@ pub(super) fn put_on(config: &mut Config, links: &[netlink::Link]) -> Vec<Wish> 
     let mut wishes = Vec::new();
     for instance in &mut config.vrrp_instances {
         let parent = instance.interface.clone();
-        let own = own(instance);
-        if let Some((name, kind, group, address)) = own {
+        if let Some((name, kind, group, address)) = own(instance) {
             let wish = Wish {
                 name: name.unwrap_or_else(|| namer.name(&prefix, instance, &parent, kind)),
-                parent,
+                parent: parent.clone(),
                 kind,
                 group,
                 ipv4: instance.family == Family::Ipv4,
@@ -83,12 +94,20 @@ pub(super) fn put_on(config: &mut Config, links: &[netlink::Link]) -> Vec<Wish> 
                 instance: instance.name.clone(),
             };
             let name = namer.share(wish, &mut wishes);
-            if instance.vmac_xmit_base {
+            // keepalived: only a macvlan carries the virtual addresses.
+            let carrier = match kind {
+                Kind::Macvlan(_) if instance.vmac_xmit_base => Some(name.clone()),
+                Kind::Macvlan(_) => None,
+                Kind::Ipvlan(_) => Some(parent.clone()),
+            };
+            if let Some(carrier) = carrier {
                 for line in lines(instance).filter(|line| line.dev.is_none()) {
-                    line.dev = Some(name.clone());
+                    line.dev = Some(carrier.clone());
                 }
-            } else {
+            }
+            if !instance.vmac_xmit_base {
                 instance.interface = name;
+                instance.parent = Some(parent);
             }
         }
         for_addresses(instance, &address_prefix, &mut namer, &mut wishes);
@@ -230,6 +249,15 @@ impl Namer<'_> {
     }
 }
 
+/// Whether there is nothing to wait for: the interface is there and set up, or cannot be for lack of its parent.
+fn is_served(wish: &Wish, mirror: &Mirror) -> bool {
+    let Some(parent) = mirror.link_named(&wish.parent).filter(|parent| parent.up) else {
+        return true;
+    };
+    let link = mirror.link_named(&wish.name);
+    link.is_some_and(|link| link.up && fits(link, wish.kind, parent.index))
+}
+
 /// Whether a link is the wanted one.
 fn fits(link: &netlink::Link, kind: Kind, parent: u32) -> bool {
     link.kind.as_deref() == Some(kind.name())
@@ -240,10 +268,20 @@ fn fits(link: &netlink::Link, kind: Kind, parent: u32) -> bool {
         }
 }
 
+/// A configuration that comes into force when its interfaces are there.
+#[derive(Debug)]
+pub(super) struct Coming {
+    pub(super) config: Config,
+    wishes: Vec<Wish>,
+    /// It waits no longer.
+    until: Instant,
+}
+
 /// The interfaces of ours, and those of which the engine has not been told the worst yet.
 #[derive(Debug, Default)]
 pub(super) struct Uppers {
     pub(super) wishes: Vec<Wish>,
+    coming: Option<Coming>,
     /// They may not all be there: the next round looks.
     pub(super) stale: bool,
     /// Its tables are needed no more since a reload: the next round removes them.
@@ -256,6 +294,7 @@ impl Uppers {
     pub(super) fn new(wishes: Vec<Wish>) -> Self {
         Self {
             wishes,
+            coming: None,
             stale: false,
             retired: None,
             withheld: BTreeMap::new(),
@@ -264,6 +303,69 @@ impl Uppers {
 
     fn wish(&self, name: &str) -> Option<&Wish> {
         self.wishes.iter().find(|wish| wish.name == name)
+    }
+
+    /// Has a configuration wait for the interfaces that it wishes for. False: it need not wait.
+    pub(super) fn await_for(
+        &mut self,
+        config: &Config,
+        wishes: Vec<Wish>,
+        mirror: &Mirror,
+        now: Instant,
+    ) -> bool {
+        let waits = !wishes.iter().all(|wish| is_served(wish, mirror));
+        self.coming = waits.then(|| Coming {
+            config: config.clone(),
+            wishes,
+            until: now + GRACE,
+        });
+        waits
+    }
+
+    /// The configuration that waited, if it waits no longer.
+    pub(super) fn has_come(&mut self, mirror: &Mirror, now: Instant) -> Option<Config> {
+        let come = self.coming.take_if(|coming| {
+            coming.until <= now || coming.wishes.iter().all(|wish| is_served(wish, mirror))
+        });
+        come.map(|coming| coming.config)
+    }
+
+    /// No other configuration comes into force any more. What was made for it goes with the rest.
+    pub(super) fn forget_coming(&mut self) {
+        if let Some(coming) = self.coming.take() {
+            self.wishes.extend(coming.wishes);
+        }
+    }
+
+    /// What is to be there now: what the coming configuration wishes for, if one is coming.
+    pub(super) fn to_make(&self) -> &[Wish] {
+        self.coming.as_ref().map_or(&self.wishes, |coming| &coming.wishes)
+    }
+
+    /// Whether there is something to make for a configuration that is not in force yet.
+    pub(super) fn is_changing(&self) -> bool {
+        self.coming.is_some()
+    }
+
+    /// Whether an interface of ours of this name goes with the coming configuration.
+    pub(super) fn is_leaving(&self, name: &str) -> bool {
+        let coming = self.coming.as_ref();
+        coming.is_some_and(|coming| coming.wishes.iter().all(|wish| wish.name != name))
+    }
+
+    /// Whether an interface of ours of this name goes, with what is on it, by our own doing.
+    pub(super) fn is_going(&self, name: &str, mirror: &Mirror) -> bool {
+        let orphaned = self.wish(name).is_some_and(|wish| !mirror.has(&wish.parent));
+        orphaned || self.is_leaving(name)
+    }
+
+    /// Those that nobody wishes for any more and of which the engine has not been told that they are gone.
+    pub(super) fn left(&mut self) -> Vec<u32> {
+        let wishes = &self.wishes;
+        let left = self
+            .withheld
+            .extract_if(.., |name, _| wishes.iter().all(|wish| wish.name != *name));
+        left.map(|(_, (index, _))| index).collect()
     }
 
     /// An interface is not up, or gone. Whether it is ours to put back, and the engine is not told yet.
@@ -297,7 +399,12 @@ impl Uppers {
 
     /// When the next time is over.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.withheld.values().map(|(_, until)| *until).min()
+        let coming = self.coming.as_ref().map(|coming| coming.until);
+        self.withheld
+            .values()
+            .map(|(_, until)| *until)
+            .chain(coming)
+            .min()
     }
 
     /// The interface that one of ours is on top of, or the one itself.

@@ -32,6 +32,8 @@ pub(super) struct Job {
     pub(super) uppers: Vec<(Wish, Option<Ipv6Addr>)>,
     /// Interfaces that are wished for no more go last.
     pub(super) keep_uppers: Option<Vec<Wish>>,
+    /// First goes what a killed run of this daemon has left.
+    pub(super) clean: bool,
     /// What becomes of the firewall.
     pub(super) firewall: Option<firewall::guard::Order>,
 }
@@ -57,18 +59,20 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread in the network namespace of the caller, and waits until it can write.
-    pub(super) fn start() -> Result<Self, OpenError> {
+    /// Starts the thread in the network namespace of the caller, and waits until it can write. What it makes is marked as this
+    /// owner's.
+    pub(super) fn start(owner: &str) -> Result<Self, OpenError> {
         let (jobs, waiting) = mpsc::unbounded_channel();
         let (told, outcomes) = mpsc::unbounded_channel();
         let (opened, open) = sync_channel(1);
+        let owner = owner.to_owned();
         let failed = |source| OpenError::Socket {
             step: "start the thread that writes",
             source,
         };
         Builder::new()
             .name("netlink".to_owned())
-            .spawn(move || work(waiting, &told, &opened))
+            .spawn(move || work(waiting, &told, &opened, owner))
             .map_err(failed)?;
         // The thread says one thing or ends.
         let port = open
@@ -96,6 +100,7 @@ fn work(
     mut jobs: mpsc::UnboundedReceiver<Job>,
     outcomes: &mpsc::UnboundedSender<Outcome>,
     opened: &SyncSender<Result<u32, OpenError>>,
+    owner: String,
 ) {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -114,7 +119,7 @@ fn work(
             }
         };
         let _ = opened.send(Ok(netlink.port()));
-        let (mut made, mut guard) = (Made::default(), Guard::default());
+        let (mut made, mut guard) = (Made::new(owner), Guard::default());
         loop {
             tokio::select! {
                 job = jobs.recv() => {
@@ -133,12 +138,25 @@ fn work(
 }
 
 async fn carry_out(netlink: &mut Netlink, made: &mut Made, guard: &mut Guard, mut job: Job) -> Outcome {
-    let firewall = job.firewall.take();
-    if let Some(order) = &firewall {
-        guard.before(order).await;
+    if job.clean {
+        if let Err(error) = made.clean(netlink, &job.uppers).await {
+            error!("Unable to remove interfaces of an earlier run: {error}");
+        }
+        guard.clean(&made.owner).await;
     }
-    if let Err(error) = made.make(netlink, &job.uppers).await {
-        error!("Unable to make interfaces: {error}");
+    let mut firewall = job.firewall.take();
+    match made.create(netlink, &job.uppers).await {
+        Ok(created) => {
+            // Before they are up: their first words on the network are reports that must not come from them.
+            if let Some(order) = &mut firewall {
+                order.learn(&created);
+                guard.before(order).await;
+            }
+            if let Err(error) = made.set_up(netlink, created, &job.uppers).await {
+                error!("Unable to set up interfaces: {error}");
+            }
+        }
+        Err(error) => error!("Unable to make interfaces: {error}"),
     }
     let keep = job.keep_uppers.take();
     let outcome = write(netlink, job).await;

@@ -15,7 +15,7 @@ use crate::scene::{NODE1, SOON, Scene, expect, holdfast, ready};
 
 const SOCKET: &str = "/run/holdfast.sock";
 
-fn ask(host: &Host, request: Request) -> Result<Value, String> {
+pub(crate) fn ask(host: &Host, request: Request) -> Result<Value, String> {
     host.run(move || {
         let answer = Client::connect(Path::new(SOCKET)).and_then(|mut client| client.ask(&request));
         answer.map_err(|error| match error {

@@ -17,6 +17,7 @@ mod databases;
 mod demo;
 mod dumps;
 mod examples;
+mod firewall;
 mod forged;
 mod frames;
 mod frr;

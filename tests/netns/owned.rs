@@ -326,3 +326,91 @@ fn what_a_killed_daemon_left_is_removed_at_the_next_start_even_if_that_is_stoppe
     );
     assert_eq!(everything(&scene.a), before, "something stayed behind");
 }
+
+#[test]
+fn every_option_of_an_address_is_what_the_kernel_is_told() {
+    const OPTIONS: &str = "
+vrrp_instance VI_1 {
+    interface eth0
+    virtual_router_id 51
+    priority 200
+    virtual_ipaddress {
+        192.0.2.10/24 brd 192.0.2.200 scope link label eth0:x
+        192.0.2.21/32 no_track
+        10.1.1.0/32 dev dummy0
+        10.1.2.1/24 noprefixroute broadcast +
+        10.1.3.1/24 brd -
+    }
+    virtual_ipaddress_excluded {
+        2001:db8::10/64 home
+        2001:db8::11/64 mngtmpaddr
+        2001:db8::12/64 preferred_lft 0
+        2001:db8::14/128
+        2001:db8::15/128 preferred_lft forever
+        239.1.1.1 autojoin
+        PEER
+    }
+}
+";
+    let addresses = |host: &Host| -> Vec<String> {
+        let lines = run(
+            host,
+            "/sbin/ip -o address show scope global; /sbin/ip -o address show scope link",
+        );
+        let inet6 = lines.into_iter().filter(|line| !line.contains(" fe80:"));
+        let mut lines: Vec<String> = inet6
+            .filter_map(|line| Some(line.split_once(": ")?.1.to_owned()))
+            .collect();
+        lines.sort();
+        lines
+    };
+    let story = |daemon: &Daemon| {
+        let scene = Scene::new();
+        prepare(&scene.a);
+        let node = daemon.start(&scene.a, &OPTIONS.replace("PEER", "")).unwrap();
+        expect("the addresses are there, the last too", || {
+            has(&scene.a, "/sbin/ip -o address show", "239.1.1.1/32")
+        });
+        let all = addresses(&scene.a);
+        assert!(node.stop(SOON).is_some());
+        all
+    };
+    let Some((ours, theirs)) = beside_keepalived(story) else {
+        return;
+    };
+    assert_eq!(ours, theirs);
+
+    // keepalived 2.2.7 leaves a peer out.
+    let scene = Scene::new();
+    prepare(&scene.a);
+    let with_peer = OPTIONS.replace("PEER", "10.9.9.1 peer 10.9.9.2/32");
+    let _node = holdfast().start(&scene.a, &with_peer).unwrap();
+    expect("the peer is there", || {
+        has(
+            &scene.a,
+            "/sbin/ip -o address show",
+            "inet 10.9.9.1 peer 10.9.9.2/32",
+        )
+    });
+    // What is not tracked stays away.
+    run(&scene.a, "/sbin/ip address del 192.0.2.21/32 dev eth0");
+    scene.watch_adverts("a", 2);
+    assert!(!has(&scene.a, "/sbin/ip -o address show", "192.0.2.21/32"));
+}
+
+#[test]
+fn routes_alone_are_work_for_the_daemon() {
+    beside_keepalived(|daemon| {
+        let scene = Scene::new();
+        let text = "static_routes {\n    10.9.0.0/24 dev eth0\n}\n";
+        let node = daemon.start(&scene.a, text).unwrap();
+        expect("the route is there", || {
+            has(
+                &scene.a,
+                "/sbin/ip route show",
+                "10.9.0.0/24 dev eth0 proto keepalived",
+            )
+        });
+        assert!(node.stop(SOON).is_some());
+    });
+}

@@ -4,6 +4,9 @@ use std::time::{Duration, SystemTime};
 
 use holdfast::lab::{Daemon, Seen};
 
+use holdfast::control::Request;
+
+use crate::control::ask;
 use crate::scene::{Scene, VIRTUAL, expect, holdfast, ready};
 
 #[test]
@@ -38,6 +41,9 @@ fn an_address_removed_by_hand_is_put_back_and_announced() {
             .pick(|frame| frame.at > removal && frame.seen == announced)
             .is_empty()
     });
+
+    let status = ask(&scene.a, Request::Status).unwrap();
+    assert_eq!(status["vrrp"]["instances"][0]["objects_lost"], 1, "it is counted");
 
     scene.watch_adverts("a", 2);
     assert_eq!(a.said("Entering BACKUP STATE"), 1, "it was no reason to give up");

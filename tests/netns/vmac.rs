@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use holdfast::lab::node::CONFIGURATION;
 use holdfast::lab::{Daemon, Host, Seen};
 use nix::sys::signal::{Signal, kill};
 
@@ -16,7 +17,7 @@ const NODE2: &str = include_str!("../../conf-examples/vmac-pair/node2.conf");
 const VIRTUAL_MAC: [u8; 6] = [0, 0, 0x5e, 0, 1, 51];
 
 /// What a command prints in a host.
-fn run(host: &Host, command: &str) -> String {
+pub(crate) fn run(host: &Host, command: &str) -> String {
     const OUTPUT: &str = "/run/output";
     let shell = format!("{{ {command} ; }} > {OUTPUT} 2>&1");
     let process = host.spawn("command", "/bin/sh", &["-c", &shell]).unwrap();
@@ -26,6 +27,10 @@ fn run(host: &Host, command: &str) -> String {
 
 const SYSCTLS: &str = "cd /proc/sys/net/ipv4/conf; grep . */arp_ignore */arp_filter */rp_filter */accept_local \
                        */promote_secondaries";
+
+/// All of the parent's and the VMAC's settings.
+const WHOLE: &str = "cd /proc/sys/net; grep -s . ipv4/conf/eth0/* ipv4/conf/vrrp.51/* ipv6/conf/eth0/* \
+                     ipv6/conf/vrrp.51/* | grep -v stable_secret";
 
 /// Tells the interface's index.
 const INDEX: &str = "ip -o link show vrrp.51 | cut -d: -f1";
@@ -50,10 +55,12 @@ fn adverts_and_announcements_carry_the_virtual_address_and_sysctls_and_tables_ar
         let announcements = sources(&scene, "a", |seen| matches!(seen, Seen::Gratuitous(_)));
         assert_eq!(adverts, BTreeSet::from([VIRTUAL_MAC.to_vec()]));
         assert_eq!(announcements, adverts);
-        let sysctls = run(&scene.a, SYSCTLS);
+        let sysctls = run(&scene.a, SYSCTLS) + &run(&scene.a, WHOLE);
         let mut table: Vec<String> = run(&scene.a, "nft list table ip keepalived")
             .lines()
             .map(str::to_owned)
+            // Ours says whose it is.
+            .filter(|line| !line.contains("comment"))
             .collect();
         table.sort();
         let link = run(&scene.a, "ip -o -d link show vrrp.51");
@@ -212,4 +219,90 @@ fn a_stop_leaves_nothing_and_a_parent_that_goes_down_is_a_fault() {
         (run(&scene.a, SYSCTLS), run(&scene.a, "ip -o link | wc -l")),
         before
     );
+}
+
+#[test]
+fn a_reload_changes_the_interface_without_a_fault() {
+    if !ready() {
+        return;
+    }
+    let scene = Scene::new();
+    let a = holdfast().start(&scene.a, NODE1).unwrap();
+    let b = Daemon::Keepalived.start(&scene.b, NODE2).unwrap();
+    scene.expect_owner("a");
+    scene.watch_adverts("a", 1);
+    let vmac = |setting: &str| NODE1.replace("    use_vmac\n", setting);
+    let reload = |configuration: &str, carrier: &str| {
+        scene.a.write(CONFIGURATION, configuration).unwrap();
+        a.process.signal(Signal::SIGHUP);
+        expect(&format!("{carrier} has the address, and no other"), || {
+            let addresses = run(&scene.a, "ip -o -4 address show to 192.0.2.10");
+            addresses.lines().count() == 1 && addresses.contains(&format!(" {carrier} "))
+        });
+    };
+    // It stays the same router, as with keepalived: no change of state, whatever carries the address.
+    for (setting, carrier) in [
+        ("    use_vmac mine\n", "mine"),
+        ("    use_vmac vrrp.51\n    vmac_xmit_base\n", "vrrp.51"),
+        ("    use_vmac vrrp.51\n", "vrrp.51"),
+    ] {
+        reload(&vmac(setting), carrier);
+        scene.watch_adverts("a", 2);
+    }
+    assert_eq!(a.said("Entering MASTER STATE"), 1);
+    assert_eq!(a.said("sent 0 priority"), 0);
+    assert_eq!(b.said("Entering MASTER STATE"), 0, "the other node took over");
+    let links = run(&scene.a, "ip -o link show type macvlan");
+    assert_eq!(links.lines().count(), 1, "{links}");
+    // With and without a VMAC are two routers, as with keepalived: the old one resigns.
+    reload(&vmac(""), "eth0");
+    assert_eq!(run(&scene.a, "ip -o link show type macvlan"), "");
+    assert_eq!(a.said("sent 0 priority"), 1);
+    scene.watch_adverts("a", 1);
+    reload(NODE1, "vrrp.51");
+    assert_eq!(a.said("sent 0 priority"), 2);
+    assert_eq!(a.said("Entering FAULT STATE"), 0);
+    assert_eq!(a.said("by another program"), 0, "it was our own doing");
+}
+
+#[test]
+fn an_interface_that_is_renamed_is_another_one() {
+    if !ready() {
+        return;
+    }
+    let plain = "
+vrrp_instance VI_2 {
+    interface eth0
+    virtual_router_id 52
+    virtual_ipaddress {
+        192.0.2.20/24
+    }
+}
+";
+    // Kernels before 6.2 rename only what is down.
+    let rename = |from: &str, to: &str| {
+        format!(
+            "ip link set {from} name {to} 2>/dev/null || {{ ip link set {from} down; ip link set {from} name {to}; \
+             ip link set {to} up; }}"
+        )
+    };
+    for global in ["", "global_defs {\ndynamic_interfaces\n}\n"] {
+        let scene = Scene::new();
+        let both = format!("{global}{NODE1}{plain}");
+        let a = holdfast().start(&scene.a, &both).unwrap();
+        let has = |address: &str| run(&scene.a, "ip -o -4 address show").contains(address);
+        let has_both = || has("vrrp.51    inet 192.0.2.10/24") && has("eth0    inet 192.0.2.20/24");
+        expect("it has both addresses", has_both);
+        run(&scene.a, &rename("eth0", "wan"));
+        expect("neither instance runs, nothing of theirs is left", || {
+            a.said("Entering FAULT STATE") == 2
+                && !has("192.0.2.10/24")
+                && !has("192.0.2.20/24")
+                && run(&scene.a, "ip -o link show type macvlan").is_empty()
+        });
+        assert!(has("wan    inet 192.0.2.11/24"), "what is the host's stays");
+        assert_eq!(a.said("by another program"), 0, "it was our own doing");
+        run(&scene.a, &rename("wan", "eth0"));
+        expect("it has both addresses again", has_both);
+    }
 }

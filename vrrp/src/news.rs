@@ -53,6 +53,10 @@ pub enum Happening {
     TimerExpired(Duration),
     /// Instance: the master fell silent.
     AdvertTimeout,
+    /// Instance: wants packets to its addresses refused.
+    SettingFirewall,
+    /// Instance: wants packets to its addresses no more refused.
+    RemovingFirewall,
     /// Instance: not all of its addresses fit into an advert; all are owned.
     BeyondRoom {
         /// Its addresses.
@@ -223,6 +227,8 @@ impl fmt::Display for News {
                 late.as_secs_f64()
             ),
             Happening::AdvertTimeout => write!(f, "({name}) Receive advertisement timeout"),
+            Happening::SettingFirewall => write!(f, "({name}) setting firewall drop rule"),
+            Happening::RemovingFirewall => write!(f, "({name}) removing firewall drop rule"),
             Happening::BeyondRoom { count, room } => write!(
                 f,
                 "({name}) Number of VIPs ({count}) exceeds maximum/space available in packet (max {room} addresses) - \
@@ -383,6 +389,8 @@ impl News {
         match self.what {
             Happening::FaultCleared(_)
             | Happening::AdvertTimeout
+            | Happening::SettingFirewall
+            | Happening::RemovingFirewall
             | Happening::SettingAddresses
             | Happening::RemovingAddresses
             | Happening::SettingExcluded

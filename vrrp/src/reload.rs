@@ -219,6 +219,7 @@ impl Engine {
                 continue;
             }
             let before: Vec<VirtualAddress> = instance.addresses().cloned().collect();
+            let moves = instance.config.interface != config.interface;
             let routing = (
                 instance.config.virtual_routes.clone(),
                 instance.config.virtual_rules.clone(),
@@ -226,7 +227,7 @@ impl Engine {
             instance.adapt(config, now);
             let reroutes =
                 (&routing.0, &routing.1) != (&instance.config.virtual_routes, &instance.config.virtual_rules);
-            if !instance.state.is_master() || !reroutes && instance.addresses().eq(&before) {
+            if !instance.state.is_master() || !reroutes && !moves && instance.addresses().eq(&before) {
                 continue;
             }
             let loses = before
@@ -235,7 +236,7 @@ impl Engine {
             if loses || reroutes {
                 self.out.reconcile(*id);
             }
-            if instance.addresses().any(|line| !before.contains(line)) {
+            if moves || instance.addresses().any(|line| !before.contains(line)) {
                 gaining.push(*id);
             }
         }

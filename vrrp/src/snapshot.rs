@@ -54,13 +54,16 @@ pub(crate) fn identity(config: &VrrpInstance) -> Identity {
     if config.use_vmac.is_some() {
         way.push_str("/use_vmac");
     }
+    if config.use_ipvlan.is_some() {
+        way.push_str("/use_ipvlan");
+    }
     if config.use_vmac_addr {
         way.push_str("/use_vmac_addr");
     }
     Identity {
         vrid: config.virtual_router_id.get(),
         family: config.family,
-        interface: config.interface.clone(),
+        interface: config.parent.as_ref().unwrap_or(&config.interface).clone(),
         way,
     }
 }

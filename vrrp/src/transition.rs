@@ -122,6 +122,7 @@ impl Instance {
         }
         let config = &self.config;
         for (is_there, what) in [
+            (self.refuses_packets(), Happening::SettingFirewall),
             (!config.virtual_ipaddress.is_empty(), Happening::SettingAddresses),
             (
                 !config.virtual_ipaddress_excluded.is_empty(),
@@ -147,11 +148,17 @@ impl Instance {
                 !config.virtual_ipaddress_excluded.is_empty(),
                 Happening::RemovingExcluded,
             ),
+            (self.refuses_packets(), Happening::RemovingFirewall),
         ] {
             if left_master && is_there {
                 self.tell(what, out);
             }
         }
+    }
+
+    /// Whether it has addresses that answer nobody.
+    fn refuses_packets(&self) -> bool {
+        !self.config.accept && self.addresses().next().is_some()
     }
 
     /// Sends the advert that is due.

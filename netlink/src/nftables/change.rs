@@ -19,6 +19,12 @@ const ELEMENTS: usize = 400;
 /// What `nft` wants to know to show a set: `NFTNL_UDATA_SET_KEYBYTEORDER` (0), `NFTNL_UDATA_SET_DATABYTEORDER` (1).
 const NFTA_SET_USERDATA: u16 = 13;
 
+pub(super) const NFTA_TABLE_USERDATA: u16 = 6;
+const NFTNL_UDATA_TABLE_COMMENT: u8 = 0;
+
+/// Room for a comment in the 256 bytes of user data.
+const COMMENT_LEN: usize = 250;
+
 /// `NFT_SET_MAP`
 const SET_IS_MAP: u32 = 8;
 
@@ -36,7 +42,8 @@ pub struct Change {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum What {
-    AddTable,
+    /// With this comment.
+    AddTable(String),
     DeleteTable,
     /// An empty set, with a number that is unique in the transaction.
     AddSet(Set, u32),
@@ -60,7 +67,7 @@ pub(super) fn plan(present: Option<&Table>, wanted: &Table) -> Vec<Change> {
 pub(super) fn removal(family: Family, name: &str) -> Vec<Change> {
     // To delete what is not there is an error, to add what is there is none.
     vec![
-        Change::new(family, name, What::AddTable),
+        Change::new(family, name, What::AddTable(String::new())),
         Change::new(family, name, What::DeleteTable),
     ]
 }
@@ -95,7 +102,7 @@ fn elements(present: &Table, wanted: &Table) -> Vec<Change> {
 fn write(table: &Table) -> Vec<Change> {
     let mut changes = removal(table.family, &table.name);
     let mut push = |what| changes.push(Change::new(table.family, &table.name, what));
-    push(What::AddTable);
+    push(What::AddTable(table.comment.clone()));
     for (set, id) in table.sets.iter().zip(1..) {
         let empty = Set {
             elements: BTreeMap::new(),
@@ -135,7 +142,7 @@ impl Change {
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.what {
-            What::AddTable => f.write_str("add")?,
+            What::AddTable(_) => f.write_str("add")?,
             What::DeleteTable => f.write_str("delete")?,
             What::AddSet(set, _) => write!(f, "add set {} to", set.name)?,
             What::AddElements(set, elements) => {
@@ -160,13 +167,13 @@ impl Request for Change {
         match self.what {
             What::DeleteTable | What::DeleteElements(..) => 0,
             What::AddRule(..) => NLM_F_CREATE | NLM_F_APPEND,
-            What::AddTable | What::AddSet(..) | What::AddElements(..) | What::AddChain(_) => NLM_F_CREATE,
+            What::AddTable(_) | What::AddSet(..) | What::AddElements(..) | What::AddChain(_) => NLM_F_CREATE,
         }
     }
 
     fn message(&self) -> impl NetlinkSerializable {
         let kind = match self.what {
-            What::AddTable => libc::NFT_MSG_NEWTABLE,
+            What::AddTable(_) => libc::NFT_MSG_NEWTABLE,
             What::DeleteTable => libc::NFT_MSG_DELTABLE,
             What::AddSet(..) => libc::NFT_MSG_NEWSET,
             What::AddElements(..) => libc::NFT_MSG_NEWSETELEM,
@@ -178,7 +185,15 @@ impl Request for Change {
         let mut raw = Raw::new(kind, &[number(self.family), 0, 0, 0]);
         raw.text(TABLE, &self.table);
         match &self.what {
-            What::AddTable | What::DeleteTable => {}
+            What::AddTable(comment) if !comment.is_empty() => {
+                let text = &comment.as_bytes()[..comment.len().min(COMMENT_LEN)];
+                let length = u8::try_from(text.len() + 1).unwrap_or(u8::MAX);
+                raw.put(
+                    NFTA_TABLE_USERDATA,
+                    &[&[NFTNL_UDATA_TABLE_COMMENT, length], text, &[0]].concat(),
+                );
+            }
+            What::AddTable(_) | What::DeleteTable => {}
             What::AddSet(set, id) => write_set(&mut raw, set, *id),
             What::AddElements(set, elements) => write_elements(
                 &mut raw,
@@ -200,6 +215,20 @@ impl Request for Change {
         }
         raw
     }
+}
+
+/// The comment in a table's user data.
+pub(super) fn comment(user_data: &[u8]) -> Option<String> {
+    let mut rest = user_data;
+    while let [kind, length, others @ ..] = rest {
+        let (value, next) = others.split_at_checked(usize::from(*length))?;
+        if *kind == NFTNL_UDATA_TABLE_COMMENT {
+            let text = value.strip_suffix(&[0]).unwrap_or(value);
+            return String::from_utf8(text.to_vec()).ok();
+        }
+        rest = next;
+    }
+    None
 }
 
 /// `NFPROTO_*`

@@ -3,9 +3,16 @@
 use nix::sys::socket::setsockopt;
 use nix::sys::socket::sockopt::SndBufForce;
 
-use super::change::{plan, removal};
+use std::fmt;
+
+use netlink_packet_core::NetlinkSerializable;
+
+use super::change::{NFTA_TABLE_USERDATA, SUBSYSTEM, TABLE, comment, plan, removal};
+use super::watch::{HEADER_LEN, family_of};
 use super::{Change, Family, Table};
-use crate::socket::{Error, KernelError, OpenError, ReceiveBuffer, Socket, Unattached};
+use crate::attribute::Raw;
+use crate::socket::frame::{attributes, text};
+use crate::socket::{Error, KernelError, OpenError, ReceiveBuffer, Request, Socket, Unattached};
 
 /// Room for a transaction of some 100,000 elements: it is one send.
 const SEND_BUFFER: usize = 16 << 20;
@@ -75,14 +82,75 @@ impl Nftables {
         refused.map_or(Ok(()), |error| Err(Error::Refused(error)))
     }
 
+    /// All tables of IPv4 and IPv6, whosever they are.
+    pub async fn list(&mut self) -> Result<Vec<Named>, Error> {
+        self.socket.dump(&ListTables, Named::read).await
+    }
+
     /// Carries out all of the changes or none; answers why not.
     async fn transact(&mut self, changes: &[Change]) -> Result<Option<KernelError>, Error> {
-        self.socket.transaction(super::change::SUBSYSTEM, changes).await
+        self.socket.transaction(SUBSYSTEM, changes).await
     }
 
     fn place(&self, family: Family, name: &str) -> Option<usize> {
         self.written
             .iter()
             .position(|table| table.family == family && table.name == name)
+    }
+}
+
+/// A table that is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// Whose packets its chains see.
+    pub family: Family,
+    /// Unique in its family.
+    pub name: String,
+    /// Its comment, empty if it has none.
+    pub comment: String,
+}
+
+impl Named {
+    fn read(kind: u16, payload: &[u8]) -> Option<Self> {
+        if kind != message_kind(libc::NFT_MSG_NEWTABLE) {
+            return None;
+        }
+        let mut table = Self {
+            family: family_of(payload)?,
+            name: String::new(),
+            comment: String::new(),
+        };
+        for attribute in attributes(payload.get(HEADER_LEN..)?) {
+            match attribute.kind() {
+                TABLE => table.name = text(attribute.value())?,
+                NFTA_TABLE_USERDATA => table.comment = comment(attribute.value()).unwrap_or_default(),
+                _ => {}
+            }
+        }
+        Some(table)
+    }
+}
+
+fn message_kind(kind: i32) -> u16 {
+    SUBSYSTEM << 8 | u16::try_from(kind).unwrap_or_default()
+}
+
+/// Asks for all tables.
+#[derive(Debug)]
+struct ListTables;
+
+impl fmt::Display for ListTables {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("list the nftables tables")
+    }
+}
+
+impl Request for ListTables {
+    fn flags(&self) -> u16 {
+        0
+    }
+
+    fn message(&self) -> impl NetlinkSerializable {
+        Raw::new(message_kind(libc::NFT_MSG_GETTABLE), &[0; HEADER_LEN])
     }
 }

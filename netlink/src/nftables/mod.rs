@@ -3,7 +3,7 @@
 //! A [`Table`] says all of what should be there. [`Nftables::apply`] writes what differs from what it wrote before: mostly
 //! elements of sets, for which no rule is touched. [`Watch`] tells when somebody else has changed a table.
 //!
-//! Absent: reading tables back. What others did to a table of ours does not matter, it is written anew.
+//! Absent: reading back what is in a table. What others did to a table of ours does not matter, it is written anew.
 
 mod change;
 mod expression;
@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 pub use crate::rule::Family;
 pub use change::Change;
 pub use expression::{Base, Expression, MetaKey, Register, Verdict};
-pub use handle::Nftables;
+pub use handle::{Named, Nftables};
 pub use watch::{Touched, Watch};
 
 /// A table with all that is in it.
@@ -25,6 +25,8 @@ pub struct Table {
     pub family: Family,
     /// Unique in its family.
     pub name: String,
+    /// What `nft` shows with it, at most 250 bytes; kernels before 5.10 do not keep it.
+    pub comment: String,
     /// Sets and maps.
     pub sets: Vec<Set>,
     /// Chains.

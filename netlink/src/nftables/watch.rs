@@ -9,7 +9,7 @@ use crate::socket::{Error, OpenError, ReceiveBuffer, Socket, Unattached};
 const GROUP: u32 = 7;
 
 /// `sizeof(struct nfgenmsg)`
-const HEADER_LEN: usize = 4;
+pub(super) const HEADER_LEN: usize = 4;
 
 /// What somebody else did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,13 +63,18 @@ impl Watch {
 }
 
 fn table_of(message: &Message<'_>) -> Option<Touched> {
-    let family = match i32::from(*message.payload.first()?) {
-        libc::AF_INET => Family::V4,
-        libc::AF_INET6 => Family::V6,
-        _ => return None,
-    };
+    let family = family_of(message.payload)?;
     let about_tables =
         message.kind >> 8 == SUBSYSTEM && i32::from(message.kind & 0xff) != libc::NFT_MSG_NEWGEN;
     let name = attributes(message.payload.get(HEADER_LEN..)?).find(|attribute| attribute.kind() == TABLE)?;
     about_tables.then_some(Touched::Table(family, text(name.value())?))
+}
+
+/// IPv4 or IPv6, as the head of a message says.
+pub(super) fn family_of(payload: &[u8]) -> Option<Family> {
+    match i32::from(*payload.first()?) {
+        libc::AF_INET => Some(Family::V4),
+        libc::AF_INET6 => Some(Family::V6),
+        _ => None,
+    }
 }

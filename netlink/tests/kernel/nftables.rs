@@ -21,6 +21,7 @@ fn table(vips: &[[u8; 4]]) -> Table {
     Table {
         family: Family::V4,
         name: NAME.to_owned(),
+        comment: "whose it is".to_owned(),
         sets: vec![
             Set::new("vips", &[Kind::Ipv4]).with(vips.iter().map(|it| it.to_vec())),
             Set::map("lower", &[Kind::Interface], Kind::Interface)
@@ -87,6 +88,7 @@ fn nft_reads_a_table_as_it_was_meant() {
             .collect();
         for line in [
             "table ip keepalived {",
+            "comment \"whose it is\"",
             "elements = { 10.0.0.1, 10.0.0.2 }",
             "type ipv4_addr . iface_index",
             "type iface_index : iface_index",
@@ -98,6 +100,17 @@ fn nft_reads_a_table_as_it_was_meant() {
         ] {
             assert!(shown.iter().any(|it| it == line), "{line}: {shown:#?}");
         }
+        run("nft add table ip6 other");
+        let listed = nftables.list().await.unwrap();
+        let told: Vec<_> = listed
+            .iter()
+            .map(|it| (it.family, it.name.as_str(), it.comment.as_str()))
+            .collect();
+        assert_eq!(
+            told,
+            [(Family::V4, NAME, "whose it is"), (Family::V6, "other", "")]
+        );
+        run("nft delete table ip6 other");
         nftables.remove(Family::V4, NAME).await.unwrap();
         nftables.remove(Family::V4, NAME).await.unwrap();
         assert_eq!(run("nft list ruleset"), "");

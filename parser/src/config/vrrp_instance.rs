@@ -36,6 +36,9 @@ pub struct VrrpInstance {
     pub name: String,
     /// `interface`: where adverts are sent and heard. Empty for a unicast instance that has only a source address.
     pub interface: String,
+    /// What `interface` is on top of where that was made for the instance (`use_vmac`, `use_ipvlan`); never said by a file,
+    /// whose `interface` is the parent.
+    pub parent: Option<String>,
     /// `vrf` of a unicast instance without an interface.
     pub vrf: Option<String>,
     /// `virtual_router_id`.
@@ -153,6 +156,7 @@ impl VrrpInstance {
         Self {
             name: name.to_owned(),
             interface: interface.to_owned(),
+            parent: None,
             vrf: None,
             virtual_router_id,
             version: Version::V2,

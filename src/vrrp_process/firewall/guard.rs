@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use super::{Firewall, Subject};
+use crate::vrrp_process::vmac::make::Created;
 use netlink::nftables::{Family, Nftables, Table, Touched, Watch};
 use netlink::{Error, OpenError};
 use tracing::{error, info};
@@ -15,10 +17,19 @@ const CALM: Duration = Duration::from_millis(5);
 /// What is to become of the tables.
 #[derive(Debug)]
 pub(in crate::vrrp_process) enum Order {
-    /// They are to be like this.
-    Keep([Table; 2]),
+    /// They are to be about this.
+    Keep { firewall: Firewall, subject: Subject },
     /// Those of this name are to go.
     Remove(String),
+}
+
+impl Order {
+    /// Interfaces that have just been made.
+    pub(in crate::vrrp_process) fn learn(&mut self, created: &Created) {
+        if let Self::Keep { subject, .. } = self {
+            subject.learn(created.macvlans.clone());
+        }
+    }
 }
 
 /// The tables, once there have been any.
@@ -40,7 +51,7 @@ struct Open {
 impl Guard {
     /// Before addresses change: nothing is let in that will be refused or was.
     pub(in crate::vrrp_process) async fn before(&mut self, order: &Order) {
-        let Order::Keep(tables) = order else {
+        let Order::Keep { firewall, subject } = order else {
             return;
         };
         if self.open.is_none() {
@@ -49,6 +60,7 @@ impl Guard {
                 Err(error) => return self.complain(&error.to_string()),
             }
         }
+        let tables = firewall.tables(subject);
         let widened = tables.iter().map(|table| self.widened(table)).collect();
         self.write(widened).await;
     }
@@ -56,7 +68,7 @@ impl Guard {
     /// After addresses have changed.
     pub(in crate::vrrp_process) async fn after(&mut self, order: Order) {
         match order {
-            Order::Keep(tables) => self.write(tables.into()).await,
+            Order::Keep { firewall, subject } => self.write(firewall.tables(&subject).into()).await,
             Order::Remove(name) => {
                 self.wanted.clear();
                 let Some(mut open) = self.open.take() else {
@@ -67,6 +79,23 @@ impl Guard {
                         self.complain(&error.to_string());
                     }
                 }
+            }
+        }
+    }
+
+    /// Removes the tables that a killed run of this owner has left. Those of the present configuration are replaced anyway.
+    pub(in crate::vrrp_process) async fn clean(&mut self, owner: &str) {
+        let Ok(mut nftables) = Nftables::open() else {
+            return;
+        };
+        // A kernel without nftables has no tables either.
+        for table in nftables.list().await.unwrap_or_default() {
+            if table.comment != owner {
+                continue;
+            }
+            match nftables.remove(table.family, &table.name).await {
+                Ok(()) => info!("Removed the nftables table {} of an earlier run", table.name),
+                Err(error) => error!("Unable to remove the nftables table {}: {error}", table.name),
             }
         }
     }

@@ -5,40 +5,95 @@ use std::net::Ipv6Addr;
 
 use netlink::address::flags;
 use netlink::upper::{Change, Kind, Settings, What, conf};
-use netlink::{Address, Error, Link, Netlink};
+use netlink::{Address, Error, KernelError, Link, Netlink};
 use tracing::{error, info};
 
-use super::sysctl::{Saved, disable_ipv6};
+use super::sysctl::{self, MARK, Saved, disable_ipv6, is_marked};
 use super::{Wish, fits};
+use crate::vrrp_process::firewall::Macvlan;
 
 /// `RT_SCOPE_LINK`
 const SCOPE_LINK: u8 = 253;
 
 /// What has been made, and which sysctls were changed for it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(in crate::vrrp_process) struct Made {
+    /// How it is marked as ours ([`owner`](super::owner)).
+    pub(in crate::vrrp_process) owner: String,
     wishes: Vec<Wish>,
     saved: Saved,
 }
 
+/// Interfaces that are there, those of them that were made just now still down.
+#[derive(Debug, Default)]
+pub(in crate::vrrp_process) struct Created {
+    /// The macvlans, old and new.
+    pub(in crate::vrrp_process) macvlans: Vec<Macvlan>,
+    made: Vec<Wish>,
+    /// What has the kernel tell of parents.
+    told: Vec<Change>,
+    refused: Vec<(Change, KernelError)>,
+}
+
 impl Made {
-    /// Has every wish be there and up. What cannot be is told in the log; without its parent a wish waits.
-    pub(in crate::vrrp_process) async fn make(
+    pub(in crate::vrrp_process) fn new(owner: String) -> Self {
+        Self {
+            owner,
+            wishes: Vec::new(),
+            saved: Saved::default(),
+        }
+    }
+
+    /// Removes the interfaces of a killed run of this owner that are wished for no more, and gives back the sysctls of
+    /// their parents.
+    pub(in crate::vrrp_process) async fn clean(
         &mut self,
         netlink: &mut Netlink,
         wishes: &[(Wish, Option<Ipv6Addr>)],
     ) -> Result<(), Error> {
+        let links = netlink.links().await?;
+        let left: Vec<&Link> = links
+            .iter()
+            .filter(|link| is_upper(link) && is_of(link, &self.owner))
+            .filter(|link| wishes.iter().all(|(wish, _)| wish.name != link.name))
+            .collect();
+        for link in &left {
+            let parent = links.iter().find(|parent| Some(parent.index) == link.lower);
+            if let (Some(parent), Some(alias)) = (parent, &link.alias) {
+                sysctl::restore(&parent.name, alias);
+            }
+        }
+        let names: Vec<String> = left.iter().map(|link| link.name.clone()).collect();
+        let refused = netlink.remove_uppers(&names).await?;
+        for name in names {
+            match refused.iter().find(|(change, _)| change.name == name) {
+                None => info!("Removed the VMAC interface {name} of an earlier run"),
+                Some((_, error)) => error!("{error}"),
+            }
+        }
+        Ok(())
+    }
+
+    /// Has every wish be there, what is new still down. What cannot be is told in the log; without its parent a wish waits.
+    pub(in crate::vrrp_process) async fn create(
+        &mut self,
+        netlink: &mut Netlink,
+        wishes: &[(Wish, Option<Ipv6Addr>)],
+    ) -> Result<Created, Error> {
         if wishes.is_empty() {
-            return Ok(());
+            return Ok(Created::default());
         }
         let links = netlink.links().await?;
         let mut changes = Vec::new();
         let mut made = Vec::new();
         for (wish, _) in wishes {
+            let there = links.iter().find(|link| link.name == wish.name);
+            let ours = there.filter(|link| link.alias.as_ref().is_some_and(|it| it.starts_with(MARK)));
             let Some(parent) = links.iter().find(|link| link.name == wish.parent) else {
+                // Its parent has another name now.
+                changes.extend(ours.map(|_| change(wish, What::Remove)));
                 continue;
             };
-            let there = links.iter().find(|link| link.name == wish.name);
             let fitting = there.filter(|link| fits(link, wish.kind, parent.index));
             self.prepare(wish, fitting);
             let new = !self.wishes.iter().any(|known| known.name == wish.name);
@@ -52,10 +107,8 @@ impl Made {
                 }
             } else {
                 // One of our own that has lost its parent is another's by now; a stranger's name is refused by the kernel.
-                if there.is_some_and(|link| link.alias.as_ref().is_some_and(|it| it.starts_with("holdfast ")))
-                {
-                    changes.push(change(wish, What::Remove));
-                }
+                changes.extend(ours.map(|_| change(wish, What::Remove)));
+                self.make_room(wish, parent, &links, wishes, &mut changes);
                 let group = wish.group.unwrap_or(parent.group);
                 changes.push(change(
                     wish,
@@ -66,19 +119,45 @@ impl Made {
                     },
                 ));
                 changes.push(self.settings(wish, parent));
-                made.push(wish);
+                made.push(wish.clone());
             }
             if new {
                 self.wishes.push(wish.clone());
             }
         }
-        let mut refused = netlink.change_uppers(&changes).await?;
+        let refused = netlink.change_uppers(&changes).await?;
         made.retain(|wish| refused.iter().all(|(change, _)| change.name != wish.name));
+        let links = if made.is_empty() {
+            links
+        } else {
+            netlink.links().await?
+        };
+        Ok(Created {
+            macvlans: macvlans(wishes, &links),
+            told: parents_told(&made, &links),
+            made,
+            refused,
+        })
+    }
+
+    /// Sets up what has been made, and gives each interface the addresses that it has before any virtual one.
+    pub(in crate::vrrp_process) async fn set_up(
+        &mut self,
+        netlink: &mut Netlink,
+        created: Created,
+        wishes: &[(Wish, Option<Ipv6Addr>)],
+    ) -> Result<(), Error> {
+        let Created {
+            made,
+            told,
+            mut refused,
+            ..
+        } = created;
         for wish in made.iter().filter(|wish| !wish.ipv6) {
             disable_ipv6(&wish.name);
         }
         let mut up: Vec<Change> = made.iter().map(|wish| change(wish, What::Up)).collect();
-        up.extend(parents_told(&made, &links));
+        up.extend(told);
         refused.extend(netlink.change_uppers(&up).await?);
         for wish in made {
             info!(
@@ -90,6 +169,34 @@ impl Made {
             error!("Unable to make an interface: {error}");
         }
         Self::addresses(netlink, wishes).await
+    }
+
+    /// Two macvlans of the same address on one parent cannot both be up: one of ours that is wished for no more, or was
+    /// given another name, goes first.
+    fn make_room(
+        &mut self,
+        wish: &Wish,
+        parent: &Link,
+        links: &[Link],
+        wishes: &[(Wish, Option<Ipv6Addr>)],
+        changes: &mut Vec<Change>,
+    ) {
+        if !wish.borrows_addresses() {
+            return;
+        }
+        let in_the_way = links.iter().filter(|link| {
+            fits(link, wish.kind, parent.index)
+                && is_of(link, &self.owner)
+                && wishes.iter().all(|(wish, _)| wish.name != link.name)
+        });
+        for link in in_the_way {
+            changes.push(Change {
+                name: link.name.clone(),
+                what: What::Remove,
+            });
+            self.wishes.retain(|made| made.name != link.name);
+            info!("({}) Deleting old VMAC interface {}", wish.instance, link.name);
+        }
     }
 
     /// Removes what is no more wished for, and gives back the sysctls with the last.
@@ -144,7 +251,7 @@ impl Made {
             wish,
             What::Set(Settings {
                 master: parent.master.filter(|_| in_vrf),
-                alias: Some(self.saved.alias(&wish.parent)),
+                alias: Some(self.saved.alias(&wish.parent, &self.owner)),
                 no_generated_address: macvlan,
                 ipv4,
             }),
@@ -187,9 +294,33 @@ impl Made {
     }
 }
 
+/// The macvlans among these wishes that are there.
+fn macvlans(wishes: &[(Wish, Option<Ipv6Addr>)], links: &[Link]) -> Vec<Macvlan> {
+    let there = wishes.iter().filter(|(wish, _)| wish.borrows_addresses());
+    there
+        .filter_map(|(wish, link_local)| {
+            let link = links.iter().find(|link| link.name == wish.name)?;
+            Some(Macvlan {
+                index: link.index,
+                name: wish.name.clone(),
+                parent: link.lower?,
+                parent_link_local: *link_local,
+            })
+        })
+        .collect()
+}
+
+fn is_upper(link: &Link) -> bool {
+    matches!(link.kind.as_deref(), Some("macvlan" | "ipvlan"))
+}
+
+fn is_of(link: &Link, owner: &str) -> bool {
+    link.alias.as_deref().is_some_and(|alias| is_marked(alias, owner))
+}
+
 /// `netlink_notify_msg`: a parent that filters no addresses hears everything from now on, of which the kernel tells nobody.
 /// Putting it into the group that it is in makes the kernel tell of it.
-fn parents_told(made: &[&Wish], links: &[Link]) -> Vec<Change> {
+fn parents_told(made: &[Wish], links: &[Link]) -> Vec<Change> {
     let parents: BTreeSet<&str> = made
         .iter()
         .filter(|wish| wish.tells_parent)

@@ -7,6 +7,9 @@ use std::io;
 /// What keepalived sets on the parent of an IPv4 macvlan: it must not answer for the macvlan's addresses.
 const PARENT: [(&str, &str); 2] = [("arp_ignore", "1"), ("arp_filter", "1")];
 
+/// What the alias of an interface of ours begins with.
+pub(super) const MARK: &str = "holdfast ";
+
 const ALL_RP_FILTER: &str = "ipv4/conf/all/rp_filter";
 
 /// What sysctls were: path below `net` to value.
@@ -56,8 +59,8 @@ impl Saved {
     }
 
     /// What is to be kept with a macvlan on this parent for a successor that knows nothing.
-    pub(super) fn alias(&self, parent: &str) -> String {
-        let mut words = vec!["holdfast".to_owned()];
+    pub(super) fn alias(&self, parent: &str, owner: &str) -> String {
+        let mut words = vec![owner.to_owned()];
         for (name, _) in PARENT {
             let changed = self.changed.get(&format!("ipv4/conf/{parent}/{name}"));
             words.push(format!("{name}={}", changed.map_or("0", |it| &it.before)));
@@ -71,10 +74,7 @@ impl Saved {
     /// Gives back what was, where nobody has set something else since.
     pub(super) fn restore(&mut self) {
         for (path, changed) in std::mem::take(&mut self.changed) {
-            if read(&path).is_some_and(|present| present == changed.to) {
-                // The interface may be gone by now.
-                let _ = write(&path, &changed.before);
-            }
+            give_back(&path, &changed.to, Some(&changed.before));
         }
     }
 
@@ -94,6 +94,30 @@ impl Saved {
     }
 }
 
+/// Gives the parent of an interface that a killed run has left what its alias says was before.
+pub(super) fn restore(parent: &str, alias: &str) {
+    for (name, set) in PARENT {
+        let path = format!("ipv4/conf/{parent}/{name}");
+        give_back(&path, set, word(alias, name));
+    }
+    give_back(ALL_RP_FILTER, "0", word(alias, "all.rp_filter"));
+}
+
+/// Unless somebody has set something else since.
+fn give_back(path: &str, set: &str, before: Option<&str>) {
+    if let Some(before) = before.filter(|_| read(path).is_some_and(|present| present == set)) {
+        // The interface may be gone by now.
+        let _ = write(path, before);
+    }
+}
+
+/// Whether an alias says that an interface was made by this owner.
+pub(super) fn is_marked(alias: &str, owner: &str) -> bool {
+    alias
+        .strip_prefix(owner)
+        .is_some_and(|rest| rest.starts_with(' '))
+}
+
 /// Keeps IPv6 off an interface that needs none: it would greet the network with reports and solicitations.
 pub(super) fn disable_ipv6(interface: &str) {
     let path = format!("ipv6/conf/{interface}/disable_ipv6");
@@ -107,7 +131,7 @@ pub(super) fn disable_ipv6(interface: &str) {
 }
 
 fn word<'a>(alias: &'a str, name: &str) -> Option<&'a str> {
-    let mut words = alias.strip_prefix("holdfast ")?.split(' ');
+    let mut words = alias.strip_prefix(MARK)?.split(' ');
     words.find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
 }
 
@@ -134,8 +158,13 @@ mod tests {
             };
             saved.changed.insert(path.to_owned(), changed);
         }
-        let alias = saved.alias("e0");
-        assert_eq!(alias, "holdfast arp_ignore=2 arp_filter=0 all.rp_filter=1");
+        let alias = saved.alias("e0", "holdfast /run/vrrp.pid");
+        assert_eq!(
+            alias,
+            "holdfast /run/vrrp.pid arp_ignore=2 arp_filter=0 all.rp_filter=1"
+        );
+        assert!(is_marked(&alias, "holdfast /run/vrrp.pid"));
+        assert!(!is_marked(&alias, "holdfast /run/vrrp"));
         assert_eq!(word(&alias, "arp_ignore"), Some("2"));
         assert_eq!(word(&alias, "all.rp_filter"), Some("1"));
         assert_eq!(word("uplink arp_ignore=2", "arp_ignore"), None);

@@ -4,6 +4,7 @@ mod daemons;
 mod ipvs;
 mod links;
 mod lvs;
+mod places;
 
 use std::process::Command;
 
@@ -16,6 +17,7 @@ pub(crate) fn all() -> Vec<Story> {
         links::stories(),
         daemons::stories(),
         lvs::stories(),
+        places::stories(),
     ]
     .into_iter()
     .flatten()

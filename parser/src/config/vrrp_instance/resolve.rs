@@ -66,6 +66,7 @@ impl<'t> Draft<'t> {
         Some(VrrpInstance {
             name: self.name.to_owned(),
             interface,
+            parent: None,
             vrf: self.vrf,
             virtual_router_id: vrid,
             version,
