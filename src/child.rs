@@ -14,6 +14,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use nix::sys::prctl;
 use nix::sys::socket::{SockType, getsockopt, sockopt};
@@ -207,6 +208,17 @@ impl Child {
         let standing = Standing::of(&config.global, self.role, self.options.umask.is_some());
         standing.take(self.standing.as_ref());
         self.standing = Some(standing);
+    }
+
+    /// Says how late the process came to what was due. It may raise its priority for that.
+    pub fn was_late(&mut self, late: Duration) {
+        if let Some(standing) = &mut self.standing
+            && let Some(raised) = standing.after_delay(late)
+        {
+            tracing::info!("{} process was {late:.1?} late: raising its priority", self.role);
+            raised.take(Some(standing));
+            *standing = raised;
+        }
     }
 
     /// What the last child in this role saved; empty at a first start.

@@ -32,6 +32,10 @@ pub struct Standing {
     /// All if empty.
     processors: Vec<u16>,
     realtime_limit: Duration,
+    /// The highest realtime priority that the process may give itself when it is late; none if 0 or less.
+    highest: i8,
+    /// How late that is.
+    patience: Duration,
 }
 
 impl Standing {
@@ -42,6 +46,7 @@ impl Standing {
             name.clone().or(default)
         };
         let umask = (!umask_given).then_some(global.umask);
+        let (highest, patience) = (global.max_auto_priority, global.min_auto_priority_delay);
         match role {
             Role::Vrrp => Self {
                 name: named(&global.vrrp_process_name, "keepalived_vrrp"),
@@ -51,6 +56,8 @@ impl Standing {
                 no_swap: global.vrrp_no_swap,
                 processors: global.vrrp_cpu_affinity.clone(),
                 realtime_limit: global.vrrp_rlimit_rttime,
+                highest,
+                patience,
             },
             Role::Checkers => Self {
                 name: named(&global.checker_process_name, "keepalived_lvs"),
@@ -60,6 +67,8 @@ impl Standing {
                 no_swap: global.checker_no_swap,
                 processors: global.checker_cpu_affinity.clone(),
                 realtime_limit: global.checker_rlimit_rttime,
+                highest,
+                patience,
             },
             Role::Bfd => Self {
                 name: named(&global.bfd_process_name, "keepalived_bfd"),
@@ -69,6 +78,8 @@ impl Standing {
                 no_swap: global.bfd_no_swap,
                 processors: global.bfd_cpu_affinity.clone(),
                 realtime_limit: global.bfd_rlimit_rttime,
+                highest,
+                patience,
             },
         }
     }
@@ -103,6 +114,17 @@ impl Standing {
         }
     }
 
+    /// As it is to stand after it came so late to its work, if that is otherwise: its realtime priority is raised by one
+    /// (`max_auto_priority`).
+    pub fn after_delay(&self, late: Duration) -> Option<Self> {
+        let raised = self.realtime.map_or(1, |realtime| realtime + 1);
+        let may = late >= self.patience && i16::from(raised) <= i16::from(self.highest);
+        may.then(|| Self {
+            realtime: Some(raised),
+            ..self.clone()
+        })
+    }
+
     fn set_realtime(&self) {
         let limit = if self.realtime.is_some() {
             u64::try_from(self.realtime_limit.as_micros()).unwrap_or(RLIM_INFINITY)
@@ -134,6 +156,8 @@ impl Default for Standing {
             no_swap: false,
             processors: Vec::new(),
             realtime_limit: GlobalDefs::default().vrrp_rlimit_rttime,
+            highest: 0,
+            patience: Duration::MAX,
         }
     }
 }
@@ -157,5 +181,28 @@ fn set_processors(processors: &[u16]) -> io::Result<()> {
 fn tell(what: &str, result: io::Result<()>) {
     if let Err(error) = result {
         error!("Unable to {what}: {error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_late_rises_as_far_as_it_may() {
+        let global = GlobalDefs {
+            max_auto_priority: 2,
+            min_auto_priority_delay: Duration::from_millis(100),
+            ..GlobalDefs::default()
+        };
+        let mut standing = Standing::of(&global, Role::Vrrp, false);
+        assert_eq!(standing.after_delay(Duration::from_millis(99)), None);
+        for raised in [Some(1), Some(2)] {
+            standing = standing.after_delay(Duration::from_millis(100)).unwrap();
+            assert_eq!(standing.realtime, raised);
+        }
+        assert_eq!(standing.after_delay(Duration::from_secs(1)), None);
+        let without = Standing::of(&GlobalDefs::default(), Role::Vrrp, false);
+        assert_eq!(without.after_delay(Duration::from_secs(9)), None);
     }
 }

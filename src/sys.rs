@@ -144,28 +144,85 @@ pub fn local_time() -> LocalTime {
 
 /// `2026-11-22T14:45:19.000042Z`: RFC 3339, for a time since 1970 UTC.
 pub fn rfc3339(since_epoch: std::time::Duration) -> String {
-    let days = i64::try_from(since_epoch.as_secs() / 86_400).unwrap_or(i64::MAX / 2);
-    let second = since_epoch.as_secs() % 86_400;
-    // The civil calendar from the count of days, with years that begin in March, in eras of 400 years.
-    let days = days + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month + 2) / 5 + 1;
-    let (month, next_year) = if month < 10 {
-        (month + 3, 0)
-    } else {
-        (month - 9, 1)
-    };
-    format!(
-        "{:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:06}Z",
-        era * 400 + year_of_era + next_year,
-        second / 3600,
-        second / 60 % 60,
-        second % 60,
-        since_epoch.subsec_micros()
-    )
+    let Civil {
+        year,
+        month,
+        day,
+        hour,
+        minute,
+        second,
+    } = Civil::at(since_epoch.as_secs(), true);
+    let micros = since_epoch.subsec_micros();
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z")
+}
+
+/// A date and a time of day.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Civil {
+    /// 2026.
+    pub year: i32,
+    /// 1 to 12.
+    pub month: i32,
+    /// 1 to 31.
+    pub day: i32,
+    /// 0 to 23.
+    pub hour: i32,
+    /// 0 to 59.
+    pub minute: i32,
+    /// 0 to 60.
+    pub second: i32,
+}
+
+impl Civil {
+    /// That of the moment `seconds` after 1970 UTC, in UTC or in the machine's time zone.
+    pub fn at(seconds: u64, utc: bool) -> Civil {
+        let moment = libc::time_t::try_from(seconds).unwrap_or(libc::time_t::MAX);
+        let mut fields = no_time();
+        // SAFETY: both read the moment, and write only into `fields`; on failure it stays as it was.
+        unsafe {
+            if utc {
+                libc::gmtime_r(&raw const moment, &raw mut fields);
+            } else {
+                libc::localtime_r(&raw const moment, &raw mut fields);
+            }
+        }
+        Civil {
+            year: fields.tm_year.saturating_add(1900),
+            month: fields.tm_mon + 1,
+            day: fields.tm_mday,
+            hour: fields.tm_hour,
+            minute: fields.tm_min,
+            second: fields.tm_sec,
+        }
+    }
+
+    /// Seconds after 1970 UTC. A day past the end of its month is in the next one.
+    pub fn seconds(self, utc: bool) -> Option<u64> {
+        let mut fields = libc::tm {
+            tm_year: self.year.checked_sub(1900)?,
+            tm_mon: self.month - 1,
+            tm_mday: self.day,
+            tm_hour: self.hour,
+            tm_min: self.minute,
+            tm_sec: self.second,
+            tm_isdst: -1, // summer time where and when it is
+            ..no_time()
+        };
+        // SAFETY: both read and normalise `fields`, and touch nothing else.
+        let seconds = unsafe {
+            if utc {
+                libc::timegm(&raw mut fields)
+            } else {
+                libc::mktime(&raw mut fields)
+            }
+        };
+        u64::try_from(seconds).ok()
+    }
+}
+
+fn no_time() -> libc::tm {
+    // SAFETY: all zeroes is a valid `tm` (its zone pointer may be null).
+    unsafe { std::mem::zeroed() }
 }
 
 impl LocalTime {
@@ -173,13 +230,9 @@ impl LocalTime {
     pub fn at(seconds: u64, nanoseconds: u32) -> LocalTime {
         // Past the end of time_t the last moment is shown.
         let seconds = libc::time_t::try_from(seconds).unwrap_or(libc::time_t::MAX);
-        // SAFETY: all zeroes is a valid `tm` (its zone pointer may be null), and `localtime_r` writes only into it; on
-        // failure it stays as it was.
-        let fields = unsafe {
-            let mut fields: libc::tm = std::mem::zeroed();
-            libc::localtime_r(&raw const seconds, &raw mut fields);
-            fields
-        };
+        let mut fields = no_time();
+        // SAFETY: `localtime_r` writes only into `fields`; on failure it stays as it was.
+        unsafe { libc::localtime_r(&raw const seconds, &raw mut fields) };
         LocalTime { fields, nanoseconds }
     }
 

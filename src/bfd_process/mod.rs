@@ -97,6 +97,7 @@ impl Process {
     fn turn(&mut self) -> io::Result<()> {
         let now = now();
         if let Some(deadline) = self.engine.next_deadline().filter(|deadline| *deadline <= now) {
+            self.child.was_late(now - deadline);
             if now - deadline > LATE {
                 let mut waiting = Vec::new();
                 self.sockets.receive_waiting(&mut waiting);

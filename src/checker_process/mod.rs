@@ -218,11 +218,8 @@ impl Process {
     /// What follows every event: deadlines that have come, what the engine asks, the next round, the next alarm.
     fn turn(&mut self) -> io::Result<()> {
         let now = now();
-        if self
-            .engine
-            .next_deadline()
-            .is_some_and(|deadline| deadline <= now)
-        {
+        if let Some(deadline) = self.engine.next_deadline().filter(|deadline| *deadline <= now) {
+            self.child.was_late(now - deadline);
             self.engine.handle_timeout(now);
         }
         self.carry_out();

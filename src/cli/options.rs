@@ -8,7 +8,7 @@ use clap::builder::{NonEmptyStringValueParser, PathBufValueParser};
 /// keepalived's options, defaults resolved.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Options {
-    /// `-f`: a path, or a pattern that names several.
+    /// `-f`: a path, or a pattern that names several; with `--config-fd` the path to what is open there.
     pub use_file: PathBuf,
     /// Not `-C`.
     pub run_vrrp: bool,
@@ -70,8 +70,6 @@ pub struct Options {
     pub config_id: Option<String>,
     /// `--ignore-sigint`.
     pub ignore_sigint: bool,
-    /// `--config-fd`.
-    pub config_fd: Option<i32>,
     /// `-t`: judge the configuration and exit. Implies `-n`, `-R` and `-G`.
     pub config_test: Option<ConfigTest>,
     /// `--format`: how that report is written.
@@ -127,10 +125,8 @@ impl Options {
     /// when it comes to work.
     pub fn without_effect(&self) -> Vec<&'static str> {
         [
-            (self.dont_release_ipvs, "--dont-release-ipvs"),
             (self.snmp, "--snmp"),
             (self.snmp_agent_socket.is_some(), "--snmp-agent-socket"),
-            (self.config_fd.is_some(), "--config-fd"),
         ]
         .into_iter()
         .filter_map(|(given, name)| given.then_some(name))
@@ -272,8 +268,9 @@ pub(super) struct Written {
         hide_possible_values = true
     )]
     format: Format,
-    #[arg(long, hide = true, allow_negative_numbers = true)]
-    config_fd: Option<i32>,
+    /// Read the configuration from a file that is open already
+    #[arg(long, value_name = "FD")]
+    config_fd: Option<u16>,
     /// Print the version
     #[arg(short = 'v', long)]
     pub(super) version: bool,
@@ -305,7 +302,10 @@ impl Written {
         });
         let testing = config_test.is_some();
         Options {
-            use_file: self.use_file,
+            use_file: match self.config_fd {
+                Some(number) => PathBuf::from(format!("/proc/self/fd/{number}")),
+                None => self.use_file,
+            },
             run_vrrp: !self.check,
             run_checkers: !self.vrrp,
             run_bfd: !self.no_bfd,
@@ -336,7 +336,6 @@ impl Written {
             all_config: self.all_config,
             config_id: self.config_id,
             ignore_sigint: self.ignore_sigint,
-            config_fd: self.config_fd,
             config_test,
             format: self.format,
             unexpected: self.unexpected,

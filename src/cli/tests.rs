@@ -49,7 +49,6 @@ fn without_arguments_everything_is_keepalived_s_default() {
         all_config: false,
         config_id: None,
         ignore_sigint: false,
-        config_fd: None,
         config_test: None,
         format: Format::Text,
         unexpected: Vec::new(),
@@ -144,7 +143,9 @@ fn each_option_in_every_spelling() {
             o.config_id = Some("node1".into());
         }),
         (&["--ignore-sigint"], |o| o.ignore_sigint = true),
-        (&["--config-fd=7", "--config-fd 7"], |o| o.config_fd = Some(7)),
+        (&["--config-fd=7", "--config-fd 7"], |o| {
+            o.use_file = PathBuf::from("/proc/self/fd/7");
+        }),
     ];
     for (spellings, change) in table {
         for spelling in *spellings {
@@ -317,12 +318,7 @@ fn version_help_and_sub_commands() {
 #[test]
 fn options_without_effect_are_named() {
     let given = options("keepalived -aIx -s blue -A socket -M -d --config-fd 3");
-    let expected = [
-        "--dont-release-ipvs",
-        "--snmp",
-        "--snmp-agent-socket",
-        "--config-fd",
-    ];
+    let expected = ["--snmp", "--snmp-agent-socket"];
     assert_eq!(given.without_effect(), expected);
 }
 

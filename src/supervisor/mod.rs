@@ -10,6 +10,7 @@ mod end;
 mod hook;
 mod not_yet;
 mod pid_file;
+mod reload_time;
 mod running;
 mod sessions;
 mod slot;
@@ -34,6 +35,7 @@ use crate::sys;
 use answers::{Reloads, Round};
 use configuration::{Configuration, Unusable};
 use pid_file::{PidFile, PidFileError};
+use reload_time::ReloadTime;
 use running::{Phase, Running};
 use sessions::Sessions;
 use slot::Slot;
@@ -104,6 +106,7 @@ fn start(mut options: Options) -> Result<Running, Failure> {
     let configuration = configuration.usable()?;
     surroundings::prepare(&mut options, &configuration.config())?;
     sys::give_back_memory();
+    pid_file::expect_no_keepalived(&options.pid)?;
     let mut pid_file = PidFile::lock(&options.pid)?;
     let slots: Result<Vec<Slot>, _> = Role::ALL
         .into_iter()
@@ -140,6 +143,7 @@ fn start(mut options: Options) -> Result<Running, Failure> {
         control,
         round: Round::default(),
         reloads: Reloads::default(),
+        reload_time: ReloadTime::default(),
         writer: Writer::default(),
         _pid_file: pid_file,
         _core_pattern: core_pattern,

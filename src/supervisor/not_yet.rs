@@ -69,6 +69,8 @@ const GLOBAL_DEFS: &[&str] = &[
     "lvs_process_name",
     "lvs_sync_daemon",
     "lvs_timeouts",
+    "max_auto_priority",
+    "min_auto_priority_delay",
     "nftables",
     "nftables_counters",
     "nftables_ifindex",
@@ -86,6 +88,8 @@ const GLOBAL_DEFS: &[&str] = &[
     "random_seed",
     "reload_check_config",
     "reload_file",
+    "reload_repeat",
+    "reload_time_file",
     "router_id", // shows only in mails
     "rs_init_notifies",
     "script_user",

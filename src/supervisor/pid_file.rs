@@ -31,6 +31,17 @@ pub(super) enum PidFileError {
     },
 }
 
+/// Refuses to run beside a keepalived that names itself in this file: older ones do not lock it.
+pub(super) fn expect_no_keepalived(path: &Path) -> Result<(), PidFileError> {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let pid: u32 = text.trim_end().parse().unwrap_or_default();
+    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    if pid != std::process::id() && name.trim_end() == "keepalived" {
+        return Err(PidFileError::AlreadyRunning);
+    }
+    Ok(())
+}
+
 impl PidFile {
     /// Creates or takes over the file, and locks it. It stays empty until [`PidFile::write`].
     pub(super) fn lock(path: &Path) -> Result<PidFile, PidFileError> {

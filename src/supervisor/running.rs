@@ -20,6 +20,7 @@ use crate::supervisor::answers::{Reloads, Round};
 use crate::supervisor::configuration::{Configuration, Usable};
 use crate::supervisor::end;
 use crate::supervisor::pid_file::PidFile;
+use crate::supervisor::reload_time::ReloadTime;
 use crate::supervisor::sessions::Sessions;
 use crate::supervisor::slot::Slot;
 use crate::supervisor::surroundings::CorePattern;
@@ -47,6 +48,7 @@ pub(super) struct Running {
     /// The status that is being asked of the children.
     pub(super) round: Round,
     pub(super) reloads: Reloads,
+    pub(super) reload_time: ReloadTime,
     /// Writes the supervisor's own dump.
     pub(super) writer: Writer,
     /// Held for as long as the daemon runs.
@@ -130,7 +132,13 @@ impl Running {
             .slots
             .iter()
             .flat_map(|slot| [slot.watch.deadline(), confirmation_deadline(slot)]);
-        let others = [kill_at, self.systemd.feed_at(), self.round.deadline()];
+        let others = [
+            kill_at,
+            self.systemd.feed_at(),
+            self.round.deadline(),
+            self.reload_time
+                .deadline(self.configuration.global.reload_time_file.is_some()),
+        ];
         of_slots.chain(others).flatten().min()
     }
 
@@ -224,9 +232,19 @@ impl Running {
             }
         }
         self.finish_status(now);
+        self.look_for_reload_time(now);
         let well = self.slots.iter().all(|slot| slot.watch.is_well(now));
         self.systemd.feed(well, now);
         self.settle();
+    }
+
+    /// Reloads if the file of `reload_time_file` says so.
+    fn look_for_reload_time(&mut self, now: Instant) {
+        let global = &self.configuration.global;
+        let path = global.reload_time_file.as_deref();
+        if self.reload_time.is_due(path, global.reload_repeat, now) {
+            self.reload();
+        }
     }
 
     /// Sees whether the children have done what the daemon waits for.

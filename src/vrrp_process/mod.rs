@@ -271,6 +271,7 @@ impl Process {
             self.take_in(config);
         }
         if let Some(deadline) = self.engine.next_deadline().filter(|deadline| *deadline <= now) {
+            self.child.was_late(now - deadline);
             if now - deadline > LATE {
                 let mut waiting = Vec::new();
                 self.sockets.receive_waiting(&mut waiting);
@@ -283,7 +284,9 @@ impl Process {
             self.keep_sockets();
         }
         self.carry_out();
-        self.sync_follower.follow(&self.engine);
+        if !self.stopping {
+            self.sync_follower.follow(&self.engine);
+        }
         self.repair();
         self.give_up_uppers(now);
         let wants = Wants {

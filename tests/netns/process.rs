@@ -304,3 +304,157 @@ fn a_reload_is_tested_first_where_that_is_wished_and_addresses_are_reported() {
     assert!(reloads > 0 && host.read("/run/reloading").is_err());
     stop(&daemon, 0);
 }
+
+#[test]
+fn a_file_says_when_to_reload() {
+    if !ready() {
+        return;
+    }
+    let scene = Scene::new();
+    let host = &scene.a;
+    host.write_script("/run/notify.sh", "#!/bin/sh\n").unwrap();
+    let configuration = format!("global_defs {{\nreload_time_file /run/when\n}}{INSTANCE}");
+    let daemon = start(host, &configuration, &[]);
+    let said = |words: &str| expect(words, || daemon.log.count(words) == 1);
+    host.write("/run/when", "2001-01-01 10:00:00\n").unwrap();
+    said("Reload date/time is in the past - ignoring");
+    host.write("/run/when", "soon\n").unwrap();
+    said("Invalid reload time 'soon' specified - ignoring");
+    host.write("/run/when", "2999-01-01 10:00:00\n").unwrap();
+    said("Scheduling reload for 2999-01-01 10:00:00");
+    host.remove("/run/when").unwrap();
+    said("Cancelling reload scheduled for 2999-01-01 10:00:00");
+    assert_eq!(daemon.log.count("Reloading ..."), 0);
+    let date = "date -u -d '+2 seconds' '+%F %TZ' >/run/when.new && mv /run/when.new /run/when";
+    host.spawn("date", "/bin/sh", &["-c", date]).unwrap().wait(SOON);
+    expect("it reloads", || daemon.log.count("Reload complete") == 1);
+    assert!(host.read("/run/when").is_err(), "it came once");
+    stop(&daemon, 0);
+}
+
+#[test]
+fn a_process_that_is_late_raises_its_priority_as_far_as_it_may() {
+    if !ready() {
+        return;
+    }
+    let scene = Scene::new();
+    let host = &scene.a;
+    host.write_script("/run/notify.sh", "#!/bin/sh\n").unwrap();
+    let global = "global_defs {\nmax_auto_priority 1\nmin_auto_priority_delay 500000\n}";
+    let daemon = start(host, &format!("{global}{INSTANCE}"), &[]);
+    expect("it is master", || daemon.log.count("Entering MASTER STATE") == 1);
+    let pid = host.read("/run/vrrp.pid").unwrap().trim().to_owned();
+    // Less than the watchdog's patience, and longer than an advert may be late.
+    let freeze = format!("kill -STOP {pid}; sleep 2; kill -CONT {pid}");
+    host.spawn("freeze", "/bin/sh", &["-c", &freeze])
+        .unwrap()
+        .wait(SOON);
+    expect("it is realtime", || {
+        standing(host, &pid).0 == "nice 0 realtime 1 policy 2"
+    });
+    assert_eq!(daemon.log.count("raising its priority"), 1);
+    assert_eq!(
+        host.read("/run/vrrp.pid").unwrap().trim(),
+        pid,
+        "nobody killed it"
+    );
+    stop(&daemon, 0);
+}
+
+#[test]
+fn it_ends_and_prints_as_keepalived_does() {
+    if !ready() {
+        return;
+    }
+    let scene = Scene::new();
+    let host = &scene.a;
+    host.write("/run/good.conf", &INSTANCE.replace("notify /run/notify.sh", ""))
+        .unwrap();
+    host.write(
+        "/run/bad.conf",
+        "vrrp_instance V {\ninterface eth0\nvirtual_router_id\n}\n",
+    )
+    .unwrap();
+    let keepalived = "/usr/sbin/keepalived";
+    let mut differ = Vec::new();
+    for line in [
+        "-n -l -f /run/missing.conf",
+        "-n -l -f /run/bad.conf",
+        "-t -f /run/good.conf",
+        "--no-such-option",
+        "-f",
+        "--use-file=",
+        "-v",
+        "-h",
+        "--signum=STOP",
+        "--signum=RELOAD",
+        "--signum=DATA",
+        "--signum=STATS",
+        "--signum=STATS_CLEAR",
+        "--signum=JSON",
+        "--signum=NONE",
+    ] {
+        let words: Vec<&str> = line.split(' ').collect();
+        let ends = |program| {
+            let process = host.spawn("it", program, &words).unwrap();
+            let code = process
+                .wait(2 * SOON)
+                .unwrap_or_else(|| panic!("{program} {line} goes on"))
+                .code();
+            // What is printed, where it is the same by design.
+            let printed = line.starts_with("--signum").then(|| {
+                process
+                    .log
+                    .since(0)
+                    .into_iter()
+                    .map(|line| line.text)
+                    .collect::<Vec<_>>()
+            });
+            (code, printed)
+        };
+        let (ours, theirs) = (ends(PROGRAM), ends(keepalived));
+        if ours != theirs {
+            differ.push(format!("{line}: {ours:?}, keepalived: {theirs:?}"));
+        }
+    }
+    assert!(differ.is_empty(), "{}", differ.join("\n"));
+    // A second instance ends well, whoever runs: the pid file is the same, and locked in the same way.
+    for first in [PROGRAM, keepalived] {
+        let running = host
+            .spawn("first", first, &["-n", "-l", "-f", "/run/good.conf"])
+            .unwrap();
+        expect("it runs", || {
+            host.read("/run/vrrp.pid").is_ok_and(|text| text.ends_with('\n'))
+        });
+        for second in [PROGRAM, keepalived] {
+            let second = host
+                .spawn("second", second, &["-n", "-l", "-f", "/run/good.conf"])
+                .unwrap();
+            assert_eq!(second.wait(2 * SOON).expect("it ends").code(), Some(0));
+            assert_eq!(second.log.count("daemon is already running"), 1);
+        }
+        stop(&running, 0);
+        for file in ["/run/keepalived.pid", "/run/vrrp.pid"] {
+            assert!(host.read(file).is_err(), "{file} stays");
+        }
+    }
+}
+
+#[test]
+fn a_configuration_may_be_handed_over_open() {
+    if !ready() {
+        return;
+    }
+    let scene = Scene::new();
+    let host = &scene.a;
+    host.write("/run/open.conf", &INSTANCE.replace("notify /run/notify.sh", ""))
+        .unwrap();
+    let words = format!("exec {PROGRAM} -n -l --config-fd 7 7</run/open.conf");
+    let daemon = host.spawn("holdfast", "/bin/sh", &["-c", &words]).unwrap();
+    expect("it is master", || daemon.log.count("Entering MASTER STATE") == 1);
+    // It is the open file, not the name, that counts.
+    host.remove("/run/open.conf").unwrap();
+    daemon.signal(Signal::SIGHUP);
+    expect("it reloads", || daemon.log.count("Reload complete") == 1);
+    stop(&daemon, 0);
+}

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use holdfast::lab::{Daemon, Host, Process, wait_until};
 use nix::sys::signal::Signal;
 
-use crate::scene::{SOON, Scene, beside_keepalived, expect};
+use crate::scene::{NODE1, SOON, Scene, beside_keepalived, expect, holdfast, ready};
 
 const READER: &str = "#!/bin/sh\necho \"READER $*\" >>/run/told\nexec cat \"$1\" >>/run/told\n";
 
@@ -180,8 +180,125 @@ fn tell(daemon: &Daemon) -> Vec<(Step, Step)> {
     story.steps
 }
 
+const ALERTS: &str = "
+global_defs {
+    router_id lb1
+    smtp_server 127.0.0.1 2525
+    smtp_helo_name lb.example.org
+    smtp_connect_timeout 5
+    notification_email {
+        first@example.org
+        second@example.org
+    }
+    notification_email_from lb1@example.org
+    smtp_alert_vrrp true
+    no_email_faults
+}
+vrrp_instance VI_1 {
+    interface eth0
+    virtual_router_id 51
+    priority 100
+    virtual_ipaddress {
+        192.0.2.10/24
+    }
+}
+";
+
+const DELETED: &str = "
+vrrp_instance VI_2 {
+    interface eth0
+    virtual_router_id 52
+    priority 90
+    virtual_ipaddress {
+        192.0.2.20/24
+    }
+    notify_deleted \"/run/tell.sh deleted\"
+    notify \"/run/tell.sh generic\"
+}
+";
+
+#[test]
+fn alerts_go_to_everyone_without_faults_and_a_deleted_instance_is_told() {
+    let Some((mut ours, theirs)) = beside_keepalived(alerts) else {
+        return;
+    };
+    // keepalived 2.2.7 is gone before it has told of its end.
+    let before = ours.0.len();
+    ours.0.retain(|mail| !mail.contains("Stopping"));
+    assert_eq!(ours.0.len() + 1, before, "the end is told");
+    assert_eq!(ours, theirs);
+    let (mails, scripts) = ours;
+    assert!(mails.iter().all(|mail| !mail.contains("FAULT")), "{mails:?}");
+    let whole = "[lb1] VRRP Instance VI_2 - Deleted: => VRRP Deleted at reload <= (lb1@example.org ['first@example.org', \
+                 'second@example.org'] lb.example.org)";
+    assert!(mails.contains(whole), "{mails:#?}");
+    assert!(
+        scripts.contains("deleted") && scripts.contains("generic INSTANCE VI_2 DELETED 90"),
+        "{scripts:?}"
+    );
+}
+
+/// The mails, and the words of the scripts, each once.
+fn alerts(daemon: &Daemon) -> (Step, Step) {
+    let scene = Scene::new();
+    let host = &scene.a;
+    let server = MAIL_SERVER.replace("{envelope.rcpt_tos}", "{envelope.rcpt_tos} {session.host_name}");
+    let _server = start_this_mail_server(host, &server);
+    host.write_script("/run/tell.sh", "#!/bin/sh\necho \"$*\" >>/run/scripts\n")
+        .unwrap();
+    let node = daemon.start(host, &format!("{ALERTS}{DELETED}")).unwrap();
+    let told = |path: &str| -> Step {
+        let text = host.read(path).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    };
+    let wait_for = |path: &'static str, words: &str| {
+        let seen = wait_until(6 * SOON, || told(path).iter().any(|line| line.contains(words)));
+        assert!(seen.is_some(), "{words} is not in {:#?}", told(path));
+    };
+    wait_for("/run/mails", "VI_1 - Entering MASTER");
+    wait_for("/run/mails", "VI_2 - Entering MASTER");
+    host.cable_out().unwrap();
+    wait_for("/run/scripts", "VI_2 FAULT");
+    host.cable_in().unwrap();
+    wait_for("/run/scripts", "VI_2 BACKUP");
+    host.write("/run/node.conf", ALERTS).unwrap();
+    node.process.signal(Signal::SIGHUP);
+    wait_for("/run/scripts", "VI_2 DELETED");
+    wait_for("/run/mails", "VI_2 - Deleted");
+    node.stop(3 * SOON).expect("the daemon ends");
+    (told("/run/mails"), told("/run/scripts"))
+}
+
+#[test]
+fn a_reader_that_comes_back_hears_how_things_stand() {
+    if !ready() {
+        return;
+    }
+    let scene = Scene::new();
+    let host = &scene.a;
+    let configuration = NODE1.replace("router_id node1", "router_id node1\nvrrp_notify_fifo /run/fifo");
+    let _node = holdfast().start(host, &configuration).unwrap();
+    expect("the FIFO is there", || {
+        host.run(|| std::path::Path::new("/run/fifo").exists()).unwrap()
+    });
+    let master = "INSTANCE \"VI_1\" MASTER 150";
+    let first = host.spawn("first", "/bin/cat", &["/run/fifo"]).unwrap();
+    expect("the first hears it", || first.log.count(master) == 1);
+    // Longer than who opens the FIFO anew for each line.
+    std::thread::sleep(SOON / 3);
+    first.kill_all();
+    first.wait(SOON);
+    let second = host.spawn("second", "/bin/cat", &["/run/fifo"]).unwrap();
+    let heard = wait_until(6 * SOON, || second.log.count(master) == 1);
+    assert!(heard.is_some(), "{:?}", second.log.since(0));
+}
+
 fn start_mail_server(host: &Host) -> Process {
-    host.write_script("/run/mail.py", MAIL_SERVER).unwrap();
+    start_this_mail_server(host, MAIL_SERVER)
+}
+
+fn start_this_mail_server(host: &Host, server: &str) -> Process {
+    host.write_script("/run/mail.py", server).unwrap();
     host.spawn("loopback", "/sbin/ip", &["link", "set", "lo", "up"])
         .unwrap()
         .wait(SOON)
