@@ -284,7 +284,9 @@ impl Process {
             self.keep_sockets();
         }
         self.carry_out();
-        self.sync_follower.follow(&self.engine);
+        if !self.stopping {
+            self.sync_follower.follow(&self.engine);
+        }
         self.repair();
         self.give_up_uppers(now);
         let wants = Wants {
