@@ -26,13 +26,14 @@ until_() {
 has_address() { ip -brief address show dev dummy0 | grep -q 192.0.2.10; }
 has_no_address() { ! has_address; }
 main_pid() { systemctl show --property=MainPID --value holdfast; }
+children() { pgrep -P "$(main_pid)"; }
 child() { pgrep -P "$(main_pid)" | head -1; }
 told() { grep -q "$1" /run/told; }
 
 ip link add dummy0 type dummy
 ip link set lo up
 ip address add 192.0.2.1/24 dev dummy0
-ip link set dummy0 up
+ip link set dummy0 multicast on up
 
 mkdir -p /etc/keepalived
 cat >/usr/local/sbin/tell <<'SCRIPT'
@@ -82,6 +83,22 @@ say "keepalived is an alternative name of holdfast"
 zcat -f /usr/share/man/man8/keepalived.8.gz | grep -q Holdfast || fail "so is its manual page"
 systemd-analyze verify --man=no holdfast.service || fail "systemd accepts the unit"
 say "systemd accepts the unit"
+exposure=$(systemd-analyze security --no-pager holdfast.service 2>&1 | sed -n 's/.*Overall exposure level for holdfast.service: \([0-9.]*\).*/\1/p')
+[ -n "$exposure" ] || fail "systemd judges the unit's exposure"
+# It is root and changes the network: what is left are the capabilities and address families that this takes.
+[ "${exposure%.*}" -lt 6 ] || fail "the exposure level is $exposure, which is not below 6"
+say "systemd finds its exposure level to be $exposure of 10"
+for file in bash-completion/completions/holdfast zsh/vendor-completions/_holdfast fish/vendor_completions.d/holdfast.fish; do
+    [ -s "/usr/share/$file" ] || fail "completions are installed: $file"
+done
+bash -n /usr/share/bash-completion/completions/holdfast || fail "the completions of bash are a script"
+say "completions are installed for three shells"
+[ "$(readlink -f /usr/sbin/keepalived)" = /usr/sbin/holdfast ] || fail "keepalived's alternative is holdfast"
+[ "$(readlink -f /usr/bin/genhash)" = /usr/sbin/holdfast ] || fail "genhash's alternative is holdfast"
+for page in man8/keepalived.8 man5/keepalived.conf.5 man8/holdfast.8 man5/holdfast.conf.5; do
+    zcat -f "/usr/share/man/$page.gz" | grep -q '^\.TH' || fail "there is a manual page $page"
+done
+say "manual pages are installed, under both names"
 
 mkdir -p /run/systemd/system/holdfast.service.d
 printf '[Service]\nWatchdogSec=5\nEnvironment=HOLDFAST_OPTIONS=-D\n' >/run/systemd/system/holdfast.service.d/try.conf
@@ -89,6 +106,9 @@ systemctl daemon-reload
 systemctl start holdfast || fail "the service starts"
 say "the service is started"
 until_ "the address is there" has_address
+pidof keepalived | grep -qw "$(main_pid)" || fail "pidof keepalived finds it"
+[ "$(cat /proc/$(main_pid)/comm)" = keepalived ] || fail "its name is keepalived"
+say "pidof keepalived finds it"
 until_ "the notify script ran inside the hardened unit" told "INSTANCE VI_1 MASTER 200"
 until_ "and could talk to systemd" told "^active"
 
@@ -107,12 +127,23 @@ sleep 1
 has_address && systemctl is-active --quiet holdfast || fail "a killed VRRP process costs nothing"
 say "a killed VRRP process costs nothing"
 
-kill -STOP "$before"
+# The supervisor dies: its processes let go in order, one of them tells the scripts so, and systemd starts all anew.
+: >/run/told
+kill -KILL "$before"
 restarted() { [ "$(main_pid)" != "$before" ] && [ "$(main_pid)" != 0 ]; }
-until_ "a frozen supervisor is noticed by systemd and replaced" restarted
+until_ "a killed supervisor is replaced" restarted
+until_ "its processes had let go in order" told "INSTANCE VI_1 STOP"
 until_ "and the address is there again" has_address
 
+before=$(main_pid)
+kill -STOP "$before"
+until_ "a frozen supervisor is noticed by systemd and replaced" restarted
+until_ "and the address is there once more" has_address
+
+old=$(children)
 systemctl stop holdfast
+for pid in $old; do [ ! -d "/proc/$pid" ] || fail "process $pid has ended"; done
+! journalctl --no-pager -u holdfast | grep -q "forcing termination" || fail "nobody had to be killed"
 has_no_address || fail "the address is gone after the stop"
 told "INSTANCE VI_1 STOP" || fail "the stop was told"
 say "the service is stopped: address gone, scripts told"

@@ -22,7 +22,6 @@ use parser::Config;
 
 use crate::child::state::SavedState;
 use crate::cli::{self, Options};
-use crate::control::status::Events;
 use crate::log;
 use crate::message::{BfdReport, FromChild, Link, Received, ToChild};
 use crate::signal::{Heed, Signal, Signals};
@@ -280,15 +279,6 @@ impl Child {
     /// Tells those who watch the daemon what happened: lines of JSON, each with its line end.
     pub fn tell_events(&self, events: &str) {
         self.say_beside(&FromChild::Events, events);
-    }
-
-    /// [`Child::tell_events`] with one line of the log.
-    pub(crate) fn tell_event(&self, of: &str, subject: &str, text: &str) {
-        let mut events = Events::default();
-        events.news(of, subject, text);
-        if let Some(events) = events.take() {
-            self.tell_events(&events);
-        }
     }
 
     fn say_beside(&self, message: &FromChild, text: &str) {

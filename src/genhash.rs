@@ -129,7 +129,7 @@ async fn fetch(arguments: &Arguments) -> Result<String, GenhashError> {
         checker: CheckerId(0),
         turn: 0,
     };
-    let mut conversations = Conversations::new(Tls::new(None)?.0);
+    let mut conversations = Conversations::new(Tls::new(None)?.0)?;
     conversations.open(Opening {
         conversation,
         transport,

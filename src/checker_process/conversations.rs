@@ -1,7 +1,12 @@
-//! Conversations of checks: a socket each, carried by a task each. Bytes go both ways unread.
+//! Conversations of checks: a socket each. Bytes go both ways unread, carried by a task each.
+//!
+//! A TCP connection gets its task only when there is more to do than to open it: ten thousand `TCP_CHECK`s a second are ten
+//! thousand sockets in [`connecting`], and nothing else.
 //!
 //! Nothing here watches a time limit or judges an answer: the engine does. Every conversation ends with
 //! [`Conversations::close`], or by itself after [`Happened::Failed`].
+
+mod connecting;
 
 use std::collections::HashMap;
 use std::io;
@@ -19,6 +24,7 @@ use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
 use super::tls::Tls;
+use connecting::Connecting;
 
 /// What waits for the loop at most; tasks with more to tell wait, and their peers with them.
 const WAITING: usize = 1024;
@@ -51,28 +57,44 @@ pub(crate) enum Happened {
 /// Every conversation under way.
 pub(crate) struct Conversations {
     live: HashMap<ConversationId, Live>,
+    connecting: Connecting,
+    /// Failed before they began; yet to be told.
+    failed: Vec<(ConversationId, Happened)>,
+    /// Told as open a moment ago; those that are not closed at once go on in a task.
+    opened: Vec<ConversationId>,
     tls: Arc<Tls>,
     tell: mpsc::Sender<(ConversationId, Happened)>,
     hear: mpsc::Receiver<(ConversationId, Happened)>,
 }
 
-struct Live {
-    say: mpsc::UnboundedSender<Vec<u8>>,
-    task: AbortHandle,
-    /// The task goes on for a moment when `say` is dropped.
-    says_farewell: bool,
+/// How far a conversation is.
+enum Live {
+    /// It has failed, which is yet to be told.
+    Failed,
+    /// A TCP connection that is being opened, or is open and without a task.
+    Socket(Socket),
+    /// Carried by a task.
+    Carried {
+        say: mpsc::UnboundedSender<Vec<u8>>,
+        task: AbortHandle,
+        /// The task goes on for a moment when `say` is dropped.
+        says_farewell: bool,
+    },
 }
 
 impl Conversations {
-    /// None yet.
-    pub(crate) fn new(tls: Tls) -> Self {
+    /// None yet. Needs a tokio runtime.
+    pub(crate) fn new(tls: Tls) -> io::Result<Self> {
         let (tell, hear) = mpsc::channel(WAITING);
-        Self {
+        Ok(Self {
             live: HashMap::new(),
+            connecting: Connecting::new()?,
+            failed: Vec::new(),
+            opened: Vec::new(),
             tls: Arc::new(tls),
             tell,
             hear,
-        }
+        })
     }
 
     /// Makes connections that begin from now on with this.
@@ -82,42 +104,39 @@ impl Conversations {
 
     /// Begins a conversation. Needs a tokio runtime.
     pub(crate) fn open(&mut self, opening: Opening) {
-        let (say, said) = mpsc::unbounded_channel();
         let id = opening.conversation;
-        let says_farewell = matches!(
-            opening.transport,
-            Transport::Tls {
-                close_notify: true,
-                ..
-            }
-        );
-        let end = End {
-            id,
-            said,
-            tell: self.tell.clone(),
-        };
-        let task = tokio::spawn(carry(opening, Arc::clone(&self.tls), end)).abort_handle();
-        self.live.insert(
-            id,
-            Live {
-                say,
-                task,
-                says_farewell,
+        let live = match opening.transport {
+            Transport::Tcp => match self.connecting.begin(&opening) {
+                Ok(socket) => Live::Socket(socket),
+                Err(failure) => {
+                    self.failed.push((id, Happened::Failed(failure)));
+                    Live::Failed
+                }
             },
-        );
+            Transport::Tls { close_notify, .. } => {
+                let tls = Arc::clone(&self.tls);
+                self.carry(id, close_notify, |end| carry(opening, tls, end))
+            }
+            Transport::Udp | Transport::Icmp => {
+                let tls = Arc::clone(&self.tls);
+                self.carry(id, false, |end| carry(opening, tls, end))
+            }
+        };
+        self.live.insert(id, live);
     }
 
     /// Sends bytes; those for a conversation that is over are dropped.
-    pub(crate) fn send(&self, id: ConversationId, bytes: Vec<u8>) {
-        if let Some(live) = self.live.get(&id) {
+    pub(crate) fn send(&mut self, id: ConversationId, bytes: Vec<u8>) {
+        self.carry_on(id);
+        if let Some(Live::Carried { say, .. }) = self.live.get(&id) {
             // The task is gone when the conversation has just failed, which is told.
-            let _ = live.say.send(bytes);
+            let _ = say.send(bytes);
         }
     }
 
     /// Ends a conversation.
     pub(crate) fn close(&mut self, id: ConversationId) {
-        let Some(Live {
+        let Some(Live::Carried {
             task, says_farewell, ..
         }) = self.live.remove(&id)
         else {
@@ -135,7 +154,17 @@ impl Conversations {
 
     /// Waits for the next things to tell, and adds them to `heard`. Cancelling the wait loses nothing.
     pub(crate) async fn next(&mut self, heard: &mut Vec<(ConversationId, Happened)>) {
-        self.hear.recv_many(heard, AT_ONCE).await;
+        for id in std::mem::take(&mut self.opened) {
+            self.carry_on(id);
+        }
+        if !self.failed.is_empty() {
+            heard.append(&mut self.failed);
+            return;
+        }
+        tokio::select! {
+            _ = self.hear.recv_many(heard, AT_ONCE) => {}
+            ready = self.connecting.next() => self.connected(&ready, heard),
+        }
     }
 
     /// Whether what was heard still matters: its conversation has not been closed meanwhile.
@@ -143,6 +172,52 @@ impl Conversations {
         match happened {
             Happened::Failed(_) => self.live.remove(id).is_some(),
             Happened::Opened | Happened::Received(_) | Happened::Closed => self.live.contains_key(id),
+        }
+    }
+
+    /// TCP connections that are open, or failed.
+    fn connected(&mut self, ready: &[ConversationId], heard: &mut Vec<(ConversationId, Happened)>) {
+        for id in ready {
+            // One that was closed meanwhile has no socket any more.
+            let Some(Live::Socket(socket)) = self.live.get(id) else {
+                continue;
+            };
+            match socket.take_error() {
+                Ok(None) => {
+                    self.opened.push(*id);
+                    heard.push((*id, Happened::Opened));
+                }
+                Ok(Some(error)) | Err(error) => heard.push((*id, Happened::Failed(network(&error)))),
+            }
+        }
+    }
+
+    /// Gives an open TCP connection its task, if it has none.
+    fn carry_on(&mut self, id: ConversationId) {
+        let Some(live) = self.live.remove(&id) else {
+            return;
+        };
+        let live = match live {
+            Live::Socket(socket) => self.carry(id, false, |end| carry_connected(socket, end)),
+            other => other,
+        };
+        self.live.insert(id, live);
+    }
+
+    fn carry<F>(&self, id: ConversationId, says_farewell: bool, work: impl FnOnce(End) -> F) -> Live
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let (say, said) = mpsc::unbounded_channel();
+        let end = End {
+            id,
+            said,
+            tell: self.tell.clone(),
+        };
+        Live::Carried {
+            say,
+            task: tokio::spawn(work(end)).abort_handle(),
+            says_farewell,
         }
     }
 }
@@ -161,20 +236,30 @@ impl End {
     }
 }
 
+/// Goes on with a connection that was told as open.
+async fn carry_connected(socket: Socket, mut end: End) {
+    let result = match TcpStream::from_std(socket.into()) {
+        Ok(stream) => stream_both_ways(stream, false, &mut end).await,
+        Err(error) => Err(Failure::NoSocket(errno(&error))),
+    };
+    if let Err(failure) = result {
+        end.tell(Happened::Failed(failure)).await;
+    }
+}
+
 async fn carry(opening: Opening, tls: Arc<Tls>, mut end: End) {
     let result = match &opening.transport {
-        Transport::Tcp => match tcp(&opening).await {
-            Ok(stream) => stream_both_ways(stream, false, &mut end).await,
-            Err(failure) => Err(failure),
-        },
         Transport::Tls {
             server_name,
             close_notify,
         } => match shake_hands(&opening, &tls, server_name.as_deref()).await {
-            Ok(stream) => stream_both_ways(stream, *close_notify, &mut end).await,
+            Ok(stream) => {
+                end.tell(Happened::Opened).await;
+                stream_both_ways(stream, *close_notify, &mut end).await
+            }
             Err(failure) => Err(failure),
         },
-        Transport::Udp | Transport::Icmp => match datagrams(&opening) {
+        Transport::Tcp | Transport::Udp | Transport::Icmp => match datagrams(&opening) {
             Ok(socket) => datagrams_both_ways(&socket, &mut end).await,
             Err(failure) => Err(failure),
         },
@@ -222,10 +307,9 @@ fn datagrams(opening: &Opening) -> Result<UdpSocket, Failure> {
 fn near_end(opening: &Opening, kind: Type, protocol: Protocol) -> Result<Socket, Failure> {
     let socket = Socket::new(
         Domain::for_address(SocketAddr::new(opening.address, 0)),
-        kind,
+        kind.nonblocking(),
         Some(protocol),
     )
-    .and_then(|socket| socket.set_nonblocking(true).map(|()| socket))
     .map_err(|error| Failure::NoSocket(errno(&error)))?;
     let Some(source) = &opening.source else {
         return Ok(socket);
@@ -257,7 +341,6 @@ async fn stream_both_ways(
     farewell: bool,
     end: &mut End,
 ) -> Result<(), Failure> {
-    end.tell(Happened::Opened).await;
     let mut portion = vec![0; PORTION];
     let mut open = true;
     loop {

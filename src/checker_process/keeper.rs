@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use checkers::{Instant, ServiceId};
 use ipvs::{Change, Entry, Error, Failure, Glance, Ipvs, Listing, OpenError, ServiceKey, Wanted, plan};
+use netlink::Pace;
 use tracing::{error, info, warn};
 
 use super::service_wide::{Originals, ServiceWide, Wish};
@@ -37,6 +38,13 @@ const LAST_RETRY: Duration = Duration::from_mins(1);
 
 /// Lines in the log about one look; what is more is counted.
 const LINES: usize = 10;
+
+/// Nothing here is as urgent as an advert: what the kernel takes long for is written in larger pieces than elsewhere, since
+/// each turn of the loop in between costs more than a destination.
+const PACE: Pace = Pace {
+    most: 200,
+    slice: Duration::from_millis(20),
+};
 
 /// What has become of the kernel's table.
 pub(super) struct Keeper {
@@ -405,6 +413,7 @@ impl Keeper {
 async fn reach() -> Done {
     let reached = async {
         let mut ipvs = Box::new(Ipvs::open().await?);
+        ipvs.socket.pace = PACE;
         let table = ipvs.table().await?;
         Ok((ipvs, table))
     };

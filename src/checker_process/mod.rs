@@ -30,11 +30,12 @@ use tokio::time::MissedTickBehavior;
 use tracing::{debug, error, info, warn};
 
 use crate::child::{Child, Order};
-use crate::control::status;
+use crate::control::status::{self, Events};
 use crate::dump::{Lines, Rendering};
 use crate::mail::{self, Mailer};
 use crate::message::BEAT_INTERVAL;
 use crate::sys::capability::{self, Capability};
+use crate::sys::give_back_memory;
 use crate::timer::{Timer, now};
 use crate::vrrp_process::trackers::Trackers;
 use conversations::{Conversations, Happened};
@@ -50,6 +51,12 @@ const AT_ONCE: usize = 64;
 
 /// Saving the state takes at most one part of so many of the time: a large one is saved less often.
 const SAVING_SHARE: u32 = 20;
+
+/// Bytes of a state that is large.
+const LARGE: usize = 64 * 1024;
+
+/// What falls due within so many nanoseconds is done together.
+const TICK: u64 = 4_000_000;
 
 /// How long the end waits for mails under way.
 const LAST_MAILS: Duration = Duration::from_secs(1);
@@ -138,7 +145,7 @@ impl Process {
         let mut process = Self {
             engine: Engine::new(Arc::clone(&config), &saved.engine, seed, now()),
             timer: Timer::new()?,
-            conversations: Conversations::new(tls(&config)?),
+            conversations: Conversations::new(tls(&config)?)?,
             keeper: Keeper::new(saved.keys, saved.originals),
             scripts,
             mailer: Mailer::start(),
@@ -223,7 +230,7 @@ impl Process {
             self.save();
         }
         let deadlines = [self.engine.next_deadline(), self.keeper.deadline()];
-        self.timer.arm(deadlines.into_iter().flatten().min())
+        self.timer.arm(deadlines.into_iter().flatten().min().map(to_tick))
     }
 
     fn carry_out(&mut self) {
@@ -273,18 +280,19 @@ impl Process {
 
     /// Tells some of what has become true.
     fn tell(&mut self) {
+        let mut events = Events::default();
         for _ in 0..AT_ONCE {
             let Some((_, told)) = self
                 .outbox
                 .pop_front_if(|(ticket, _)| self.keeper.has_done(*ticket))
             else {
-                return;
+                break;
             };
             match told {
                 Told::News(news) => {
-                    self.child
-                        .tell_event("checkers", &news.service, &news.to_string());
-                    info!(service = news.service, "{news}");
+                    let line = news.to_string();
+                    info!(service = news.service, "{line}");
+                    events.news("checkers", &news.service, &line);
                 }
                 Told::Notice(notice) => {
                     self.scripts.notify(&notice);
@@ -297,6 +305,12 @@ impl Process {
                 }
             }
         }
+        if let Some(events) = events.take() {
+            self.child.tell_events(&events);
+        }
+        if self.outbox.is_empty() {
+            self.outbox.shrink_to(AT_ONCE);
+        }
     }
 
     fn save(&mut self) {
@@ -307,7 +321,14 @@ impl Process {
             ping_range: self.ping_range.original.clone(),
             engine: self.engine.snapshot(),
         };
-        self.child.save_state(&saved.write());
+        let text = saved.write();
+        let is_large = text.len() > LARGE;
+        self.child.save_state(&text);
+        drop((saved, text));
+        if is_large {
+            // What a start or a great failure needed, and this.
+            give_back_memory();
+        }
         self.is_unsaved = false;
         let end = now();
         self.save_at = end + (end - start) * SAVING_SHARE;
@@ -419,6 +440,13 @@ impl Process {
 fn served(mut config: Config) -> Arc<Config> {
     config.global.nftables_ipvs = None;
     Arc::new(config)
+}
+
+/// Ten thousand deadlines a second are not ten thousand alarms: nothing here is due to the millisecond.
+fn to_tick(deadline: Instant) -> Instant {
+    Instant {
+        nanos: deadline.nanos.next_multiple_of(TICK),
+    }
 }
 
 async fn next_address(monitor: &mut Option<Monitor>) -> Result<netlink::Event, netlink::Error> {

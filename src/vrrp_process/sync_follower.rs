@@ -65,7 +65,9 @@ impl SyncFollower {
     /// Takes a configuration, at start and at every reload.
     pub(super) fn learn(&mut self, config: &Config, engine: &Engine) {
         let settings = sync_daemon::settings(config);
-        let checkers_take_over = settings.is_some() && !config.virtual_servers.is_empty();
+        let follows_nobody = |settings: &LvsSyncDaemon| settings.vrrp_instance.is_none();
+        let checkers_take_over =
+            settings.as_ref().is_some_and(follows_nobody) && !config.virtual_servers.is_empty();
         self.followed = settings.and_then(|settings| followed(settings, engine));
         let Some(hand) = &self.hand else { return };
         match &self.followed {

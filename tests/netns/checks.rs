@@ -163,6 +163,14 @@ const CASES: &[Case] = &[
         "HTTP_GET { url { path / \n regex nothing } TO FLOOD }",
         "HTTP_CHECK on service RS failed. (",
     ),
+    case(
+        "SSL_GET { url { path / } TO ALERT }",
+        "SSL_CHECK on service RS failed. (",
+    ),
+    case(
+        "SSL_GET { url { path / } TO DRIP }",
+        "SSL_CHECK on service RS failed. (",
+    ),
     case("SMTP_CHECK { TO FLOODHEAD }", "SMTP_CHECK "),
     case(
         "HTTP_GET { url { path / } TO LIE }",
@@ -198,6 +206,7 @@ fn every_peer_gets_its_verdict() {
         ("FLOODHEAD", Peer::FloodHead),
         ("FLOOD", Peer::Flood),
         ("LIE", Peer::Lie),
+        ("ALERT", Peer::Alert),
         ("SILENT", Peer::Silent),
     ]
     .map(|(word, peer)| (word, peer.start(host)));
@@ -354,6 +363,8 @@ enum Peer {
     Flood,
     /// A page that is shorter than it says.
     Lie,
+    /// Says what a TLS server says who wants nothing of it, and no more.
+    Alert,
     /// Ends the connection at once.
     Silent,
 }
@@ -400,6 +411,12 @@ impl Peer {
                 let mut request = [0; 2048];
                 let _ = stream.read(&mut request)?;
                 stream.write_all(b"HTTP/1.0 200 OK\r\nContent-Length: 100\r\n\r\nshort")
+            }
+            Self::Alert => {
+                let _ = stream.read(&mut [0; 2048])?;
+                // RFC 8446 6.2: an alert record, fatal, handshake_failure.
+                stream.write_all(&[21, 3, 3, 0, 2, 2, 40])?;
+                wait(&mut stream)
             }
             Self::Silent => {
                 let _ = stream.read(&mut [0; 2048])?;

@@ -2,10 +2,11 @@
 
 use std::time::SystemTime;
 
-use holdfast::lab::Daemon;
+use holdfast::lab::{Advert, Daemon};
 use nix::sys::signal::{Signal, kill};
 
-use crate::scene::{Scene, VIRTUAL, each, each_pairing, expect, holdfast, ready};
+use crate::scene::{NODE1, NODE2, SOON, Scene, VIRTUAL, each, each_pairing, expect, holdfast, ready};
+use crate::view::View;
 
 #[test]
 fn what_a_killed_daemon_left_is_removed_at_its_next_start() {
@@ -54,7 +55,42 @@ fn the_end_of_the_vrrp_process_costs_no_failover() {
         let mut changes = scene.lab.address_changes.since(0).into_iter();
         let removal = changes.find(|change| change.at > before && change.address == VIRTUAL);
         assert_eq!(removal, None, "the address should have stayed where it was");
+
+        let adverts = scene.lab.capture.adverts("a");
+        for pair in adverts.windows(2) {
+            let gap = pair[1].0.duration_since(pair[0].0).unwrap();
+            assert!(gap <= 2 * pair[0].1.interval, "no advertisement for {gap:?}");
+        }
     });
+}
+
+#[test]
+fn the_end_of_the_supervisor_takes_its_processes_down_in_order() {
+    if !ready() {
+        return;
+    }
+    let scene = Scene::new();
+    let more = "bfd_instance peer {\n neighbor_ip 192.0.2.12\n}\nvirtual_server 192.0.2.80 80 {\n protocol TCP\n \
+                lvs_sched rr\n lvs_method DR\n real_server 192.0.2.81 80 {\n }\n}\n";
+    let a = holdfast().start(&scene.a, &format!("{NODE1}{more}")).unwrap();
+    let _b = Daemon::Keepalived.start(&scene.b, NODE2).unwrap();
+    scene.expect_owner("a");
+    expect("there are three processes", || a.process.descendants().len() == 3);
+    let bare = ["sh", "cat"];
+    let processes = || {
+        let names = View::of(&scene.a).processes.into_values();
+        names
+            .filter(|name| !bare.contains(&name.split(' ').next().unwrap_or_default()))
+            .count()
+    };
+    assert_eq!(processes(), 4);
+    a.process.signal(Signal::SIGKILL);
+    // They resign, so that the other node need not wait.
+    scene.expect_owner("b");
+    let resigned = |(_, advert): &(SystemTime, Advert)| advert.priority == 0;
+    assert!(scene.lab.capture.adverts("a").iter().any(resigned));
+    assert!(a.process.wait(SOON).is_some());
+    expect("all have ended", || processes() == 0);
 }
 
 #[test]

@@ -94,6 +94,9 @@ async fn obey(child: &mut Child, behaviour: &str) {
                 }
                 Order::Bfd(report) => tell!("{} child hears {} {}", child.role, report.session, report.up),
                 Order::Data if thoughtful => child.reloaded(),
+                Order::Data if behaviour == "ENDLESS" => loop {
+                    std::hint::spin_loop();
+                },
                 order => tell!("child is ordered {order:?}"),
             },
         }

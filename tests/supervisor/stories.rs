@@ -16,6 +16,10 @@ pub(crate) const ALL: &[(&str, fn())] = &[
         "a_frozen_child_is_noticed_killed_and_replaced",
         a_frozen_child_is_noticed_killed_and_replaced,
     ),
+    (
+        "a_child_in_an_endless_loop_is_noticed_killed_and_replaced",
+        a_child_in_an_endless_loop_is_noticed_killed_and_replaced,
+    ),
     ("any_signal_may_kill_a_child", any_signal_may_kill_a_child),
     ("a_panic_is_told", a_panic_is_told),
     (
@@ -161,6 +165,17 @@ fn a_frozen_child_is_noticed_killed_and_replaced() {
     daemon.says(&format!("VRRP child process({frozen}) died: Respawning"));
     daemon.says(&format!("child WELL finds 'left by {frozen}'"));
     assert!(!is_running(frozen));
+}
+
+/// It runs, and does nothing else: to who waits for its beats that is the same as one that does not run.
+fn a_child_in_an_endless_loop_is_noticed_killed_and_replaced() {
+    let mut daemon = Daemon::with_instance("ENDLESS");
+    let endless = daemon.child();
+    daemon.signal(SIGUSR1);
+    daemon.says("VRRP process has been silent for 3.");
+    daemon.says(&format!("VRRP child process({endless}) died: Respawning"));
+    daemon.says(&format!("child ENDLESS finds 'left by {endless}'"));
+    assert!(!is_running(endless));
 }
 
 fn any_signal_may_kill_a_child() {

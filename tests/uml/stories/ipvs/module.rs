@@ -2,11 +2,12 @@
 //! hold their network namespace, and that holds the module, for minutes.
 
 use std::fs;
+use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::time::Duration;
 
-use holdfast::lab::wait_until;
+use holdfast::lab::{Daemon, Lab, wait_until};
 use ipvs::{Ipvs, Listing};
 
 use super::table::mend;
@@ -16,8 +17,12 @@ use crate::stories::{run, stories, wait_for};
 stories![
     the_module_is_loaded_when_it_is_missing,
     a_kernel_that_cannot_load_it_says_so,
+    without_it_routers_and_checks_go_on,
     the_module_comes_and_goes,
 ];
+
+/// Where the kernel names the program that loads modules.
+const LOADER: &str = "/proc/sys/kernel/modprobe";
 
 /// Takes the module away, and its schedulers, which hold it.
 fn unload() {
@@ -45,7 +50,6 @@ fn the_module_is_loaded_when_it_is_missing() {
 }
 
 fn a_kernel_that_cannot_load_it_says_so() {
-    const LOADER: &str = "/proc/sys/kernel/modprobe";
     wait_for(async {
         unload();
         let before = fs::read_to_string(LOADER).unwrap();
@@ -71,6 +75,55 @@ fn a_kernel_that_cannot_load_it_says_so() {
             ]
         );
     });
+}
+
+fn without_it_routers_and_checks_go_on() {
+    const CONFIGURATION: &str = "
+        global_defs {
+            script_user root
+            lvs_sync_daemon eth0 inst web
+        }
+        vrrp_instance web {
+            state MASTER
+            interface eth0
+            virtual_router_id 51
+            virtual_ipaddress {
+                192.0.2.10/24
+            }
+        }
+        virtual_server 192.0.2.10 80 {
+            delay_loop 1
+            warmup 0
+            lvs_sched rr
+            lvs_method DR
+            protocol TCP
+            real_server 192.0.2.21 80 {
+                MISC_CHECK {
+                    misc_path /usr/bin/false
+                }
+            }
+        }
+    ";
+    let lab = Lab::new().unwrap();
+    let host = lab.host("director", Ipv4Addr::new(192, 0, 2, 11)).unwrap();
+    unload();
+    let before = fs::read_to_string(LOADER).unwrap();
+    fs::write(LOADER, "\n").unwrap();
+    let node = Daemon::Holdfast(env!("CARGO_BIN_EXE_holdfast").into())
+        .start(&host, CONFIGURATION)
+        .unwrap();
+    let goes_on = wait_until(Duration::from_secs(30), || {
+        lab.owners(Ipv4Addr::new(192, 0, 2, 10)) == ["director"]
+            && node.said("Removing service [192.0.2.21]:tcp:80") == 1
+            // Once of the table, once of the sync daemon.
+            && node.said("Can't initialize ipvs: the kernel has no IPVS") == 2
+    });
+    fs::write(LOADER, before).unwrap();
+    assert!(goes_on.is_some(), "{}", lab.report());
+    assert!(
+        node.stop(Duration::from_secs(30))
+            .is_some_and(|status| status.success())
+    );
 }
 
 fn the_module_comes_and_goes() {

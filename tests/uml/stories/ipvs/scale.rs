@@ -4,9 +4,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::net::Ipv4Addr;
-use std::os::unix::net::UnixDatagram;
 use std::process::{Command, Stdio};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use holdfast::lab::node::KEEPALIVED;
@@ -15,7 +13,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::{apply, real, tcp, wanted};
-use crate::stories::{run, stories, wait_for};
+use crate::stories::{listen_to_the_log, run, stories, wait_for};
 
 stories![
     ten_thousand_destinations_of_one_service,
@@ -92,14 +90,6 @@ async fn settle() {
             return;
         }
     }
-}
-
-/// Somebody must: a daemon whose words nobody takes writes them to the console, which is slow here.
-fn listen_to_the_log() {
-    // An earlier story's.
-    let _ = fs::remove_file("/dev/log");
-    let log = UnixDatagram::bind("/dev/log").unwrap();
-    thread::spawn(move || while log.recv(&mut [0; 2048]).is_ok() {});
 }
 
 /// How long it takes us to put the table in place, to look it over with nothing to do, and to take it away.

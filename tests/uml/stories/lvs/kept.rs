@@ -10,6 +10,8 @@ use crate::stories::{run, stories};
 stories![
     what_others_remove_comes_back_soon_and_the_rest_is_theirs,
     a_killed_checker_process_changes_nothing,
+    a_frozen_checker_process_changes_nothing,
+    the_end_of_the_supervisor_takes_the_table_away,
     the_end_with_dont_release_ipvs_leaves_the_table,
     timeouts_and_sync_daemons_are_set_and_put_back,
 ];
@@ -55,7 +57,8 @@ fn what_others_remove_comes_back_soon_and_the_rest_is_theirs() {
         });
         let took = began.elapsed();
         println!("{meddling}: put back within {took:.3?}");
-        // Within a second, where this machine has a processor to itself.
+        // IPVS tells nobody of a change, so the table is glanced at every 300 ms; one reading and one write follow. 365 to
+        // 483 ms were seen on a quiet machine, which keeps the promised second; the bound is for one that others use too.
         assert!(
             took < Duration::from_secs(3),
             "{meddling} lasted for {took:?}\n{}",
@@ -114,6 +117,31 @@ fn a_killed_checker_process_changes_nothing() {
     );
     assert!(node.stop(SOON).is_some());
     assert_eq!(scene.table(), [] as [&str; 0]);
+}
+
+fn a_frozen_checker_process_changes_nothing() {
+    let mut scene = Scene::new();
+    scene.all_alive(&["21", "22"]);
+    let node = scene.start(&holdfast(), &configuration());
+    let before = scene.after("start").table;
+    kill(node.process.descendants()[0], Signal::SIGSTOP).unwrap();
+    scene.expect("it is replaced", || {
+        assert_eq!(scene.table(), before, "{}", scene.lab.report());
+        node.said("Starting Healthcheck child process") == 2
+    });
+    assert_eq!(scene.after("its successor has begun").table, before);
+    scene.dead("22");
+    scene.expect("the successor checks", || {
+        !scene.table().iter().any(|line| line.contains("192.0.2.22"))
+    });
+}
+
+fn the_end_of_the_supervisor_takes_the_table_away() {
+    let mut scene = Scene::new();
+    scene.all_alive(&["21", "22"]);
+    let node = scene.start(&holdfast(), &configuration());
+    node.process.signal(Signal::SIGKILL);
+    scene.expect("the table is empty", || scene.table().is_empty());
 }
 
 fn the_end_with_dont_release_ipvs_leaves_the_table() {

@@ -1,24 +1,34 @@
 //! Ten thousand destinations: how long they take to be in place and to go, beside Debian's keepalived in the same machine.
+//!
+//! What is printed is the best of some rounds in which both take turns: whatever else the machine does only adds to it. That
+//! Holdfast is quicker is asserted where the program is built as users have it:
+//! `cargo test --release --test uml -- come_and_go --nocapture`.
 
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use holdfast::lab::Daemon;
+use holdfast::lab::node::{CONFIGURATION, KEEPALIVED};
 use ipvs::{Ipvs, ServiceKey};
+use nix::sys::signal::Signal;
 
 use super::{Scene, holdfast};
-use crate::stories::{stories, wait_for};
+use crate::stories::{listen_to_the_log, run, stories, wait_for};
 
 stories![ten_thousand_destinations_come_and_go];
 
 const SERVICES: u32 = 100;
 const EACH: u32 = 100;
 
+/// Times that each daemon plays.
+const ROUNDS: usize = 3;
+
 /// Longer than keepalived takes on this machine.
 const LONG: Duration = Duration::from_secs(40);
 
+/// Nobody is killed for being slow: it would spoil the comparison.
 fn configuration() -> String {
-    let mut text = "global_defs {\n}\n".to_owned();
+    let mut text = format!("global_defs {{\n child_wait_time {}\n}}\n", LONG.as_secs());
     for service in 0..SERVICES {
         let _ = writeln!(
             text,
@@ -42,52 +52,88 @@ fn last() -> ServiceKey {
     }
 }
 
-/// How long the daemon takes until all destinations are there, and until it has ended.
-fn play(daemon: &Daemon, text: &str) -> (Duration, Duration) {
+/// How long a daemon takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Took {
+    /// Until all destinations are there.
+    start: Duration,
+    /// Until it has ended.
+    stop: Duration,
+}
+
+impl Took {
+    /// The best of both.
+    fn or(self, other: Self) -> Self {
+        Self {
+            start: self.start.min(other.start),
+            stop: self.stop.min(other.stop),
+        }
+    }
+}
+
+fn play(daemon: &Daemon, text: &str) -> Took {
     let scene = Scene::new();
     let count = || {
         let look = || {
             wait_for(async {
-                let mut ipvs = Ipvs::open().await.unwrap();
-                let services = ipvs.services().await.unwrap();
-                match services.iter().find(|service| service.key == last()) {
-                    Some(service) => ipvs.destinations(&service.key).await.unwrap().len(),
-                    None => 0,
-                }
+                Ipvs::open()
+                    .await
+                    .unwrap()
+                    .destinations(&last())
+                    .await
+                    .unwrap()
+                    .len()
             })
         };
         scene.host.run(look).unwrap()
     };
-    let until = |many: usize| {
-        let began = Instant::now();
-        while count() != many {
-            assert!(
-                began.elapsed() < LONG,
-                "{} are there\n{}",
-                count(),
-                scene.lab.report()
-            );
-            std::thread::sleep(Duration::from_millis(50));
-        }
+    scene.host.write(CONFIGURATION, text).unwrap();
+    let program = match daemon {
+        Daemon::Holdfast(program) => program.clone(),
+        Daemon::Keepalived => KEEPALIVED.into(),
     };
     let began = Instant::now();
-    let node = daemon.start(&scene.host, text).unwrap();
-    until(EACH as usize);
+    // To the system's log, as on a user's machine.
+    let process = scene
+        .host
+        .spawn("daemon", program, &["-f", CONFIGURATION, "-n"])
+        .unwrap();
+    while count() != EACH as usize {
+        assert!(began.elapsed() < LONG, "{} are there", count());
+        std::thread::sleep(Duration::from_millis(50));
+    }
     let start = began.elapsed();
     let began = Instant::now();
-    assert!(node.stop(LONG).is_some());
+    process.signal(Signal::SIGTERM);
+    assert!(process.wait(LONG).is_some(), "{daemon:?} does not end");
     let stop = began.elapsed();
-    // keepalived kills its checker process where that has not ended within 5 s, and what it has not removed stays.
-    if *daemon == holdfast() {
-        assert_eq!(scene.table(), [] as [&str; 0]);
-    }
-    (start, stop)
+    assert_eq!(scene.table(), [] as [&str; 0], "{daemon:?}");
+    Took { start, stop }
 }
 
 fn ten_thousand_destinations_come_and_go() {
+    // The hosts of the lab, who have a `/run` of their own, cannot load it.
+    run("/run/modprobe ip_vs");
+    listen_to_the_log();
     let text = configuration();
-    let theirs = play(&Daemon::Keepalived, &text);
-    let ours = play(&holdfast(), &text);
-    println!("keepalived: in place {:.3?}, stopped {:.3?}", theirs.0, theirs.1);
-    println!("Holdfast:   in place {:.3?}, stopped {:.3?}", ours.0, ours.1);
+    let round = || [Daemon::Keepalived, holdfast()].map(|daemon| play(&daemon, &text));
+    let [theirs, ours] = (1..ROUNDS).fold(round(), |best, _| {
+        let now = round();
+        [best[0].or(now[0]), best[1].or(now[1])]
+    });
+    let ratio = |ours: Duration, theirs: Duration| ours.as_secs_f64() / theirs.as_secs_f64();
+    println!(
+        "keepalived: in place {:.3?}, stopped {:.3?}",
+        theirs.start, theirs.stop
+    );
+    println!(
+        "Holdfast:   in place {:.3?}, stopped {:.3?}",
+        ours.start, ours.stop
+    );
+    let (start, stop) = (ratio(ours.start, theirs.start), ratio(ours.stop, theirs.stop));
+    println!("ratio:      in place {start:.3}, stopped {stop:.3}");
+    if !cfg!(debug_assertions) {
+        // What is demanded, 0.5 and 0.333, has not been seen yet: docs/performance.md.
+        assert!(start < 1.0 && stop < 1.0, "{start:.3} {stop:.3}");
+    }
 }
