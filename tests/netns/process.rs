@@ -402,6 +402,9 @@ fn it_ends_and_prints_as_keepalived_does() {
                 .unwrap_or_else(|| panic!("{program} {line} goes on"))
                 .code();
             // What is printed, where it is the same by design.
+            if line.starts_with("--signum") {
+                expect("it prints", || !process.log.since(0).is_empty());
+            }
             let printed = line.starts_with("--signum").then(|| {
                 process
                     .log
