@@ -62,23 +62,37 @@ impl Notifier {
 
     /// Takes the notify scripts of a configuration, at start and at every reload. What is queued already still runs
     /// as it was; instances that are gone keep their scripts until the next reload, since their end is still to be told.
-    pub fn learn(&self, instances: &[VrrpInstance], groups: &[VrrpSyncGroup], inspector: &mut Inspector) {
+    pub fn learn(
+        &self,
+        instances: &[Arc<VrrpInstance>],
+        groups: &[VrrpSyncGroup],
+        inspector: &mut Inspector,
+    ) {
         let mut lanes = self.shared.lanes();
         lanes.retain(|_, lane| lane.busy || !lane.gone);
         for lane in lanes.values_mut() {
+            if lane.gone {
+                // Its last script still runs; no other shall.
+                lane.scripts = Scripts::default();
+            }
             lane.gone = true;
         }
+        let mut learn = |party: Party, scripts: Scripts| {
+            let owner = party.to_string();
+            // A thousand instances without scripts need no lanes; but one that had some has them no more.
+            if !scripts.is_empty() || lanes.contains_key(&owner) {
+                let lane = lanes.entry(owner).or_default();
+                lane.scripts = scripts;
+                lane.gone = false;
+            }
+        };
         for instance in instances {
             let party = Party::Instance(instance.name.clone());
-            let lane = lanes.entry(party.to_string()).or_default();
-            lane.scripts = Scripts::of_instance(instance, inspector);
-            lane.gone = false;
+            learn(party, Scripts::of_instance(instance, inspector));
         }
         for group in groups {
             let party = Party::Group(group.name.clone());
-            let lane = lanes.entry(party.to_string()).or_default();
-            lane.scripts = Scripts::of_group(group, inspector);
-            lane.gone = false;
+            learn(party, Scripts::of_group(group, inspector));
         }
     }
 
@@ -333,9 +347,11 @@ struct Scripts {
 impl Scripts {
     fn of_instance(instance: &VrrpInstance, inspector: &mut Inspector) -> Self {
         let notify = &instance.notify;
-        let mut admit = |keyword: &str, script: &Option<Script>| {
+        let mut admit = |keyword: &str, script: &Option<Box<Script>>| {
             let what = format!("({}) {keyword} script", instance.name);
-            script.as_ref().and_then(|script| inspector.admit(&what, script))
+            script
+                .as_deref()
+                .and_then(|script| inspector.admit(&what, script))
         };
         Self {
             master: admit("notify_master", &notify.master),
@@ -350,9 +366,11 @@ impl Scripts {
 
     fn of_group(group: &VrrpSyncGroup, inspector: &mut Inspector) -> Self {
         let notify = &group.notify;
-        let mut admit = |keyword: &str, script: &Option<Script>| {
+        let mut admit = |keyword: &str, script: &Option<Box<Script>>| {
             let what = format!("VRRP_Group({}) {keyword} script", group.name);
-            script.as_ref().and_then(|script| inspector.admit(&what, script))
+            script
+                .as_deref()
+                .and_then(|script| inspector.admit(&what, script))
         };
         Self {
             master: admit("notify_master", &notify.master),
@@ -363,6 +381,20 @@ impl Scripts {
             master_rx_lower_pri: None,
             any: admit("notify", &notify.any),
         }
+    }
+
+    fn is_empty(&self) -> bool {
+        let Self {
+            master,
+            backup,
+            fault,
+            stop,
+            deleted,
+            master_rx_lower_pri,
+            any,
+        } = self;
+        let all = [master, backup, fault, stop, deleted, master_rx_lower_pri, any];
+        all.into_iter().all(Option::is_none)
     }
 
     /// The specific script, then the generic one with keepalived's four words.

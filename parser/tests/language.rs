@@ -318,7 +318,7 @@ fn a_mistake_is_shown_however_long_its_word_is() {
     for length in [4, 1_000, 100_000] {
         let text = format!("static_ipaddress {{\n10.0.0.9/{}\n}}\n", "4".repeat(length));
         let reading = read(&Memory::new([("/k.conf", &*text)]), &["/k.conf"]);
-        let [mistake, ..] = &reading.report.mistakes[..] else {
+        let [.., mistake] = &reading.report.mistakes[..] else {
             panic!("{length} digits are no prefix")
         };
         assert_eq!(mistake.column, "10.0.0.9/".len() + 1, "{length} digits");

@@ -5,6 +5,7 @@
 mod common;
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use parser::config::global_defs::{Fifo, ReceivePolicy};
@@ -29,7 +30,10 @@ fn config(text: &str, expected: &[&str]) -> Config {
 /// An instance with these settings beside interface and VRID.
 fn with(settings: &str, expected: &[&str]) -> Option<VrrpInstance> {
     let text = format!("vrrp_instance V {{\ninterface eth0\nvirtual_router_id 51\n{settings}\n}}\n");
-    config(&text, expected).vrrp_instances.pop()
+    config(&text, expected)
+        .vrrp_instances
+        .pop()
+        .map(Arc::unwrap_or_clone)
 }
 
 /// An instance with an IPv4 address and these settings.
@@ -460,7 +464,7 @@ fn gratuitous_arp_is_inherited_step_by_step() {
         let text = format!(
             "global_defs {{\n{global}\n}}\nvrrp_instance V {{\ninterface eth0\nvirtual_router_id 1\nno_virtual_ipaddress\n{instance}\n}}"
         );
-        config(&text, &[]).vrrp_instances.remove(0).garp
+        config(&text, &[]).vrrp_instances.remove(0).garp.clone()
     };
     let inherited = garp("vrrp_garp_master_delay 7\nvrrp_garp_master_repeat 2", "");
     assert_eq!(

@@ -364,10 +364,8 @@ fn all_scripts(config: &Config) -> impl Iterator<Item = (&Script, Purpose)> {
         ];
         all.into_iter().flatten()
     });
-    let told = fifos
-        .chain(instances)
-        .chain(groups)
-        .map(|script| (script, Purpose::Tell));
+    let notified = instances.chain(groups).map(|script| &**script);
+    let told = fifos.chain(notified).map(|script| (script, Purpose::Tell));
     daemon
         .chain(track)
         .chain(told)

@@ -125,7 +125,7 @@ pub(super) fn group(view: &View<'_>, item: usize, lines: &mut Lines) -> bool {
         ("Stop", &notify.stop),
         ("Generic", &notify.any),
     ] {
-        transition_script(view, lines, state, script.as_ref());
+        transition_script(view, lines, state, script.as_deref());
     }
     true
 }

@@ -76,5 +76,9 @@ fn scripts(config: &Config) -> impl Iterator<Item = &Script> {
         ]
     });
     let tracked = config.vrrp_scripts.iter().map(|script| &script.script);
-    instances.chain(groups).flatten().chain(tracked)
+    instances
+        .chain(groups)
+        .flatten()
+        .map(|script| &**script)
+        .chain(tracked)
 }

@@ -132,7 +132,7 @@ const DATA: &[VrrpPart] = &[
         only_once(item, || {
             let whose = global::Whose::Vrrp {
                 users: view.users,
-                has_firewall: view.config.vrrp_instances.iter().any(refuses_packets),
+                has_firewall: view.config.vrrp_instances.iter().any(|one| refuses_packets(one)),
             };
             global::section(lines, &view.config.global, &view.config.daemon, &whose);
             tables::statics(view, lines);
@@ -445,7 +445,7 @@ fn notifications(view: &View<'_>, instance: &Instance, lines: &mut Lines) {
         ("Master rx lower pri", &notify.master_rx_lower_pri),
     ];
     for (state, script) in scripts {
-        transition_script(view, lines, state, script.as_ref());
+        transition_script(view, lines, state, script.as_deref());
     }
     let changes = config
         .notify_priority_changes

@@ -567,12 +567,10 @@ fn admit(config: &mut Config, herald: &mut Herald) -> Vec<Arc<Prepared>> {
         .iter()
         .map(|script| script.name.as_str())
         .collect();
-    for instance in &mut config.vrrp_instances {
+    for instance in config.vrrp_instances.iter_mut().map(Arc::make_mut) {
         instance
             .track_script
             .retain(|tracked| known.contains(tracked.name.as_str()));
-    }
-    for instance in &mut config.vrrp_instances {
         keys::load(instance);
     }
     herald.learn(config, &mut inspector);

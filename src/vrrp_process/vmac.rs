@@ -9,6 +9,7 @@ mod sysctl;
 use std::collections::{BTreeMap, HashSet};
 use std::net::{IpAddr, Ipv6Addr};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use netlink::upper::{Kind, Siblings};
@@ -76,7 +77,7 @@ pub(super) fn put_on(config: &mut Config, links: &[netlink::Link]) -> Vec<Wish> 
         config.global.vmac_addr_prefix.clone(),
     );
     let mut wishes = Vec::new();
-    for instance in &mut config.vrrp_instances {
+    for instance in config.vrrp_instances.iter_mut().map(Arc::make_mut) {
         let parent = instance.interface.clone();
         if let Some((name, kind, group, address)) = own(instance) {
             let wish = Wish {

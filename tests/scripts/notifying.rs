@@ -1,5 +1,6 @@
 //! Notify scripts: their words, their order, their end.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use holdfast::notify::{Limits, Notifier, Party, WAITING_AT_MOST};
@@ -10,18 +11,18 @@ use vrrp::{InstanceId, Notified, Transition, Whose};
 
 use crate::stage::{Log, Stage, as_ourselves, block_on, eventually, is_gone, words};
 
-fn instance(name: &str, notify: Notify) -> VrrpInstance {
+fn instance(name: &str, notify: Notify) -> Arc<VrrpInstance> {
     let text = format!("vrrp_instance \"{name}\" {{\ninterface eth0\nvirtual_router_id 51\n}}\n");
     let mut instance = parser::parse_text(&parser::Machine, &text)
         .config
         .vrrp_instances
         .remove(0);
-    instance.notify = notify;
+    Arc::make_mut(&mut instance).notify = notify;
     instance
 }
 
 /// A notifier that knows these instances.
-fn notifier(instances: &[VrrpInstance], limits: Limits) -> Notifier {
+fn notifier(instances: &[Arc<VrrpInstance>], limits: Limits) -> Notifier {
     let notifier = Notifier::new(&Runner::new().unwrap(), limits);
     notifier.learn(instances, &[], &mut Inspector::new(as_ourselves()));
     notifier
@@ -38,13 +39,15 @@ fn tell(notifier: &Notifier, instance: &VrrpInstance, to: Notified, priority: u8
     );
 }
 
-fn script(stage: &Stage, name: &str, body: &str, more: &[&str]) -> Script {
+#[expect(clippy::unnecessary_box_returns, reason = "a configuration holds them so")]
+fn script(stage: &Stage, name: &str, body: &str, more: &[&str]) -> Box<Script> {
     let path = stage.script(name, body);
-    words(&[&[path.as_str()], more].concat())
+    Box::new(words(&[&[path.as_str()], more].concat()))
 }
 
 /// Appends its words to `told`.
-fn teller(stage: &Stage, name: &str) -> Script {
+#[expect(clippy::unnecessary_box_returns, reason = "a configuration holds them so")]
+fn teller(stage: &Stage, name: &str) -> Box<Script> {
     script(stage, name, "echo \"$@\" >> told", &[name])
 }
 
@@ -382,7 +385,7 @@ fn what_may_not_run_is_said_and_the_rest_runs() {
     let vi = instance(
         "VI_1",
         Notify {
-            master: Some(words(&[&missing])),
+            master: Some(Box::new(words(&[&missing]))),
             any: Some(teller(&stage, "generic")),
             ..Notify::default()
         },

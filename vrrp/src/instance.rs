@@ -40,7 +40,7 @@ pub struct Instance {
     /// Its name; a reload may change it.
     pub name: Arc<str>,
     /// Its configuration.
-    pub config: VrrpInstance,
+    pub config: Arc<VrrpInstance>,
     /// Where it stands, with its deadlines.
     pub state: State,
     /// Since when.
@@ -119,7 +119,7 @@ pub struct Followed {
 impl Instance {
     pub(crate) fn new(
         id: InstanceId,
-        config: VrrpInstance,
+        config: Arc<VrrpInstance>,
         saved: Option<Saved>,
         not_before: Instant,
         now: Instant,

@@ -64,5 +64,19 @@ impl Outbox {
             .or_else(|| self.news.pop_front().map(Action::Tell))
             .or_else(|| self.transitions.pop_front().map(Action::Notify))
             .or_else(|| self.runs.pop_front().map(Action::RunScript))
+            .or_else(|| self.rest())
+    }
+
+    /// Nothing is left: what a thousand instances needed at once is given back.
+    fn rest(&mut self) -> Option<Action> {
+        const KEPT: usize = 64;
+        self.adverts.shrink_to(KEPT);
+        self.reconciles.shrink_to(KEPT);
+        self.paced.shrink_to(KEPT);
+        self.announces.shrink_to(KEPT);
+        self.news.shrink_to(KEPT);
+        self.transitions.shrink_to(KEPT);
+        self.runs.shrink_to(KEPT);
+        None
     }
 }

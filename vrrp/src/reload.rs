@@ -2,6 +2,7 @@
 //! adapts where it stands; what is gone resigns.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use parser::Config;
@@ -210,7 +211,7 @@ impl Engine {
 
     /// Gives the instances that stay their new configuration. Those that lose addresses are asked first, so that an
     /// address which moves between two masters is put back after it was taken away.
-    fn adapt(&mut self, kept: &[(InstanceId, &VrrpInstance)], now: Instant) {
+    fn adapt(&mut self, kept: &[(InstanceId, &Arc<VrrpInstance>)], now: Instant) {
         let mut gaining = Vec::new();
         for (id, config) in kept {
             let instance = &mut self.instances[id.0 as usize];
@@ -249,7 +250,7 @@ impl Engine {
 }
 
 impl Instance {
-    fn adapt(&mut self, config: VrrpInstance, now: Instant) {
+    fn adapt(&mut self, config: Arc<VrrpInstance>, now: Instant) {
         let silence = self.master_down();
         let old = std::mem::replace(&mut self.config, config);
         let config = &self.config;
@@ -280,8 +281,11 @@ impl Instance {
 }
 
 /// The parser keeps intervals in range; a zero that came another way would be a busy loop.
-pub(crate) fn sane(config: &VrrpInstance) -> VrrpInstance {
-    let mut config = config.clone();
-    config.advert_int = config.advert_int.max(Duration::from_millis(10));
+pub(crate) fn sane(config: &Arc<VrrpInstance>) -> Arc<VrrpInstance> {
+    const LEAST: Duration = Duration::from_millis(10);
+    let mut config = Arc::clone(config);
+    if config.advert_int < LEAST {
+        Arc::make_mut(&mut config).advert_int = LEAST;
+    }
     config
 }

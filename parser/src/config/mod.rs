@@ -88,7 +88,7 @@ pub struct Config {
     /// Every `bfd_instance`, in the order of the file.
     pub bfd_instances: Vec<BfdInstance>,
     /// Every `vrrp_instance`, in the order of the file.
-    pub vrrp_instances: Vec<VrrpInstance>,
+    pub vrrp_instances: Vec<Arc<VrrpInstance>>,
     /// Every `virtual_server_group`, in the order of the file.
     pub virtual_server_groups: Vec<Arc<VirtualServerGroup>>,
     /// Every `virtual_server`, in the order of the file.
@@ -354,7 +354,10 @@ impl<'t> Drafts<'t> {
             track_files,
             track_processes,
             bfd_instances,
-            vrrp_instances: instances.into_iter().map(|(_, instance)| instance).collect(),
+            vrrp_instances: instances
+                .into_iter()
+                .map(|(_, instance)| Arc::new(instance))
+                .collect(),
             vrrp_sync_groups,
             static_ipaddress: address::resolve_static(statics.addresses, &global.default_interface),
             static_routes: statics.routes,

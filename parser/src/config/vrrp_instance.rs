@@ -227,19 +227,19 @@ pub enum InitialState {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Notify {
     /// `notify_master`.
-    pub master: Option<Script>,
+    pub master: Option<Box<Script>>,
     /// `notify_backup`.
-    pub backup: Option<Script>,
+    pub backup: Option<Box<Script>>,
     /// `notify_fault`.
-    pub fault: Option<Script>,
+    pub fault: Option<Box<Script>>,
     /// `notify_stop`.
-    pub stop: Option<Script>,
+    pub stop: Option<Box<Script>>,
     /// `notify_deleted` was written: removal by a reload is told as DELETED, not as FAULT.
     pub report_deleted: bool,
     /// The script of `notify_deleted`, if it has one.
-    pub deleted: Option<Script>,
+    pub deleted: Option<Box<Script>>,
     /// `notify`: run after the specific one with `INSTANCE NAME STATE PRIORITY` appended.
-    pub any: Option<Script>,
+    pub any: Option<Box<Script>>,
     /// `notify_master_rx_lower_pri`.
-    pub master_rx_lower_pri: Option<Script>,
+    pub master_rx_lower_pri: Option<Box<Script>>,
 }

@@ -54,15 +54,15 @@ pub struct VrrpSyncGroup {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GroupNotify {
     /// `notify_master`.
-    pub master: Option<Script>,
+    pub master: Option<Box<Script>>,
     /// `notify_backup`.
-    pub backup: Option<Script>,
+    pub backup: Option<Box<Script>>,
     /// `notify_fault`.
-    pub fault: Option<Script>,
+    pub fault: Option<Box<Script>>,
     /// `notify_stop`.
-    pub stop: Option<Script>,
+    pub stop: Option<Box<Script>>,
     /// `notify`: run after the specific one with `GROUP NAME STATE 0` appended.
-    pub any: Option<Script>,
+    pub any: Option<Box<Script>>,
 }
 
 /// What a `vrrp_sync_group` block says.
@@ -96,11 +96,11 @@ pub(super) fn parse<'t>(block: Block<'t>, report: &mut Report) -> Option<Draft<'
             "group" => report.keep_first(line, &mut draft.members, |line, report| {
                 Some(members::read(line, report))
             }),
-            "notify_master" => report.keep_first(line, &mut notify.master, Line::script),
-            "notify_backup" => report.keep_first(line, &mut notify.backup, Line::script),
-            "notify_fault" => report.keep_first(line, &mut notify.fault, Line::script),
-            "notify_stop" => report.keep_first(line, &mut notify.stop, Line::script),
-            "notify" => report.keep_first(line, &mut notify.any, Line::script),
+            "notify_master" => report.keep_first(line, &mut notify.master, Line::rare_script),
+            "notify_backup" => report.keep_first(line, &mut notify.backup, Line::rare_script),
+            "notify_fault" => report.keep_first(line, &mut notify.fault, Line::rare_script),
+            "notify_stop" => report.keep_first(line, &mut notify.stop, Line::rare_script),
+            "notify" => report.keep_first(line, &mut notify.any, Line::rare_script),
             "smtp_alert" => draft.smtp_alert = line.boolean(report).or(draft.smtp_alert),
             "global_tracking" => {
                 report.deprecated(line, "sync_group_tracking_weight");

@@ -6,6 +6,7 @@ mod pair;
 mod weight;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::config::VrrpInstance;
 use crate::place::{At, Place};
@@ -110,8 +111,8 @@ impl<'a> Node<'a> {
 
 impl Other<'_> {
     /// The instance that is the same virtual router.
-    fn counterpart(&self, instance: &VrrpInstance) -> Option<&VrrpInstance> {
-        let same = |other: &&VrrpInstance| {
+    fn counterpart(&self, instance: &VrrpInstance) -> Option<&Arc<VrrpInstance>> {
+        let same = |other: &&Arc<VrrpInstance>| {
             other.virtual_router_id == instance.virtual_router_id && other.family == instance.family
         };
         self.config.vrrp_instances.iter().find(same)

@@ -1,6 +1,7 @@
 //! Lints of one file.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Node, find};
@@ -36,12 +37,12 @@ fn interval_shorter_than_timeout(node: &Node<'_>, report: &mut Report) {
 /// A script that hangs is noticed later than a machine that is dead.
 fn script_slower_than_takeover(node: &Node<'_>, report: &mut Report) {
     for script in &node.config.vrrp_scripts {
-        let tracks = |instance: &&VrrpInstance| {
+        let tracks = |instance: &&Arc<VrrpInstance>| {
             let mut tracked = instance.track_script.iter();
             tracked.any(|tracked| tracked.name == script.name)
         };
         let trackers = node.config.vrrp_instances.iter().filter(tracks);
-        let Some(takeover) = trackers.map(takeover).min() else {
+        let Some(takeover) = trackers.map(|instance| takeover(instance)).min() else {
             continue;
         };
         if script.timeout > takeover {

@@ -17,11 +17,11 @@ pub(super) fn sync(text: &mut Text, group: &VrrpSyncGroup) {
         ] {
             text.list(block, lines, tracked);
         }
-        text.script("notify_master", group.notify.master.as_ref());
-        text.script("notify_backup", group.notify.backup.as_ref());
-        text.script("notify_fault", group.notify.fault.as_ref());
-        text.script("notify_stop", group.notify.stop.as_ref());
-        text.script("notify", group.notify.any.as_ref());
+        text.script("notify_master", group.notify.master.as_deref());
+        text.script("notify_backup", group.notify.backup.as_deref());
+        text.script("notify_fault", group.notify.fault.as_deref());
+        text.script("notify_stop", group.notify.stop.as_deref());
+        text.script("notify", group.notify.any.as_deref());
         text.set("notify_priority_changes", group.notify_priority_changes);
         text.set("smtp_alert", group.smtp_alert);
     });

@@ -319,14 +319,14 @@ fn notify(text: &mut Text, instance: &VrrpInstance) {
         any,
         master_rx_lower_pri,
     } = &instance.notify;
-    text.script("notify_master", master.as_ref());
-    text.script("notify_backup", backup.as_ref());
-    text.script("notify_fault", fault.as_ref());
-    text.script("notify_stop", stop.as_ref());
+    text.script("notify_master", master.as_deref());
+    text.script("notify_backup", backup.as_deref());
+    text.script("notify_fault", fault.as_deref());
+    text.script("notify_stop", stop.as_deref());
     text.flag("notify_deleted", *report_deleted && deleted.is_none());
-    text.script("notify_deleted", deleted.as_ref());
-    text.script("notify", any.as_ref());
-    text.script("notify_master_rx_lower_pri", master_rx_lower_pri.as_ref());
+    text.script("notify_deleted", deleted.as_deref());
+    text.script("notify", any.as_deref());
+    text.script("notify_master_rx_lower_pri", master_rx_lower_pri.as_deref());
     text.set_some("notify_priority_changes", instance.notify_priority_changes);
     text.set("smtp_alert", instance.smtp_alert);
 }

@@ -243,6 +243,11 @@ impl<'t> Line<'t> {
         script::read(self, report)
     }
 
+    /// A [`Line::script`] of a block that has room for many and mostly none.
+    pub fn rare_script(self, report: &mut Report) -> Option<Box<Script>> {
+        self.script(report).map(Box::new)
+    }
+
     /// `<user> [:][<group>]`.
     pub fn run_as(self, report: &mut Report) -> Option<RunAs> {
         self.setting(report)?;

@@ -12,7 +12,11 @@ use super::Finding;
 
 /// Adds what is wrong with the key files of the instances.
 pub(super) fn judge(config: &Config) -> Vec<Finding> {
-    config.vrrp_instances.iter().flat_map(keys_of).collect()
+    config
+        .vrrp_instances
+        .iter()
+        .flat_map(|instance| keys_of(instance))
+        .collect()
 }
 
 fn keys_of(instance: &VrrpInstance) -> impl Iterator<Item = Finding> {

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU8;
+use std::sync::Arc;
 use std::time::Duration;
 
 use parser::Config;
@@ -41,10 +42,8 @@ fn instance_with(priority: u8, address: IpAddr) -> VrrpInstance {
              }}
          }}"
     );
-    parser::parse_text(&parser::Machine, &text)
-        .config
-        .vrrp_instances
-        .remove(0)
+    let mut config = parser::parse_text(&parser::Machine, &text).config;
+    Arc::unwrap_or_clone(config.vrrp_instances.remove(0))
 }
 
 pub(crate) fn line(address: IpAddr) -> VirtualAddress {
@@ -102,7 +101,7 @@ pub(crate) fn group(members: [&str; 2]) -> VrrpSyncGroup {
 
 pub(crate) fn config(instances: Vec<VrrpInstance>, scripts: Vec<VrrpScript>) -> Config {
     Config {
-        vrrp_instances: instances,
+        vrrp_instances: instances.into_iter().map(Arc::new).collect(),
         vrrp_scripts: scripts,
         ..Config::default()
     }

@@ -1,5 +1,6 @@
 //! Tracked scripts: rise and fall, weights, the first result, overruns.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use parser::Config;
@@ -169,7 +170,7 @@ fn init_fail_is_bad_until_it_has_risen() {
 fn weights_count_while_good_or_while_bad_and_reverse_turns_the_sign() {
     let weigh = |weight, reverse, outcome| {
         let mut config = tracking(100, weight, script("chk"));
-        config.vrrp_instances[0].track_script[0].reverse = reverse;
+        Arc::make_mut(&mut config.vrrp_instances[0]).track_script[0].reverse = reverse;
         let mut engine = started(&config);
         assert_eq!(priority(&engine), 100, "an unknown result weighs nothing");
         end(&mut engine, 0, outcome);
@@ -185,7 +186,7 @@ fn weights_count_while_good_or_while_bad_and_reverse_turns_the_sign() {
 #[test]
 fn a_reversed_script_without_weight_is_a_fault_while_it_succeeds() {
     let mut config = tracking(100, 0, script("chk"));
-    config.vrrp_instances[0].track_script[0].reverse = true;
+    Arc::make_mut(&mut config.vrrp_instances[0]).track_script[0].reverse = true;
     let mut engine = started(&config);
     end(&mut engine, 0, BAD);
     assert_eq!(engine.instances().next().unwrap().state.word(), "BACKUP");

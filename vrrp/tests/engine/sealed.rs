@@ -1,6 +1,7 @@
 //! Adverts that are authenticated: AH and `auth_hmac`, each way to fail, and clocks that are put right.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use parser::config::VrrpInstance;
@@ -38,10 +39,8 @@ pub(crate) fn with_hmac(priority: u8, more: &str) -> VrrpInstance {
          }}",
         "a5".repeat(32)
     );
-    parser::parse_text(&parser::Machine, &text)
-        .config
-        .vrrp_instances
-        .remove(0)
+    let mut config = parser::parse_text(&parser::Machine, &text).config;
+    Arc::unwrap_or_clone(config.vrrp_instances.remove(0))
 }
 
 /// A master on 10.0.0.9 that has just begun: its first advert, as it left.

@@ -1,5 +1,7 @@
 //! `strict_mode`: rule by rule, what the standard does not describe is not done. Firewall and VMACs are the shell's.
 
+use std::sync::Arc;
+
 use parser::Config;
 use parser::units::Priority;
 use vrrp::{Action, Datagram, Engine, Event, FaultReason, Link};
@@ -98,7 +100,7 @@ fn where_multicast_does_not_go_peers_are_needed() {
     ] {
         for config in [strict(settings), {
             let mut lax = strict(settings);
-            lax.vrrp_instances[0].strict_mode = false;
+            Arc::make_mut(&mut lax.vrrp_instances[0]).strict_mode = false;
             lax
         }] {
             let mut engine = Engine::new(&config, "", at(0));

@@ -1,5 +1,6 @@
 //! Every state and every event: the whole table, each cell played.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use vrrp::{Engine, Event, FileId, InstanceId, Link, ProcessId, ScriptId, ScriptOutcome};
@@ -61,7 +62,7 @@ fn router() -> parser::Config {
          {lists}virtual_ipaddress {{\n10.0.0.100\n}}\n}}\n"
     );
     let mut router = parsed(&text);
-    router.vrrp_instances[0].track_script = vec![tracked("chk", 0)];
+    Arc::make_mut(&mut router.vrrp_instances[0]).track_script = vec![tracked("chk", 0)];
     router.vrrp_scripts = vec![script("chk")];
     router
 }
@@ -187,7 +188,7 @@ fn play(engine: &mut Engine, event: &str) {
         "reload_same" => engine.reload(&router(), now),
         "reload_lower_priority" => {
             let mut lower = router();
-            lower.vrrp_instances[0].priority = parser::units::Priority::new(1).unwrap();
+            Arc::make_mut(&mut lower.vrrp_instances[0]).priority = parser::units::Priority::new(1).unwrap();
             engine.reload(&lower, now);
         }
         "reload_without_tracking" => engine.reload(&config(vec![plain], vec![]), now),

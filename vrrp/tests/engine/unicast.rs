@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use parser::config::VrrpInstance;
@@ -33,7 +34,7 @@ fn parse(lines: &str) -> VrrpInstance {
          }}"
     );
     let report = parser::parse_text(&parser::Machine, &text);
-    report.config.vrrp_instances.into_iter().next().unwrap()
+    Arc::unwrap_or_clone(report.config.vrrp_instances.into_iter().next().unwrap())
 }
 
 fn peers(of: &[u8]) -> String {

@@ -386,7 +386,7 @@ impl<'t> Draft<'t> {
             }
             _ => return false,
         };
-        report.keep_first(line, script, Line::script);
+        report.keep_first(line, script, Line::rare_script);
         true
     }
 

@@ -64,10 +64,11 @@ impl Draft<'_> {
             );
             excluded.extend(addresses.drain(MOST_ADDRESSES..).map(|(_, address)| address));
         }
-        Some((
-            addresses.into_iter().map(|(_, address)| address).collect(),
-            excluded,
-        ))
+        let mut addresses: Vec<_> = addresses.into_iter().map(|(_, address)| address).collect();
+        // They are kept as long as the process lives, a thousand times.
+        addresses.shrink_to_fit();
+        excluded.shrink_to_fit();
+        Some((addresses, excluded))
     }
 
     /// Whether adverts go to peers.
