@@ -124,8 +124,13 @@ fn a_refusal_shows_every_mistake() {
             assert!(text.contains(words), "{words} is not in\n{text}");
         }
         let json = asked(&[command, "--json"]);
-        let end = json.rfind("\n}").unwrap() + 2; // the sentence for people follows, on standard error
-        let answer: Value = serde_json::from_str(&json[..end]).unwrap();
+        // Beside it, on standard error, stands the sentence for people.
+        let (start, end) = (json.find('{').unwrap(), json.rfind("\n}").unwrap() + 2);
+        let whole: Vec<&str> = json[start..end]
+            .lines()
+            .filter(|line| !line.starts_with("holdfast "))
+            .collect();
+        let answer: Value = serde_json::from_str(&whole.join("\n")).unwrap();
         assert_eq!(
             (&answer["reply"], &answer["kind"]),
             (&"error".into(), &"refused".into())
