@@ -66,11 +66,12 @@ impl Engine {
     /// word to the outside, so that the kernel's table stays as it is. An empty or foreign text is a start from nothing.
     pub fn new(config: Arc<Config>, saved: &str, seed: u64, now: Instant) -> Self {
         let mut snapshot = Snapshot::read(saved);
+        let servers = config.virtual_servers.iter().flat_map(|service| &service.real_servers);
         let marks = Marks::of(&config, &Marks::restored(&snapshot.marks));
         let mut engine = Self {
             services: Vec::with_capacity(config.virtual_servers.len()),
-            servers: Vec::new(),
-            checkers: Vec::new(),
+            servers: Vec::with_capacity(servers.clone().count()),
+            checkers: Vec::with_capacity(servers.map(|server| server.checkers.len()).sum()),
             order: Vec::with_capacity(config.virtual_servers.len()),
             out: Outbox::default(),
             deadlines: Deadlines::default(),

@@ -116,7 +116,7 @@ impl Scripts {
     /// Runs the script of a change, after those of the changes before it, and writes its FIFO line.
     pub(super) fn notify(&mut self, notice: &Notice) {
         self.run_script_of(notice);
-        if let Some(line) = &notice.line {
+        if let Some(line) = notice.line.as_ref().filter(|_| self.fifos.are_wanted()) {
             // keepalived: with the NUL byte that ends its own string.
             let whole = format!("{line}\n\0");
             if let Some((subject, _)) = line.rsplit_once(' ') {

@@ -339,6 +339,11 @@ impl<'t> Drafts<'t> {
         let garp_groups = garp_groups
             .filter_map(|draft| draft.resolve(&mut in_garp_groups, report))
             .collect();
+        let mut vrrp_instances: Vec<_> = instances
+            .into_iter()
+            .map(|(_, instance)| Arc::new(instance))
+            .collect();
+        vrrp_instances.shrink_to_fit(); // it was made in the place of what was a hundred times as large
         Config {
             // One line per block: what it became.
             daemon: self.daemon.resolve(),
@@ -354,10 +359,7 @@ impl<'t> Drafts<'t> {
             track_files,
             track_processes,
             bfd_instances,
-            vrrp_instances: instances
-                .into_iter()
-                .map(|(_, instance)| Arc::new(instance))
-                .collect(),
+            vrrp_instances,
             vrrp_sync_groups,
             static_ipaddress: address::resolve_static(statics.addresses, &global.default_interface),
             static_routes: statics.routes,
