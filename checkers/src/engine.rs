@@ -66,7 +66,10 @@ impl Engine {
     /// word to the outside, so that the kernel's table stays as it is. An empty or foreign text is a start from nothing.
     pub fn new(config: Arc<Config>, saved: &str, seed: u64, now: Instant) -> Self {
         let mut snapshot = Snapshot::read(saved);
-        let servers = config.virtual_servers.iter().flat_map(|service| &service.real_servers);
+        let servers = config
+            .virtual_servers
+            .iter()
+            .flat_map(|service| &service.real_servers);
         let marks = Marks::of(&config, &Marks::restored(&snapshot.marks));
         let mut engine = Self {
             services: Vec::with_capacity(config.virtual_servers.len()),

@@ -295,7 +295,7 @@ fn instances(vrrp: &Value, now: f64, colors: bool) -> String {
     table.render(colors)
 }
 
-/// Why an instance is in FAULT, whom it follows, and whom it does not believe.
+/// Why an instance is in FAULT, whom it follows, whom it does not believe, and what others take away from it.
 fn remarks(instance: &Value) -> Vec<String> {
     let mut remarks: Vec<String> = items(instance, "faults")
         .iter()
@@ -317,6 +317,11 @@ fn remarks(instance: &Value) -> Vec<String> {
             rejected["count"],
             text(rejected, "cause")
         ));
+    }
+    match instance["objects_lost"].as_u64() {
+        None | Some(0) => {}
+        Some(1) => remarks.push("others took something of it away".to_owned()),
+        Some(times) => remarks.push(format!("others took something of it away {times} times")),
     }
     remarks
 }
@@ -481,4 +486,35 @@ fn describe_plan(answer: &Value, colors: bool) -> String {
         lines.push(format!("The file has {mistakes} mistakes: see holdfast -t."));
     }
     lines.join("\n") + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::remarks;
+
+    #[test]
+    fn the_remarks_say_what_an_operator_should_know() {
+        let quiet = json!({"state": "MASTER", "objects_lost": 0});
+        assert_eq!(remarks(&quiet), [""; 0]);
+        let fought_over = json!({
+            "state": "MASTER",
+            "rejected": [{"from": "10.0.0.3", "cause": "authentication mismatch", "count": 812}],
+            "objects_lost": 3,
+        });
+        assert_eq!(
+            remarks(&fought_over),
+            [
+                "rejected 812 adverts from 10.0.0.3: authentication mismatch",
+                "others took something of it away 3 times"
+            ]
+        );
+        let follower =
+            json!({"state": "BACKUP", "master": {"address": "10.0.0.1", "priority": 150}, "objects_lost": 1});
+        assert_eq!(
+            remarks(&follower),
+            ["master 10.0.0.1 priority 150", "others took something of it away"]
+        );
+    }
 }
