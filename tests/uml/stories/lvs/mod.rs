@@ -2,6 +2,7 @@
 //! that were told must be the same after each step.
 
 mod asked;
+mod dump;
 mod flush;
 mod kept;
 mod pair;
@@ -32,6 +33,7 @@ pub(crate) fn stories() -> Vec<Story> {
         flush::stories(),
         asked::stories(),
         kept::stories(),
+        dump::stories(),
         sync::stories(),
         traffic::stories(),
         pair::stories(),
