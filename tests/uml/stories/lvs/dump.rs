@@ -63,8 +63,8 @@ fn dump(daemon: &Daemon) -> String {
     let mut scene = Scene::new();
     scene.alive("21");
     scene.host.write("/run/load", "4\n").unwrap();
-    let made = rcgen::generate_simple_self_signed(vec!["lb1.example".to_owned()]).unwrap();
-    let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    let identity = rcgen::generate_simple_self_signed(vec!["lb1.example".to_owned()]).unwrap();
+    let (certificate, key) = (identity.cert.pem(), identity.signing_key.serialize_pem());
     scene.host.write("/run/certificate.pem", &certificate).unwrap();
     scene.host.write("/run/key.pem", &key).unwrap();
     let node = scene.start(daemon, CONFIGURATION);
