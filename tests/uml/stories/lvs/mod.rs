@@ -4,6 +4,7 @@
 mod asked;
 mod flush;
 mod kept;
+mod marks;
 mod pair;
 mod scale;
 mod suspended;
@@ -32,6 +33,7 @@ pub(crate) fn stories() -> Vec<Story> {
         flush::stories(),
         asked::stories(),
         kept::stories(),
+        marks::stories(),
         sync::stories(),
         traffic::stories(),
         pair::stories(),
