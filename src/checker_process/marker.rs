@@ -20,7 +20,7 @@ pub(super) struct Marker {
 
 enum Order {
     /// The tables are to be these.
-    Keep(Option<[Table; 2]>),
+    Keep(Vec<Table>),
     /// They are to go.
     Remove,
 }
@@ -37,7 +37,8 @@ impl Marker {
 
     /// Makes the tables what is wanted; none, if none ever were.
     pub(super) fn keep(&self, tables: Option<[Table; 2]>) {
-        // The task ends after us.
+        let tables = tables.into_iter().flatten().collect();
+        // The task takes orders as long as we give them.
         let _ = self.orders.send(Order::Keep(tables));
     }
 
@@ -60,7 +61,7 @@ async fn work(mut orders: UnboundedReceiver<Order>, owner: String) {
         tokio::select! {
             order = orders.recv() => match order {
                 Some(Order::Keep(tables)) => {
-                    wanted = tables.into_iter().flatten().collect();
+                    wanted = tables;
                     if !wanted.is_empty() {
                         guard.keep(wanted.clone()).await;
                     }

@@ -1,5 +1,7 @@
 //! Tables are written and `nft` reads them back; others touch them and they are whole again.
 
+use std::net::{Ipv4Addr, TcpStream};
+
 use netlink::nftables::{
     Base, Chain, Expression, Family, Hook, HookPoint, Kind, MetaKey, Nftables, Register, Set, Table, Touched,
     Verdict, Watch,
@@ -266,10 +268,8 @@ fn ranges_are_read_changed_and_matched_as_they_were_meant() {
         );
         run("ip link set lo up");
         let knock = |last, port| {
-            drop(std::net::TcpStream::connect((
-                std::net::Ipv4Addr::new(127, 0, 0, last),
-                port,
-            )))
+            // Nobody listens.
+            let _ = TcpStream::connect((Ipv4Addr::new(127, 0, 0, last), port));
         };
         for (last, port) in [(11, 443), (14, 443), (13, 444)] {
             knock(last, port);
