@@ -3,7 +3,7 @@
 //! A line is the event's plain message; its fields are shown in JSON only. `tracing::info!` is an ordinary line, `warn!` and `error!` are
 //! worse ones, `debug!` is detail that `-D` shows and `trace!` extra detail that a second `-D` shows. Nothing here makes a process
 //! wait: what a destination cannot take at once is dropped, counted, and the count is told when it takes lines again. What is
-//! said over and over is counted and summed up ([`flood`]).
+//! said over and over is counted and summed up (`flood`).
 
 mod file;
 mod flood;

@@ -33,7 +33,7 @@ use tracing::{debug, error, info, warn};
 
 use crate::child::{Child, Order};
 use crate::control::status::{self, Events};
-use crate::dump::{Lines, Rendering};
+use crate::dump::{CheckerDumps, Lines, Rendering};
 use crate::mail::{self, Mailer};
 use crate::message::BEAT_INTERVAL;
 use crate::sys::capability::{self, Capability};
@@ -138,6 +138,7 @@ struct Process {
     is_unsaved: bool,
     /// The status that is being made for the control socket.
     status: Option<Rendering>,
+    dumps: CheckerDumps,
     save_at: Instant,
     stopping: bool,
 }
@@ -168,6 +169,7 @@ impl Process {
             outbox: VecDeque::new(),
             is_unsaved: true,
             status: None,
+            dumps: CheckerDumps::new(Arc::clone(&config)),
             save_at: now(),
             stopping: false,
             child,
@@ -200,6 +202,7 @@ impl Process {
                 event = next_address(&mut self.monitor) => self.address(event),
                 order = self.child.next_order() => self.order(order)?,
                 () = std::future::ready(()), if self.status.is_some() => self.tell_status(),
+                () = std::future::ready(()), if self.dumps.is_busy() => self.dumps.turn(&self.engine),
                 _ = beat.tick() => self.child.beat(),
                 () = tokio::task::yield_now(), if self.can_tell() => {}
             }
@@ -404,7 +407,7 @@ impl Process {
                 self.engine.handle(Event::Bfd { session, up }, now());
             }
             Order::Status => self.status = Some(Rendering::default()),
-            Order::Data => info!("Dump files are not supported yet"),
+            Order::Data => self.dumps.ask(),
             Order::Stats | Order::StatsClear | Order::Json => {}
         }
         Ok(())
@@ -418,6 +421,7 @@ impl Process {
         self.conversations.set_tls(tls(&config)?);
         self.engine.reload(Arc::clone(&config), now());
         self.learn(&config);
+        self.dumps.learn(Arc::clone(&config));
         self.trackers = Trackers::of_checkers(&config, false);
         self.child.reloaded();
         Ok(())

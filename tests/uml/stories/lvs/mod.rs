@@ -2,6 +2,7 @@
 //! that were told must be the same after each step.
 
 mod asked;
+mod dump;
 mod flush;
 mod kept;
 mod marks;
@@ -34,6 +35,7 @@ pub(crate) fn stories() -> Vec<Story> {
         asked::stories(),
         kept::stories(),
         marks::stories(),
+        dump::stories(),
         sync::stories(),
         traffic::stories(),
         pair::stories(),
