@@ -7,6 +7,8 @@
 pub(crate) mod conversations;
 mod keeper;
 mod mapping;
+mod marker;
+mod marks;
 mod ping_range;
 mod saved;
 mod scripts;
@@ -38,8 +40,10 @@ use crate::sys::capability::{self, Capability};
 use crate::sys::give_back_memory;
 use crate::timer::{Timer, now};
 use crate::vrrp_process::trackers::Trackers;
+use crate::vrrp_process::vmac::owner;
 use conversations::{Conversations, Happened};
 use keeper::Keeper;
+use marker::Marker;
 use ping_range::PingRange;
 use saved::Saved;
 use scripts::Scripts;
@@ -117,6 +121,9 @@ struct Process {
     timer: Timer,
     conversations: Conversations,
     keeper: Keeper,
+    marker: Marker,
+    /// The comment of the marker's tables.
+    owner: String,
     scripts: Scripts,
     mailer: Mailer,
     /// The host's addresses, if somebody suspends checks for want of one.
@@ -139,8 +146,9 @@ struct Process {
 impl Process {
     fn start(mut child: Child) -> Result<Self, CheckerProcessError> {
         let mut scripts = Scripts::start(child.options.run_vrrp)?;
-        let config = served(scripts.learn(&child.take_config_text()));
+        let config = Arc::new(scripts.learn(&child.take_config_text()));
         child.stand(&config);
+        let owner = owner(&child.options.checkers_pid);
         let saved = Saved::read(&child.saved_state());
         let seed = RandomState::new().build_hasher().finish();
         let mut process = Self {
@@ -148,6 +156,8 @@ impl Process {
             timer: Timer::new()?,
             conversations: Conversations::new(tls(&config)?)?,
             keeper: Keeper::new(saved.keys, saved.originals),
+            marker: Marker::start(owner.clone()),
+            owner,
             scripts,
             mailer: Mailer::start(),
             monitor: None,
@@ -203,6 +213,7 @@ impl Process {
         }
         self.scripts.finish().await;
         self.mailer.finish(LAST_MAILS).await;
+        self.marker.finish(!self.child.options.dont_release_ipvs).await;
         self.ping_range.restore();
         self.child.stopped();
         Ok(())
@@ -405,7 +416,7 @@ impl Process {
     /// A new configuration, judged by the supervisor: what is unchanged is not touched.
     fn reload(&mut self, text: &str) -> Result<(), CheckerProcessError> {
         info!("Reloading");
-        let config = served(self.scripts.learn(text));
+        let config = Arc::new(self.scripts.learn(text));
         self.child.stand(&config);
         self.conversations.set_tls(tls(&config)?);
         self.engine.reload(Arc::clone(&config), now());
@@ -419,6 +430,8 @@ impl Process {
     /// What a configuration asks for beside virtual servers.
     fn learn(&mut self, config: &Config) {
         self.scripts.set_order(&self.engine);
+        let markings = self.engine.markings();
+        self.marker.keep(marks::tables(config, &markings, &self.owner));
         self.keeper.set_service_wide(Wish::of(config));
         self.files = config.track_files.iter().map(|file| file.name.clone()).collect();
         let host = nix::unistd::gethostname().unwrap_or_default();
@@ -437,13 +450,6 @@ impl Process {
                 .ok();
         }
     }
-}
-
-/// The configuration as it is served: without `nftables_ipvs`, which the log names as without effect, each address of a
-/// group is a service of its own, since nobody would mark the packets for a common one.
-fn served(mut config: Config) -> Arc<Config> {
-    config.global.nftables_ipvs = None;
-    Arc::new(config)
 }
 
 /// Ten thousand deadlines a second are not ten thousand alarms: nothing here is due to the millisecond.

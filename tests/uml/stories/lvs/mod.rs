@@ -5,6 +5,7 @@ mod asked;
 mod dump;
 mod flush;
 mod kept;
+mod marks;
 mod pair;
 mod scale;
 mod suspended;
@@ -33,6 +34,7 @@ pub(crate) fn stories() -> Vec<Story> {
         flush::stories(),
         asked::stories(),
         kept::stories(),
+        marks::stories(),
         dump::stories(),
         sync::stories(),
         traffic::stories(),
