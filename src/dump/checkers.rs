@@ -25,6 +25,8 @@ pub(crate) struct CheckerDumps {
     users: Users,
     config: Arc<Config>,
     under_way: Option<Rendering>,
+    /// It was asked for again since that one began.
+    is_asked: bool,
 }
 
 impl CheckerDumps {
@@ -35,6 +37,7 @@ impl CheckerDumps {
             users: Users::of_checkers(&config),
             config,
             under_way: None,
+            is_asked: false,
         }
     }
 
@@ -45,9 +48,11 @@ impl CheckerDumps {
         self.under_way = self.under_way.take().map(|_| Rendering::default());
     }
 
-    /// Has the dump made in turns, from how everything stands then.
+    /// Has the dump made in turns, from how everything stands then. One that is under way is ended before: asked for
+    /// without end, there would never be one.
     pub(crate) fn ask(&mut self) {
-        self.under_way = Some(Rendering::default());
+        self.is_asked = self.under_way.is_some();
+        self.under_way.get_or_insert_default();
     }
 
     /// Whether [`CheckerDumps::turn`] has something to do.
@@ -71,7 +76,7 @@ impl CheckerDumps {
             Some(part(&view, item, lines))
         };
         if let Some(text) = rendering.turn(render) {
-            self.under_way = None;
+            self.under_way = std::mem::take(&mut self.is_asked).then(Rendering::default);
             let temporary = std::env::var_os("TMPDIR");
             let place = Place::of(&self.config, temporary.as_deref().map(std::path::Path::new));
             self.writer.write(place.path(Kind::Check), move || text);
