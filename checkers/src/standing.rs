@@ -1,5 +1,6 @@
 //! How virtual and real servers stand, for those who ask from outside. Absent: what follows from it.
 
+use clockwork::Instant;
 use parser::config::Checker as Configured;
 use parser::config::checker::Probe;
 
@@ -51,6 +52,9 @@ pub struct CheckerStanding<'e> {
     pub failures: u32,
     /// What it adds to the weight of its real server.
     pub contribution: i64,
+    /// `MISC_CHECK`: when the last run that ended had begun, and the exit status of the last that exited. A successor
+    /// process does not know of earlier runs.
+    pub last_run: Option<(Instant, u8)>,
 }
 
 impl Engine {
@@ -91,6 +95,7 @@ impl Engine {
                 has_run: checker.has_run,
                 failures: checker.failures,
                 contribution: checker.contribution,
+                last_run: checker.last_run,
             }
         })
     }

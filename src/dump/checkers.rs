@@ -15,7 +15,8 @@ use parser::config::{RealServer, VirtualServer};
 use parser::units::Family;
 
 use crate::dump::users::Users;
-use crate::dump::{Kind, Lines, Place, Rendering, Writer, global, probes, words};
+use crate::dump::{Kind, Lines, Place, Rendering, Wall, Writer, global, probes, words};
+use crate::timer::now;
 
 /// The dumps of the process: asked for, under way, written.
 #[derive(Debug)]
@@ -63,6 +64,7 @@ impl CheckerDumps {
             engine,
             config: &self.config,
             users: &self.users,
+            wall: Wall::at(now()),
         };
         let render = |part, item, lines: &mut Lines| {
             let part: &Part = PARTS.get(part)?;
@@ -82,6 +84,7 @@ pub(super) struct View<'a> {
     pub(super) engine: &'a Engine,
     pub(super) config: &'a Config,
     pub(super) users: &'a Users,
+    pub(super) wall: Wall,
 }
 
 type Part = for<'a> fn(&View<'a>, usize, &mut Lines) -> bool;

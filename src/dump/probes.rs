@@ -155,7 +155,7 @@ fn one(view: &View<'_>, checker: &CheckerStanding<'_>, inherited: Option<&str>, 
             lines.pair(3, "Keepalive method", "UDP_CHECK");
             datagrams(udp, lines);
         }
-        Probe::Misc(misc) => program(view, misc, lines),
+        Probe::Misc(misc) => program(view, misc, checker, lines),
         Probe::File(file) => {
             lines.pair(3, "Keepalive method", "FILE_CHECK");
             lines.pair(5, "Tracked file", &file.track_file);
@@ -299,10 +299,16 @@ fn datagrams(udp: &Udp, lines: &mut Lines) {
     }
 }
 
-fn program(view: &View<'_>, misc: &Misc, lines: &mut Lines) {
+fn program(view: &View<'_>, misc: &Misc, checker: &CheckerStanding<'_>, lines: &mut Lines) {
     lines.pair(3, "Keepalive method", "MISC_CHECK");
     lines.pair(3, "script", words::command(&misc.script));
     lines.pair(3, "timeout", misc.timeout.as_secs());
     lines.pair(3, "dynamic", if misc.dynamic { "YES" } else { "NO" });
     lines.pair(3, "uid:gid", view.users.of_script(&misc.script));
+    let (began, status) = match checker.last_run {
+        Some((began, status)) => (view.wall.since_epoch(began), status),
+        None => (Duration::ZERO, 0),
+    };
+    lines.pair(3, "Last ran", words::moment_of_checker(began));
+    lines.pair(3, "Last status", status);
 }
