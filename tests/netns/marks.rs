@@ -168,6 +168,31 @@ fn packets_to_a_group_carry_its_mark() {
 }
 
 #[test]
+fn a_crash_of_the_checker_process_leaves_the_marks() {
+    if !ready() {
+        return;
+    }
+    let scene = Scene::new();
+    let node = holdfast().start(&scene.a, MARKED).unwrap();
+    let tables = || run(&scene.a, "nft list ruleset");
+    let number = || run(&scene.a, "cat /run/checkers.pid || true");
+    expect(&scene, "the tables are there", || {
+        tables().contains("table ip6 keepalived_ipvs") && !number().is_empty()
+    });
+    let (before, first) = (tables(), number());
+    run(&scene.a, "kill -9 $(cat /run/checkers.pid)");
+    assert_eq!(tables(), before, "nothing happens to them");
+    expect(&scene, "there is a successor", || {
+        let now = number();
+        !now.is_empty() && now != first
+    });
+    run(&scene.a, "nft flush ruleset");
+    expect(&scene, "it keeps the tables", || tables() == before);
+    assert!(node.stop(PATIENCE).is_some());
+    assert_eq!(tables(), "");
+}
+
+#[test]
 fn what_a_killed_daemon_left_goes_at_the_next_start() {
     if !ready() {
         return;
