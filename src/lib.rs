@@ -17,6 +17,7 @@ pub mod lab;
 pub mod log;
 pub mod mail;
 pub mod message;
+mod nft_guard;
 pub mod notify;
 pub mod reactor;
 pub mod scripts;

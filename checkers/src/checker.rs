@@ -27,6 +27,8 @@ pub(crate) struct Checker {
     pub(crate) failures: u32,
     /// What it adds to the weight.
     pub(crate) contribution: i64,
+    /// `MISC_CHECK`: when the last run that ended had begun, and the exit status of the last that exited.
+    pub(crate) last_run: Option<(Instant, u8)>,
     /// `HTTP_GET`: the url that is next, and whether it is the one that took the checker down.
     pub(crate) url: u16,
     pub(crate) url_failed: bool,
@@ -83,6 +85,7 @@ impl Checker {
             has_run: false,
             failures: 0,
             contribution: 0,
+            last_run: None,
             url: 0,
             url_failed: false,
             turn: 0,

@@ -100,6 +100,12 @@ impl Engine {
         let Phase::Running { since } = self.checkers[id.0 as usize].phase else {
             return;
         };
+        let checker = &mut self.checkers[id.0 as usize];
+        let before = checker.last_run.map_or(0, |(_, status)| status);
+        checker.last_run = Some(match outcome {
+            ScriptOutcome::Exited(status) => (since, status),
+            _ => (since, before),
+        });
         let config = self.checker_config(id);
         let Probe::Misc(misc) = &config.probe else { return };
         let (verdict, weight) = probe::misc::judge(misc, outcome);

@@ -193,6 +193,11 @@ impl Engine {
             })
     }
 
+    /// The number in a tracked file, as last told.
+    pub fn file(&self, track_file: &str) -> Option<i64> {
+        self.files.get(track_file).copied()
+    }
+
     pub(crate) fn is_stopped(&self) -> bool {
         self.stopped
     }

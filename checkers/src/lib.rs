@@ -32,5 +32,5 @@ pub use event::{CheckerId, ConversationId, Event, Failure, ServerId, ServiceId};
 pub use news::{Check, Happening, News, Quorum};
 pub use notice::{Mail, Notice};
 pub use probe::Reason;
-pub use standing::{ServerStanding, ServiceStanding};
+pub use standing::{CheckerStanding, ServerStanding, ServiceStanding};
 pub use table::{Destination, Key, Marking, Settings, Table};

@@ -7,6 +7,8 @@
 pub(crate) mod conversations;
 mod keeper;
 mod mapping;
+mod marker;
+mod marks;
 mod ping_range;
 mod saved;
 mod scripts;
@@ -31,15 +33,17 @@ use tracing::{debug, error, info, warn};
 
 use crate::child::{Child, Order};
 use crate::control::status::{self, Events};
-use crate::dump::{Lines, Rendering};
+use crate::dump::{CheckerDumps, Lines, Rendering};
 use crate::mail::{self, Mailer};
 use crate::message::BEAT_INTERVAL;
 use crate::sys::capability::{self, Capability};
 use crate::sys::give_back_memory;
 use crate::timer::{Timer, now};
 use crate::vrrp_process::trackers::Trackers;
+use crate::vrrp_process::vmac::owner;
 use conversations::{Conversations, Happened};
 use keeper::Keeper;
+use marker::Marker;
 use ping_range::PingRange;
 use saved::Saved;
 use scripts::Scripts;
@@ -117,6 +121,9 @@ struct Process {
     timer: Timer,
     conversations: Conversations,
     keeper: Keeper,
+    marker: Marker,
+    /// The comment of the marker's tables.
+    owner: String,
     scripts: Scripts,
     mailer: Mailer,
     /// The host's addresses, if somebody suspends checks for want of one.
@@ -131,6 +138,7 @@ struct Process {
     is_unsaved: bool,
     /// The status that is being made for the control socket.
     status: Option<Rendering>,
+    dumps: CheckerDumps,
     save_at: Instant,
     stopping: bool,
 }
@@ -138,8 +146,9 @@ struct Process {
 impl Process {
     fn start(mut child: Child) -> Result<Self, CheckerProcessError> {
         let mut scripts = Scripts::start(child.options.run_vrrp)?;
-        let config = served(scripts.learn(&child.take_config_text()));
+        let config = Arc::new(scripts.learn(&child.take_config_text()));
         child.stand(&config);
+        let owner = owner(&child.options.checkers_pid);
         let saved = Saved::read(&child.saved_state());
         let seed = RandomState::new().build_hasher().finish();
         let mut process = Self {
@@ -147,6 +156,8 @@ impl Process {
             timer: Timer::new()?,
             conversations: Conversations::new(tls(&config)?)?,
             keeper: Keeper::new(saved.keys, saved.originals),
+            marker: Marker::start(owner.clone()),
+            owner,
             scripts,
             mailer: Mailer::start(),
             monitor: None,
@@ -158,6 +169,7 @@ impl Process {
             outbox: VecDeque::new(),
             is_unsaved: true,
             status: None,
+            dumps: CheckerDumps::new(Arc::clone(&config)),
             save_at: now(),
             stopping: false,
             child,
@@ -190,6 +202,7 @@ impl Process {
                 event = next_address(&mut self.monitor) => self.address(event),
                 order = self.child.next_order() => self.order(order)?,
                 () = std::future::ready(()), if self.status.is_some() => self.tell_status(),
+                () = std::future::ready(()), if self.dumps.is_busy() => self.dumps.turn(&self.engine),
                 _ = beat.tick() => self.child.beat(),
                 () = tokio::task::yield_now(), if self.can_tell() => {}
             }
@@ -200,6 +213,7 @@ impl Process {
         }
         self.scripts.finish().await;
         self.mailer.finish(LAST_MAILS).await;
+        self.marker.finish(!self.child.options.dont_release_ipvs).await;
         self.ping_range.restore();
         self.child.stopped();
         Ok(())
@@ -393,7 +407,7 @@ impl Process {
                 self.engine.handle(Event::Bfd { session, up }, now());
             }
             Order::Status => self.status = Some(Rendering::default()),
-            Order::Data => info!("Dump files are not supported yet"),
+            Order::Data => self.dumps.ask(),
             Order::Stats | Order::StatsClear | Order::Json => {}
         }
         Ok(())
@@ -402,11 +416,12 @@ impl Process {
     /// A new configuration, judged by the supervisor: what is unchanged is not touched.
     fn reload(&mut self, text: &str) -> Result<(), CheckerProcessError> {
         info!("Reloading");
-        let config = served(self.scripts.learn(text));
+        let config = Arc::new(self.scripts.learn(text));
         self.child.stand(&config);
         self.conversations.set_tls(tls(&config)?);
         self.engine.reload(Arc::clone(&config), now());
         self.learn(&config);
+        self.dumps.learn(Arc::clone(&config));
         self.trackers = Trackers::of_checkers(&config, false);
         self.child.reloaded();
         Ok(())
@@ -415,6 +430,8 @@ impl Process {
     /// What a configuration asks for beside virtual servers.
     fn learn(&mut self, config: &Config) {
         self.scripts.set_order(&self.engine);
+        let markings = self.engine.markings();
+        self.marker.keep(marks::tables(config, &markings, &self.owner));
         self.keeper.set_service_wide(Wish::of(config));
         self.files = config.track_files.iter().map(|file| file.name.clone()).collect();
         let host = nix::unistd::gethostname().unwrap_or_default();
@@ -433,13 +450,6 @@ impl Process {
                 .ok();
         }
     }
-}
-
-/// The configuration as it is served: without `nftables_ipvs`, which the log names as without effect, each address of a
-/// group is a service of its own, since nobody would mark the packets for a common one.
-fn served(mut config: Config) -> Arc<Config> {
-    config.global.nftables_ipvs = None;
-    Arc::new(config)
 }
 
 /// Ten thousand deadlines a second are not ten thousand alarms: nothing here is due to the millisecond.

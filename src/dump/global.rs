@@ -19,6 +19,8 @@ pub(super) enum Whose<'a> {
         /// Packets to some addresses are refused by nftables.
         has_firewall: bool,
     },
+    /// The checker process's.
+    Checkers(&'a Users),
     /// The BFD process's.
     Bfd,
 }
@@ -113,7 +115,7 @@ pub(super) fn section(lines: &mut Lines, global: &GlobalDefs, daemon: &Daemon, w
     };
     lines.line(1, format_args!("Script security {security}"));
     let user = match whose {
-        Whose::Vrrp { users, .. } => users.default_user(),
+        Whose::Vrrp { users, .. } | Whose::Checkers(users) => users.default_user(),
         Whose::Parent | Whose::Bfd => users::default_user(global),
     };
     if let Some(user) = user {

@@ -5,10 +5,12 @@
 //! between; a thread writes the files. Absent: who asks for a dump, and what the values mean.
 
 pub(crate) mod bfd;
+mod checkers;
 mod global;
 mod json;
 mod lines;
 mod place;
+mod probes;
 mod stats;
 mod tables;
 pub(crate) mod users;
@@ -20,6 +22,7 @@ use std::time::{Duration, Instant};
 
 use parser::config::GlobalDefs;
 
+pub(crate) use checkers::CheckerDumps;
 pub(crate) use lines::Lines;
 pub(crate) use place::{Kind, Place};
 pub(crate) use stats::Counters;

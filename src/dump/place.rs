@@ -14,6 +14,8 @@ pub(crate) enum Kind {
     Parent,
     /// `keepalived_bfd.data`.
     Bfd,
+    /// `keepalived_check.data`.
+    Check,
     /// `keepalived.stats`.
     Stats,
     /// `keepalived.json`.
@@ -69,6 +71,7 @@ impl Place {
             Kind::Data => "",
             Kind::Parent => "_parent",
             Kind::Bfd => "_bfd",
+            Kind::Check => "_check",
             Kind::Stats => return self.directory.join("keepalived.stats"),
             Kind::Json => return self.directory.join("keepalived.json"),
         };
@@ -90,7 +93,14 @@ mod tests {
     fn paths(text: &str, temporary: Option<&str>) -> String {
         let config = parser::parse_text(&parser::Machine, text).config;
         let place = Place::of(&config, temporary.map(Path::new));
-        let all = [Kind::Data, Kind::Parent, Kind::Bfd, Kind::Stats, Kind::Json];
+        let all = [
+            Kind::Data,
+            Kind::Parent,
+            Kind::Bfd,
+            Kind::Check,
+            Kind::Stats,
+            Kind::Json,
+        ];
         all.map(|kind| place.path(kind).display().to_string()).join(" ")
     }
 
@@ -99,7 +109,7 @@ mod tests {
         assert_eq!(
             paths("", None),
             "/tmp/keepalived.data /tmp/keepalived_parent.data /tmp/keepalived_bfd.data \
-             /tmp/keepalived.stats /tmp/keepalived.json"
+             /tmp/keepalived_check.data /tmp/keepalived.stats /tmp/keepalived.json"
         );
         assert!(paths("", Some("/usr")).starts_with("/usr/keepalived.data /usr/"));
         for unusable in ["usr", "/usr/not-there"] {

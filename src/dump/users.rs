@@ -2,6 +2,7 @@
 //! its time.
 
 use parser::Config;
+use parser::config::checker::Probe;
 use parser::config::{GlobalDefs, RunAs, Script};
 
 use crate::scripts::{Identity, Policy};
@@ -13,11 +14,20 @@ pub(crate) struct Users(Vec<(Option<RunAs>, (u32, u32))>);
 impl Users {
     /// Looks up every user of the instances', groups' and tracked scripts.
     pub(crate) fn of(config: &Config) -> Self {
+        Self::look_up(&config.global, scripts(config))
+    }
+
+    /// Looks up every user of the virtual and real servers'.
+    pub(crate) fn of_checkers(config: &Config) -> Self {
+        Self::look_up(&config.global, scripts_of_checkers(config))
+    }
+
+    fn look_up<'c>(global: &GlobalDefs, scripts: impl Iterator<Item = &'c Script>) -> Self {
         let mut users = Users::default();
-        let policy = Policy::new(&config.global);
+        let policy = Policy::new(global);
         let default = policy.default_user.ok();
         users.0.extend(default.map(|identity| (None, ids(&identity))));
-        for script in scripts(config) {
+        for script in scripts {
             let Some(run_as) = &script.run_as else { continue };
             if users.0.iter().all(|(known, _)| known.as_ref() != Some(run_as))
                 && let Ok(identity) = Identity::look_up(run_as)
@@ -50,6 +60,25 @@ pub(super) fn default_user(global: &GlobalDefs) -> Option<String> {
 
 fn ids(identity: &Identity) -> (u32, u32) {
     (identity.credentials.uid, identity.credentials.gid)
+}
+
+fn scripts_of_checkers(config: &Config) -> impl Iterator<Item = &Script> {
+    let quorums = config
+        .virtual_servers
+        .iter()
+        .flat_map(|service| [&service.quorum_up, &service.quorum_down]);
+    let servers = || {
+        let services = config.virtual_servers.iter();
+        services.flat_map(|service| &service.real_servers)
+    };
+    let changes = servers().flat_map(|server| [server.notify_up(), server.notify_down()]);
+    let checks = servers()
+        .flat_map(|server| &server.checkers)
+        .filter_map(|checker| match &checker.probe {
+            Probe::Misc(misc) => Some(&misc.script),
+            _ => None,
+        });
+    quorums.flatten().chain(changes.flatten()).chain(checks)
 }
 
 fn scripts(config: &Config) -> impl Iterator<Item = &Script> {

@@ -37,13 +37,23 @@ impl Wall {
     /// `1795380170.907328 (Sun Nov 22 20:42:50.907328 2026)`.
     pub(crate) fn moment(self, at: Instant) -> String {
         let time = self.since_epoch(at);
-        let local = sys::LocalTime::at(time.as_secs(), time.subsec_nanos())
-            .console()
-            .to_string();
+        let local = local(time);
         let (clock, year) = local.rsplit_once(' ').unwrap_or((&local, ""));
         let micros = time.subsec_micros();
         format!("{} ({clock}.{micros:06} {year})", seconds(time))
     }
+}
+
+/// `1795380170.907328 (Sun Nov 22 20:42:50 2026.907328)`: keepalived has the moments of checkers so.
+pub(crate) fn moment_of_checker(time: Duration) -> String {
+    let micros = time.subsec_micros();
+    format!("{} ({}.{micros:06})", seconds(time), local(time))
+}
+
+/// `Sun Nov 22 20:42:50 2026`.
+fn local(time: Duration) -> String {
+    let local = sys::LocalTime::at(time.as_secs(), time.subsec_nanos());
+    local.console().to_string()
 }
 
 /// `1795380170.907328`.

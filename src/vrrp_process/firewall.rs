@@ -2,7 +2,7 @@
 //!
 //! [`Firewall::tables`] is pure. Absent: iptables and ipsets; whoever configures them gets the same rules by nftables.
 
-pub(super) mod guard;
+pub(super) mod order;
 
 use std::net::IpAddr;
 

@@ -19,7 +19,7 @@ mod track_file;
 mod track_process;
 pub(crate) mod trackers;
 mod uppers;
-mod vmac;
+pub(crate) mod vmac;
 mod wants;
 mod writer;
 

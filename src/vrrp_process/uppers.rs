@@ -8,7 +8,7 @@ use tokio::time::Interval;
 use tracing::info;
 use vrrp::{Event, Instant, LinkId};
 
-use super::firewall::guard::Order;
+use super::firewall::order::Order;
 use super::firewall::{Firewall, Macvlan, Subject};
 use super::round::Step;
 use super::vmac::{self, Uppers, Wish};

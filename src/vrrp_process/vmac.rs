@@ -28,10 +28,10 @@ const OWNER_LEN: usize = 40;
 /// So long the engine is not told that an interface of ours is gone or down: it is put back meanwhile.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// The mark of what this daemon makes in the kernel: by the file with the number of its VRRP process, which no two
+/// The mark of what this daemon makes in the kernel: by the file with the number of its process, which no two
 /// daemons share. A later run knows by it what a killed one has left.
-pub(super) fn owner(vrrp_pid: &Path) -> String {
-    let path = vrrp_pid.to_string_lossy().replace(char::is_whitespace, "_");
+pub(crate) fn owner(pid_file: &Path) -> String {
+    let path = pid_file.to_string_lossy().replace(char::is_whitespace, "_");
     let end: String = path.chars().rev().take(OWNER_LEN).collect();
     format!("{}{}", sysctl::MARK, end.chars().rev().collect::<String>())
 }

@@ -14,9 +14,9 @@ use tokio::sync::mpsc;
 use tracing::error;
 
 use super::firewall;
-use super::firewall::guard::Guard;
 use super::vmac::Wish;
 use super::vmac::make::Made;
+use crate::nft_guard::Guard;
 
 /// What a round is to make true.
 #[derive(Debug, Default)]
@@ -35,7 +35,7 @@ pub(super) struct Job {
     /// First goes what a killed run of this daemon has left.
     pub(super) clean: bool,
     /// What becomes of the firewall.
-    pub(super) firewall: Option<firewall::guard::Order>,
+    pub(super) firewall: Option<firewall::order::Order>,
 }
 
 /// What came of it.
@@ -119,7 +119,7 @@ fn work(
             }
         };
         let _ = opened.send(Ok(netlink.port()));
-        let (mut made, mut guard) = (Made::new(owner), Guard::default());
+        let (mut made, mut guard) = (Made::new(owner), Guard::new(PURPOSE));
         loop {
             tokio::select! {
                 job = jobs.recv() => {
@@ -137,6 +137,9 @@ fn work(
     });
 }
 
+/// What the firewall is for, after "Unable to".
+const PURPOSE: &str = "keep virtual addresses from accepting packets";
+
 async fn carry_out(netlink: &mut Netlink, made: &mut Made, guard: &mut Guard, mut job: Job) -> Outcome {
     if job.clean {
         if let Err(error) = made.clean(netlink, &job.uppers).await {
@@ -150,7 +153,7 @@ async fn carry_out(netlink: &mut Netlink, made: &mut Made, guard: &mut Guard, mu
             // Before they are up: their first words on the network are reports that must not come from them.
             if let Some(order) = &mut firewall {
                 order.learn(&created);
-                guard.before(order).await;
+                order.before(guard).await;
             }
             if let Err(error) = made.set_up(netlink, created, &job.uppers).await {
                 error!("Unable to set up interfaces: {error}");
@@ -161,7 +164,7 @@ async fn carry_out(netlink: &mut Netlink, made: &mut Made, guard: &mut Guard, mu
     let keep = job.keep_uppers.take();
     let outcome = write(netlink, job).await;
     if let Some(order) = firewall {
-        guard.after(order).await;
+        order.after(guard).await;
     }
     if let Some(keep) = keep
         && let Err(error) = made.keep(netlink, &keep).await

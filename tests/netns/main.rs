@@ -24,6 +24,7 @@ mod frr;
 mod groups;
 mod interface;
 mod logs;
+mod marks;
 mod nginx;
 mod notify;
 mod owned;

@@ -25,8 +25,20 @@ const NFTNL_UDATA_TABLE_COMMENT: u8 = 0;
 /// Room for a comment in the 256 bytes of user data.
 const COMMENT_LEN: usize = 250;
 
-/// `NFT_SET_MAP`
+/// `NFT_SET_INTERVAL`, `NFT_SET_MAP`, `NFT_SET_CONCAT`
+const SET_HAS_RANGES: u32 = 4;
 const SET_IS_MAP: u32 = 8;
+const SET_HAS_PARTS: u32 = 0x80;
+
+/// `NFTA_SET_DESC`, `NFTA_SET_DESC_CONCAT`, `NFTA_SET_FIELD_LEN`
+const NFTA_SET_DESC: u16 = 9;
+const NFTA_SET_DESC_CONCAT: u16 = 2;
+const NFTA_SET_FIELD_LEN: u16 = 1;
+
+/// `NFTA_SET_ELEM_KEY`, `NFTA_SET_ELEM_DATA`, `NFTA_SET_ELEM_KEY_END`
+const ELEMENT_KEY: u16 = 1;
+const ELEMENT_DATA: u16 = 2;
+const ELEMENT_KEY_END: u16 = 10;
 
 /// What all requests about tables begin their names with: `NFTA_TABLE_NAME`, `NFTA_CHAIN_TABLE`, `NFTA_RULE_TABLE`,
 /// `NFTA_SET_TABLE` and `NFTA_SET_ELEM_LIST_TABLE` are the same number.
@@ -47,11 +59,27 @@ enum What {
     DeleteTable,
     /// An empty set, with a number that is unique in the transaction.
     AddSet(Set, u32),
-    AddElements(String, Vec<(Vec<u8>, Vec<u8>)>),
-    DeleteElements(String, Vec<Vec<u8>>),
+    AddElements(Target, Vec<(Vec<u8>, Vec<u8>)>),
+    DeleteElements(Target, Vec<Vec<u8>>),
     /// A chain without rules.
     AddChain(Chain),
     AddRule(String, Vec<Expression>),
+}
+
+/// The set whose elements are meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Target {
+    name: String,
+    has_ranges: bool,
+}
+
+impl Target {
+    fn of(set: &Set) -> Self {
+        Self {
+            name: set.name.clone(),
+            has_ranges: set.has_ranges,
+        }
+    }
 }
 
 /// What makes `wanted` of what is `present`, if that is known to be all there is: only elements, if they are all that
@@ -73,7 +101,9 @@ pub(super) fn removal(family: Family, name: &str) -> Vec<Change> {
 }
 
 fn same_shape(a: &Table, b: &Table) -> bool {
-    let alike = |(a, b): (&Set, &Set)| a.name == b.name && a.key == b.key && a.data == b.data;
+    let alike = |(a, b): (&Set, &Set)| {
+        a.name == b.name && a.key == b.key && a.data == b.data && a.has_ranges == b.has_ranges
+    };
     a.chains == b.chains && a.sets.len() == b.sets.len() && a.sets.iter().zip(&b.sets).all(alike)
 }
 
@@ -89,10 +119,10 @@ fn elements(present: &Table, wanted: &Table) -> Vec<Change> {
         let name = |what| Change::new(wanted.family, &wanted.name, what);
         for gone in not_in(old, new).chunks(ELEMENTS) {
             let keys = gone.iter().map(|(key, _)| key.clone()).collect();
-            changes.push(name(What::DeleteElements(new.name.clone(), keys)));
+            changes.push(name(What::DeleteElements(Target::of(new), keys)));
         }
         for come in not_in(new, old).chunks(ELEMENTS) {
-            changes.push(name(What::AddElements(new.name.clone(), come.to_vec())));
+            changes.push(name(What::AddElements(Target::of(new), come.to_vec())));
         }
     }
     changes
@@ -111,7 +141,7 @@ fn write(table: &Table) -> Vec<Change> {
         push(What::AddSet(empty, id));
         let elements: Vec<(Vec<u8>, Vec<u8>)> = set.elements.clone().into_iter().collect();
         for some in elements.chunks(ELEMENTS) {
-            push(What::AddElements(set.name.clone(), some.to_vec()));
+            push(What::AddElements(Target::of(set), some.to_vec()));
         }
     }
     // Rules name chains: all of these come first.
@@ -146,10 +176,10 @@ impl fmt::Display for Change {
             What::DeleteTable => f.write_str("delete")?,
             What::AddSet(set, _) => write!(f, "add set {} to", set.name)?,
             What::AddElements(set, elements) => {
-                write!(f, "add {} elements to set {set} of", elements.len())?;
+                write!(f, "add {} elements to set {} of", elements.len(), set.name)?;
             }
             What::DeleteElements(set, keys) => {
-                write!(f, "delete {} elements from set {set} of", keys.len())?;
+                write!(f, "delete {} elements from set {} of", keys.len(), set.name)?;
             }
             What::AddChain(chain) => write!(f, "add chain {} to", chain.name)?,
             What::AddRule(chain, _) => write!(f, "add a rule to chain {chain} of")?,
@@ -250,13 +280,31 @@ fn write_set(to: &mut Raw, set: &Set, id: u32) {
             .sum(),
     };
     to.text(2, &set.name);
-    let flags = if set.data.is_some() { SET_IS_MAP } else { 0 };
-    numbers(to, &[(3, flags), (4, kind), (5, length)]);
+    let map = if set.data.is_some() { SET_IS_MAP } else { 0 };
+    let ranges = if set.has_ranges {
+        SET_HAS_RANGES | SET_HAS_PARTS
+    } else {
+        0
+    };
+    numbers(to, &[(3, map | ranges), (4, kind), (5, length)]);
     if let Some((kind, length)) = set.data.map(Kind::describe) {
         numbers(to, &[(6, kind), (7, length)]);
     }
+    if set.has_ranges {
+        to.nest(NFTA_SET_DESC, |inner| {
+            inner.nest(NFTA_SET_DESC_CONCAT, |parts| {
+                for part in &set.key {
+                    parts.nest(1, |one| numbers(one, &[(NFTA_SET_FIELD_LEN, part.describe().1)]));
+                }
+            });
+        });
+    }
     numbers(to, &[(10, id)]);
-    let orders = [set.key.first().copied(), set.data];
+    let only = match set.key[..] {
+        [only] => Some(only),
+        _ => None,
+    };
+    let orders = [only, set.data];
     let order = |(place, kind): (u8, Kind)| {
         let [a, b, c, d] = kind.byte_order().to_ne_bytes();
         [place, 4, a, b, c, d]
@@ -266,19 +314,28 @@ fn write_set(to: &mut Raw, set: &Set, id: u32) {
         .filter_map(|(place, kind)| Some((place, kind?)))
         .flat_map(order)
         .collect();
-    if set.key.len() == 1 {
+    if !told.is_empty() {
         to.put(NFTA_SET_USERDATA, &told);
     }
 }
 
-fn write_elements<'a>(to: &mut Raw, set: &str, elements: impl Iterator<Item = (&'a [u8], &'a [u8])>) {
-    to.text(2, set);
+fn write_elements<'a>(to: &mut Raw, set: &Target, elements: impl Iterator<Item = (&'a [u8], &'a [u8])>) {
+    to.text(2, &set.name);
     to.nest(3, |list| {
         for (key, data) in elements {
+            let (lowest, highest) = if set.has_ranges {
+                key.split_at(key.len() / 2)
+            } else {
+                (key, &[][..])
+            };
+            let parts = [
+                (ELEMENT_KEY, lowest),
+                (ELEMENT_DATA, data),
+                (ELEMENT_KEY_END, highest),
+            ];
             list.nest(1, |element| {
-                element.nest(1, |inner| inner.put(VALUE, key));
-                if !data.is_empty() {
-                    element.nest(2, |inner| inner.put(VALUE, data));
+                for (kind, value) in parts.into_iter().filter(|(_, value)| !value.is_empty()) {
+                    element.nest(kind, |inner| inner.put(VALUE, value));
                 }
             });
         }

@@ -42,6 +42,9 @@ pub struct Set {
     pub key: Vec<Kind>,
     /// What an element leads to: makes it a map.
     pub data: Option<Kind>,
+    /// The elements are ranges that do not overlap, the lowest key of each followed by the highest: every part of a packet's
+    /// key must lie in between. Needs a key of several parts, and Linux 5.6.
+    pub has_ranges: bool,
     /// The elements, and what they lead to, which is empty in a set. Each part of a key fills up four bytes.
     pub elements: BTreeMap<Vec<u8>, Vec<u8>>,
 }
@@ -53,6 +56,7 @@ impl Set {
             name: name.to_owned(),
             key: key.to_vec(),
             data: None,
+            has_ranges: false,
             elements: BTreeMap::new(),
         }
     }
@@ -149,8 +153,6 @@ pub struct Hook {
 /// `NF_INET_*`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HookPoint {
-    /// As they come in.
-    Prerouting = 0,
     /// For this host.
     Input = 1,
     /// From this host.

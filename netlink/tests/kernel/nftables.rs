@@ -1,5 +1,7 @@
 //! Tables are written and `nft` reads them back; others touch them and they are whole again.
 
+use std::net::{Ipv4Addr, TcpStream};
+
 use netlink::nftables::{
     Base, Chain, Expression, Family, Hook, HookPoint, Kind, MetaKey, Nftables, Register, Set, Table, Touched,
     Verdict, Watch,
@@ -195,5 +197,87 @@ fn a_refused_transaction_leaves_nothing_and_says_why() {
         );
         assert_eq!(run("nft list ruleset"), "");
         nftables.apply(&table(&[])).await.unwrap();
+    });
+}
+
+#[test]
+fn ranges_are_read_changed_and_matched_as_they_were_meant() {
+    alone(async || {
+        let key = |address: [u8; 4], port: u16| {
+            [&[6, 0, 0, 0], &address[..], &port.to_be_bytes(), &[0, 0]].concat()
+        };
+        let range = |last: u8, mark: u32| {
+            let both = [key([127, 0, 0, 12], 443), key([127, 0, 0, last], 443)].concat();
+            (both, mark.to_ne_bytes().to_vec())
+        };
+        let word = Register::word;
+        let load = |base, offset, length, into| Expression::Payload {
+            base,
+            offset,
+            length,
+            into: word(into),
+        };
+        let table = |last, mark| Table {
+            family: Family::V4,
+            name: NAME.to_owned(),
+            comment: String::new(),
+            sets: vec![Set {
+                has_ranges: true,
+                ..Set::map("services", &[Kind::Protocol, Kind::Ipv4, Kind::Port], Kind::Mark)
+                    .mapping([range(last, mark)])
+            }],
+            chains: vec![Chain {
+                name: "in".to_owned(),
+                hook: Some(Hook {
+                    point: HookPoint::Input,
+                    priority: -1,
+                }),
+                rules: vec![vec![
+                    Expression::Meta(MetaKey::Protocol, word(0)),
+                    load(Base::Network, 16, 4, 1),
+                    load(Base::Transport, 2, 2, 2),
+                    Expression::Map {
+                        from: word(0),
+                        map: "services".to_owned(),
+                        into: word(0),
+                    },
+                    Expression::SetMark(word(0)),
+                    Expression::Counter,
+                ]],
+            }],
+        };
+        let shown = || {
+            let shown = run("nft list ruleset");
+            shown.split_ascii_whitespace().collect::<Vec<_>>().join(" ")
+        };
+        let mut nftables = Nftables::open().unwrap();
+        nftables.apply(&table(14, 1000)).await.unwrap();
+        assert!(
+            shown().contains("{ tcp . 127.0.0.12-127.0.0.14 . 443 : 0x000003e8 }"),
+            "{}",
+            shown()
+        );
+        assert_eq!(nftables.apply(&table(13, 7)).await.unwrap().len(), 2);
+        let after = shown();
+        assert!(
+            after.contains("tcp . 127.0.0.12/31 . 443 : 0x00000007 }")
+                && after.contains(
+                    "meta mark set meta l4proto . ip daddr . th dport map @services counter packets 0"
+                ),
+            "{after}"
+        );
+        run("ip link set lo up");
+        let knock = |last, port| {
+            // Nobody listens.
+            let _ = TcpStream::connect((Ipv4Addr::new(127, 0, 0, last), port));
+        };
+        for (last, port) in [(11, 443), (14, 443), (13, 444)] {
+            knock(last, port);
+        }
+        assert!(shown().contains("counter packets 0 "), "{}", shown());
+        for last in [12, 13] {
+            knock(last, 443);
+        }
+        assert!(shown().contains("counter packets 2 "), "{}", shown());
     });
 }

@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use super::text::{Text, hex, script_word};
 use crate::config::Checker;
-use crate::config::checker::{
-    Connection, DnsType, Http, HttpProtocol, Misc, Nibbles, Probe, Regex, RegexOption, Udp, Url,
-};
+use crate::config::checker::{Connection, Http, HttpProtocol, Misc, Nibbles, Probe, Regex, Udp, Url};
 use crate::config::pace::Timing;
 
 /// `delay_loop` is the virtual server's.
@@ -24,7 +22,7 @@ pub(super) fn show(text: &mut Text, checker: &Checker, delay_loop: Duration) {
             }
             Probe::Dns(dns) => {
                 connection(text, &dns.connection, &checker.timing);
-                text.set("type", record_type(dns.kind));
+                text.set("type", dns.kind.name());
                 text.word("name", &format!("{}.", dns.name));
             }
             Probe::Udp(udp) => {
@@ -116,13 +114,7 @@ fn page(text: &mut Text, url: &Url, by_virtualhost: bool, is_tls: bool) {
 fn regex(text: &mut Text, regex: &Regex) {
     text.set("regex", script_word(&regex.pattern.text));
     text.flag("regex_no_match", regex.no_match);
-    let name = |option: &RegexOption| RegexOption::ALL.iter().find(|(_, known)| known == option);
-    let options = regex
-        .pattern
-        .options
-        .iter()
-        .filter_map(name)
-        .map(|(name, _)| *name);
+    let options = regex.pattern.options.iter().map(|option| option.name());
     let options: Vec<&str> = options.collect();
     if !options.is_empty() {
         text.set("regex_options", options.join(" "));
@@ -133,20 +125,6 @@ fn regex(text: &mut Text, regex: &Regex) {
         "regex_stack",
         regex.stack.map(|(first, most)| format!("{first} {most}")),
     );
-}
-
-fn record_type(kind: DnsType) -> &'static str {
-    match kind {
-        DnsType::A => "A",
-        DnsType::Ns => "NS",
-        DnsType::Cname => "CNAME",
-        DnsType::Soa => "SOA",
-        DnsType::Mx => "MX",
-        DnsType::Txt => "TXT",
-        DnsType::Aaaa => "AAAA",
-        DnsType::Rrsig => "RRSIG",
-        DnsType::Dnskey => "DNSKEY",
-    }
 }
 
 fn datagrams(text: &mut Text, udp: &Udp) {

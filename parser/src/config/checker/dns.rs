@@ -82,6 +82,14 @@ impl Draft {
     }
 }
 
+impl DnsType {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        let found = TYPES.iter().find(|(_, kind)| *kind == self);
+        found.map_or("", |(name, _)| name)
+    }
+}
+
 const TYPES: [(&str, DnsType); 9] = [
     ("A", DnsType::A),
     ("NS", DnsType::Ns),

@@ -65,6 +65,12 @@ pub enum RegexOption {
 }
 
 impl RegexOption {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        let found = Self::ALL.iter().find(|(_, option)| *option == self);
+        found.map_or("", |(name, _)| name)
+    }
+
     /// Every option with its name.
     pub const ALL: [(&'static str, Self); 24] = [
         ("allow_empty_class", Self::AllowEmptyClass),

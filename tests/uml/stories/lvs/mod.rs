@@ -2,8 +2,10 @@
 //! that were told must be the same after each step.
 
 mod asked;
+mod dump;
 mod flush;
 mod kept;
+mod marks;
 mod pair;
 mod scale;
 mod suspended;
@@ -32,6 +34,8 @@ pub(crate) fn stories() -> Vec<Story> {
         flush::stories(),
         asked::stories(),
         kept::stories(),
+        marks::stories(),
+        dump::stories(),
         sync::stories(),
         traffic::stories(),
         pair::stories(),

@@ -1,10 +1,10 @@
-//! Keeps the tables as they should be, on the thread that writes: others may change them at any time.
+//! Keeps nftables tables of our own as they should be: others may change them at any time.
+//!
+//! Absent: what is in them. The VRRP process has its firewall, the checker process its marks.
 
 use std::time::{Duration, Instant};
 
-use super::{Firewall, Subject};
-use crate::vrrp_process::vmac::make::Created;
-use netlink::nftables::{Family, Nftables, Table, Touched, Watch};
+use netlink::nftables::{Family, Named, Nftables, Table, Touched, Watch};
 use netlink::{Error, OpenError};
 use tracing::{error, info};
 
@@ -14,27 +14,11 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// A burst of changes is over when none comes for so long.
 const CALM: Duration = Duration::from_millis(5);
 
-/// What is to become of the tables.
-#[derive(Debug)]
-pub(in crate::vrrp_process) enum Order {
-    /// They are to be about this.
-    Keep { firewall: Firewall, subject: Subject },
-    /// Those of this name are to go.
-    Remove(String),
-}
-
-impl Order {
-    /// Interfaces that have just been made.
-    pub(in crate::vrrp_process) fn learn(&mut self, created: &Created) {
-        if let Self::Keep { subject, .. } = self {
-            subject.learn(created.macvlans.clone());
-        }
-    }
-}
-
 /// The tables, once there have been any.
-#[derive(Debug, Default)]
-pub(in crate::vrrp_process) struct Guard {
+#[derive(Debug)]
+pub(crate) struct Guard {
+    /// What the log says is not done if the tables cannot be written.
+    purpose: &'static str,
     open: Option<Open>,
     wanted: Vec<Table>,
     repaired: Option<Instant>,
@@ -49,48 +33,63 @@ struct Open {
 }
 
 impl Guard {
-    /// Before addresses change: nothing is let in that will be refused or was.
-    pub(in crate::vrrp_process) async fn before(&mut self, order: &Order) {
-        let Order::Keep { firewall, subject } = order else {
-            return;
-        };
+    /// A guard of nothing yet; `purpose` goes on after "Unable to".
+    pub(crate) fn new(purpose: &'static str) -> Self {
+        Self {
+            purpose,
+            open: None,
+            wanted: Vec::new(),
+            repaired: None,
+            complaint: None,
+        }
+    }
+
+    /// Makes the tables what they should be, and keeps them so.
+    pub(crate) async fn keep(&mut self, tables: Vec<Table>) {
         if self.open.is_none() {
             match open() {
                 Ok(open) => self.open = Some(open),
-                Err(error) => return self.complain(&error.to_string()),
-            }
-        }
-        let tables = firewall.tables(subject);
-        let widened = tables.iter().map(|table| self.widened(table)).collect();
-        self.write(widened).await;
-    }
-
-    /// After addresses have changed.
-    pub(in crate::vrrp_process) async fn after(&mut self, order: Order) {
-        match order {
-            Order::Keep { firewall, subject } => self.write(firewall.tables(&subject).into()).await,
-            Order::Remove(name) => {
-                self.wanted.clear();
-                let Some(mut open) = self.open.take() else {
-                    return;
-                };
-                for family in [Family::V4, Family::V6] {
-                    if let Err(error) = open.nftables.remove(family, &name).await {
-                        self.complain(&error.to_string());
-                    }
+                Err(error) => {
+                    self.wanted = tables;
+                    return self.complain(&error.to_string());
                 }
             }
         }
+        self.write(tables).await;
     }
 
-    /// Removes the tables that a killed run of this owner has left. Those of the present configuration are replaced anyway.
-    pub(in crate::vrrp_process) async fn clean(&mut self, owner: &str) {
+    /// The same, but their sets keep what else is in them now.
+    pub(crate) async fn widen(&mut self, tables: &[Table]) {
+        self.keep(tables.iter().map(|table| self.widened(table)).collect())
+            .await;
+    }
+
+    /// Whether the tables could not be written last.
+    pub(crate) fn is_wrong(&self) -> bool {
+        self.complaint.is_some()
+    }
+
+    /// Removes the tables of this name.
+    pub(crate) async fn remove(&mut self, name: &str) {
+        self.wanted.clear();
+        let Some(mut open) = self.open.take() else {
+            return;
+        };
+        for family in [Family::V4, Family::V6] {
+            if let Err(error) = open.nftables.remove(family, name).await {
+                self.complain(&error.to_string());
+            }
+        }
+    }
+
+    /// Removes the tables that a killed run of this owner has left. Those that are wanted have been replaced.
+    pub(crate) async fn clean(&mut self, owner: &str) {
         let Ok(mut nftables) = Nftables::open() else {
             return;
         };
         // A kernel without nftables has no tables either.
         for table in nftables.list().await.unwrap_or_default() {
-            if table.comment != owner {
+            if table.comment != owner || self.is_wanted(&table) {
                 continue;
             }
             match nftables.remove(table.family, &table.name).await {
@@ -101,7 +100,7 @@ impl Guard {
     }
 
     /// Waits until somebody else has changed a table of ours. Nothing is lost when this future is dropped.
-    pub(in crate::vrrp_process) async fn touched(&mut self) {
+    pub(crate) async fn touched(&mut self) {
         let Some(Open { nftables, watch }) = &mut self.open else {
             return std::future::pending().await;
         };
@@ -114,7 +113,7 @@ impl Guard {
     }
 
     /// Writes anew what was changed.
-    pub(in crate::vrrp_process) async fn repair(&mut self) {
+    pub(crate) async fn repair(&mut self) {
         if let Some(repaired) = self.repaired {
             tokio::time::sleep(PAUSE.saturating_sub(repaired.elapsed())).await;
         }
@@ -132,6 +131,11 @@ impl Guard {
             );
         }
         self.write(self.wanted.clone()).await;
+    }
+
+    fn is_wanted(&self, found: &Named) -> bool {
+        let mut wanted = self.wanted.iter();
+        wanted.any(|table| table.family == found.family && table.name == found.name)
     }
 
     async fn write(&mut self, tables: Vec<Table>) {
@@ -163,7 +167,7 @@ impl Guard {
 
     fn complain(&mut self, complaint: &str) {
         if self.complaint.as_deref() != Some(complaint) {
-            error!("Unable to keep virtual addresses from accepting packets: {complaint}");
+            error!("Unable to {}: {complaint}", self.purpose);
             self.complaint = Some(complaint.to_owned());
         }
     }
