@@ -147,9 +147,25 @@ impl Process {
         }
         if !self.uppers.is_leaving(name) {
             info!("VMAC interface {name} was {how} by another program, putting it back");
+            self.count_loss_of(name);
             self.prepare();
         }
         true
+    }
+
+    /// The masters on an interface of ours have lost it.
+    fn count_loss_of(&mut self, name: &str) {
+        let masters = self
+            .engine
+            .instances()
+            .filter(|instance| instance.state.is_master());
+        let on_it: Vec<_> = masters
+            .filter(|instance| instance.config.interface == name)
+            .map(|instance| instance.id)
+            .collect();
+        for instance in on_it {
+            self.engine.handle(Event::Lost { instance }, now());
+        }
     }
 
     /// A link is as told now. Answers whether the engine may hear of it.

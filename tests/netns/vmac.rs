@@ -4,10 +4,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use holdfast::control::Request;
 use holdfast::lab::node::CONFIGURATION;
 use holdfast::lab::{Daemon, Host, Seen};
 use nix::sys::signal::{Signal, kill};
 
+use crate::control::ask;
 use crate::scene::{SOON, Scene, VIRTUAL, beside_keepalived, each_pairing, expect, holdfast, ready};
 
 const NODE1: &str = include_str!("../../conf-examples/vmac-pair/node1.conf");
@@ -165,6 +167,9 @@ fn what_others_take_away_comes_back_and_the_master_stays() {
         whole(command);
         scene.watch_adverts("a", 1);
     }
+    let status = ask(&scene.a, Request::Status).unwrap();
+    let lost = status["vrrp"]["instances"][0]["objects_lost"].as_u64();
+    assert!(lost >= Some(2), "the interface was taken away twice: {lost:?}");
     assert_eq!(b.said("Entering MASTER STATE"), 0, "the other node took over");
     assert_eq!(a.said("Entering MASTER STATE"), 1, "it stays master");
     assert_eq!(a.said("Entering FAULT STATE"), 0);
