@@ -8,11 +8,17 @@ use netlink::nftables::{Family, Named, Nftables, Table, Touched, Watch};
 use netlink::{Error, OpenError};
 use tracing::{error, info};
 
-/// Repairs come no closer to each other than this.
-const PAUSE: Duration = Duration::from_millis(250);
+/// A repair waits so long, as changes come in bursts.
+const BURST: Duration = Duration::from_millis(5);
 
-/// A burst of changes is over when none comes for so long.
-const CALM: Duration = Duration::from_millis(5);
+/// The second repair in a row waits so long, each after it twice as long as the one before.
+const FIRST_WAIT: Duration = Duration::from_millis(250);
+
+/// No repair waits longer.
+const LONGEST_WAIT: Duration = Duration::from_mins(1);
+
+/// So long after a repair nobody may have touched anything for the next to be the first again; or twice the last wait.
+const CALM: Duration = Duration::from_secs(10);
 
 /// The tables, once there have been any.
 #[derive(Debug)]
@@ -22,6 +28,10 @@ pub(crate) struct Guard {
     open: Option<Open>,
     wanted: Vec<Table>,
     repaired: Option<Instant>,
+    /// How long the last repair waited.
+    wait: Duration,
+    /// When the next repair is made.
+    due: Option<Instant>,
     /// What the log was told last is wrong.
     complaint: Option<String>,
 }
@@ -40,6 +50,8 @@ impl Guard {
             open: None,
             wanted: Vec::new(),
             repaired: None,
+            wait: Duration::ZERO,
+            due: None,
             complaint: None,
         }
     }
@@ -99,31 +111,35 @@ impl Guard {
         }
     }
 
-    /// Waits until somebody else has changed a table of ours. Nothing is lost when this future is dropped.
+    /// Waits until somebody else has changed a table of ours and the repair is due: soon, and later and later against
+    /// someone who does it again and again. Nothing is lost when this future is dropped.
     pub(crate) async fn touched(&mut self) {
         let Some(Open { nftables, watch }) = &mut self.open else {
             return std::future::pending().await;
         };
         loop {
-            let told = watch.next(nftables.port()).await;
-            if hear(nftables, &self.wanted, &told) {
-                return;
+            let next = watch.next(nftables.port());
+            let told = match self.due {
+                None => next.await,
+                Some(due) => {
+                    let left = due.saturating_duration_since(Instant::now());
+                    let Ok(told) = tokio::time::timeout(left, next).await else {
+                        self.due = None;
+                        return;
+                    };
+                    told
+                }
+            };
+            if hear(nftables, &self.wanted, &told) && self.due.is_none() {
+                self.wait = wait_after(self.wait, self.repaired.map(|repaired| repaired.elapsed()));
+                self.due = Some(Instant::now() + self.wait);
             }
         }
     }
 
     /// Writes anew what was changed.
     pub(crate) async fn repair(&mut self) {
-        if let Some(repaired) = self.repaired {
-            tokio::time::sleep(PAUSE.saturating_sub(repaired.elapsed())).await;
-        }
         self.repaired = Some(Instant::now());
-        if let Some(Open { nftables, watch }) = &mut self.open {
-            // A burst of changes is one.
-            while let Ok(told) = tokio::time::timeout(CALM, watch.next(nftables.port())).await {
-                hear(nftables, &self.wanted, &told);
-            }
-        }
         if let Some(table) = self.wanted.first() {
             info!(
                 "nftables table {} was changed by another program, writing it anew",
@@ -147,6 +163,7 @@ impl Guard {
             wrong = open.nftables.apply(table).await.err().or(wrong);
         }
         self.wanted = tables;
+        self.due = None;
         match wrong {
             Some(error) => self.complain(&error.to_string()),
             None => self.complaint = None,
@@ -173,6 +190,14 @@ impl Guard {
     }
 }
 
+/// How long a repair waits: `before` is what the last one waited, and `since` how long ago that was.
+fn wait_after(before: Duration, since: Option<Duration>) -> Duration {
+    match since {
+        Some(since) if since < CALM.max(before * 2) => (before * 2).clamp(FIRST_WAIT, LONGEST_WAIT),
+        _ => BURST,
+    }
+}
+
 /// Whether a table of ours is not what it was.
 fn hear(nftables: &mut Nftables, wanted: &[Table], told: &Result<Touched, Error>) -> bool {
     let ours = wanted.iter().filter(|table| match told {
@@ -192,4 +217,27 @@ fn open() -> Result<Open, OpenError> {
         nftables: Nftables::open()?,
         watch: Watch::open()?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_fought_over_waits_longer_and_longer_and_in_calm_hardly_at_all() {
+        let mut wait = wait_after(Duration::ZERO, None);
+        assert_eq!(wait, BURST);
+        let mut waits = Vec::new();
+        for _ in 0..10 {
+            wait = wait_after(wait, Some(Duration::from_millis(1)));
+            waits.push(wait.as_millis());
+        }
+        assert_eq!(
+            waits,
+            [250, 500, 1000, 2000, 4000, 8000, 16000, 32000, 60000, 60000]
+        );
+        assert_eq!(wait_after(wait, Some(Duration::from_secs(119))), LONGEST_WAIT);
+        assert_eq!(wait_after(wait, Some(Duration::from_mins(2))), BURST);
+        assert_eq!(wait_after(FIRST_WAIT, Some(CALM)), BURST);
+    }
 }
