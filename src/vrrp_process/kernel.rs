@@ -178,7 +178,7 @@ impl Process {
                 name_of(&self.engine, instance)
             }
         };
-        match self.repairs.lost(owner, what.to_owned(), now()) {
+        match self.repairs.lost((owner, what.to_owned()), now()) {
             Loss { wait, losses: 1 } if wait.is_zero() => {
                 info!("({name}) {what} was removed by another program, putting it back");
             }
@@ -191,7 +191,16 @@ impl Process {
     /// Puts back what was taken away, where the time for it has come.
     pub(super) fn repair(&mut self) {
         let now = now();
-        for owner in self.repairs.due(now) {
+        if !self.uppers.repairs.due(now).is_empty() {
+            self.prepare();
+        }
+        let owners: BTreeSet<Owner> = self
+            .repairs
+            .due(now)
+            .into_iter()
+            .map(|(owner, _)| owner)
+            .collect();
+        for owner in owners {
             self.rounds.push(Step::Reconcile(owner));
             if let Owner::Instance(id) = owner {
                 self.rounds.push(Step::Announce(id, None, 1));

@@ -119,7 +119,8 @@ struct Process {
     rounds: Rounds,
     /// What follows the rounds that are done.
     following: VecDeque<Step>,
-    repairs: Repairs,
+    /// Addresses, routes and rules, by whose they are and what in words.
+    repairs: Repairs<(Owner, String)>,
     /// When routes are looked at again that the kernel may have dropped without a word.
     recheck_at: Option<vrrp::Instant>,
     promoted: Promoted,
@@ -185,7 +186,7 @@ impl Process {
             timer: Timer::new()?,
             rounds: Rounds::new(Writer::start(&owner)?),
             following: VecDeque::new(),
-            repairs: Repairs::default(),
+            repairs: Repairs::new(),
             recheck_at: None,
             promoted: Promoted::default(),
             uppers: Uppers::new(wishes),
@@ -508,7 +509,7 @@ impl Process {
         self.watch_routing();
         self.promote();
         let stays: BTreeSet<Owner> = wants::owners(&self.engine).collect();
-        self.repairs.keep(|owner| stays.contains(&owner));
+        self.repairs.keep(|(owner, _)| stays.contains(owner));
         self.child.reloaded();
     }
 

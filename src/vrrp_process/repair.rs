@@ -1,12 +1,10 @@
 //! How often others take away what is ours, and when to put it back: at once, and slower and slower against someone who
 //! takes the same again and again. Pure: `now` is lent.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use vrrp::Instant;
-
-use super::round::Owner;
 
 /// The second repair in a row waits so long, each after it twice as long as the one before.
 const FIRST_WAIT: Duration = Duration::from_millis(125);
@@ -17,11 +15,11 @@ const LONGEST_WAIT: Duration = Duration::from_mins(1);
 /// So long after a repair nobody may have touched anything for the next to be the first again; or twice the last wait.
 const CALM: Duration = Duration::from_secs(10);
 
-/// What was taken away from whom.
-#[derive(Debug, Default)]
-pub(super) struct Repairs {
-    /// By whose it is, and what in words; there are no more than the configuration has.
-    objects: BTreeMap<(Owner, String), Repair>,
+/// What was taken away, each thing by its name `K`.
+#[derive(Debug)]
+pub(super) struct Repairs<K> {
+    /// There are no more than the configuration has.
+    objects: BTreeMap<K, Repair>,
 }
 
 #[derive(Debug, Default)]
@@ -45,10 +43,17 @@ pub(super) struct Loss {
     pub(super) losses: u64,
 }
 
-impl Repairs {
-    /// This object of this owner was taken away.
-    pub(super) fn lost(&mut self, owner: Owner, what: String, now: Instant) -> Loss {
-        let repair = self.objects.entry((owner, what)).or_default();
+impl<K: Ord + Clone> Repairs<K> {
+    /// Nothing has been taken away yet.
+    pub(super) fn new() -> Self {
+        Self {
+            objects: BTreeMap::new(),
+        }
+    }
+
+    /// This object was taken away.
+    pub(super) fn lost(&mut self, what: K, now: Instant) -> Loss {
+        let repair = self.objects.entry(what).or_default();
         repair.losses += 1;
         let due = repair.due.unwrap_or_else(|| {
             let calm = CALM.max(repair.wait * 2);
@@ -65,16 +70,16 @@ impl Repairs {
         }
     }
 
-    /// Whose repairs are due.
-    pub(super) fn due(&mut self, now: Instant) -> BTreeSet<Owner> {
-        let mut owners = BTreeSet::new();
-        for ((owner, _), repair) in &mut self.objects {
+    /// Which repairs are due.
+    pub(super) fn due(&mut self, now: Instant) -> Vec<K> {
+        let mut due = Vec::new();
+        for (what, repair) in &mut self.objects {
             if repair.due.take_if(|due| *due <= now).is_some() {
                 repair.made_at = Some(now);
-                owners.insert(*owner);
+                due.push(what.clone());
             }
         }
-        owners
+        due
     }
 
     /// When the next repair is due.
@@ -82,9 +87,9 @@ impl Repairs {
         self.objects.values().filter_map(|repair| repair.due).min()
     }
 
-    /// After a reload the owners are others; those that stay keep their count.
-    pub(super) fn keep(&mut self, stays: impl Fn(Owner) -> bool) {
-        self.objects.retain(|(owner, _), _| stays(*owner));
+    /// After a reload the objects are others; those that stay keep their count.
+    pub(super) fn keep(&mut self, stays: impl Fn(&K) -> bool) {
+        self.objects.retain(|what, _| stays(what));
     }
 }
 
@@ -96,13 +101,13 @@ mod tests {
         Instant::default() + Duration::from_millis(millis)
     }
 
-    fn lose(repairs: &mut Repairs, now: Instant) -> Loss {
-        repairs.lost(Owner::Statics, "address".to_owned(), now)
+    fn lose(repairs: &mut Repairs<&str>, now: Instant) -> Loss {
+        repairs.lost("address", now)
     }
 
     #[test]
     fn the_first_repair_is_made_at_once_and_the_next_ones_wait_longer_and_longer() {
-        let mut repairs = Repairs::default();
+        let mut repairs = Repairs::new();
         let mut now = at(0);
         let mut waits = Vec::new();
         for losses in 1..=14 {
@@ -111,8 +116,8 @@ mod tests {
             waits.push(loss.wait.as_millis());
             now = now + loss.wait;
             assert_eq!(repairs.next_deadline(), Some(now));
-            assert_eq!(repairs.due(now), BTreeSet::from([Owner::Statics]));
-            assert_eq!(repairs.due(now), BTreeSet::new());
+            assert_eq!(repairs.due(now), ["address"]);
+            assert_eq!(repairs.due(now), [""; 0]);
         }
         assert_eq!(
             waits,
@@ -124,20 +129,20 @@ mod tests {
 
     #[test]
     fn losses_before_a_repair_are_repaired_together() {
-        let mut repairs = Repairs::default();
+        let mut repairs = Repairs::new();
         lose(&mut repairs, at(0));
         repairs.due(at(0));
         let first = lose(&mut repairs, at(1));
         let second = lose(&mut repairs, at(100));
         assert_eq!((first.wait.as_millis(), second.wait.as_millis()), (125, 26));
-        assert_eq!(repairs.due(at(125)), BTreeSet::new());
-        assert_eq!(repairs.due(at(126)), BTreeSet::from([Owner::Statics]));
+        assert_eq!(repairs.due(at(125)), [""; 0]);
+        assert_eq!(repairs.due(at(126)), ["address"]);
         assert_eq!(repairs.next_deadline(), None);
     }
 
     #[test]
     fn who_is_left_alone_for_a_while_is_repaired_at_once_again() {
-        let mut repairs = Repairs::default();
+        let mut repairs = Repairs::new();
         for now in [0, 1, 2] {
             lose(&mut repairs, at(now * 1000));
             repairs.due(at(now * 1000 + 999));
@@ -147,13 +152,13 @@ mod tests {
 
     #[test]
     fn another_object_need_not_wait_for_one_that_is_fought_over() {
-        let mut repairs = Repairs::default();
+        let mut repairs = Repairs::new();
         for now in 0..4 {
             lose(&mut repairs, at(now * 1000));
             repairs.due(at(now * 1000 + 999));
         }
         assert!(lose(&mut repairs, at(4000)).wait >= Duration::from_secs(1));
-        let other = repairs.lost(Owner::Statics, "route".to_owned(), at(4000));
+        let other = repairs.lost("route", at(4000));
         assert_eq!((other.wait, other.losses), (Duration::ZERO, 1));
     }
 }

@@ -10,6 +10,7 @@ use vrrp::{Event, Instant, LinkId};
 
 use super::firewall::order::Order;
 use super::firewall::{Firewall, Macvlan, Subject};
+use super::repair::Loss;
 use super::round::Step;
 use super::vmac::{self, Uppers, Wish};
 use super::wants::Wants;
@@ -103,6 +104,8 @@ impl Process {
     /// The interfaces of a new configuration: those that are there are told to the engine before it hears of the rest.
     pub(super) fn take_uppers(&mut self, wishes: Vec<Wish>) {
         self.uppers.wishes = wishes;
+        let Uppers { wishes, repairs, .. } = &mut self.uppers;
+        repairs.keep(|name| wishes.iter().any(|wish| wish.name == *name));
         let names = self.uppers.wishes.iter().map(|wish| wish.name.as_str());
         let there: Vec<LinkId> = names
             .filter_map(|name| self.mirror.index_of(name).map(LinkId))
@@ -146,9 +149,15 @@ impl Process {
             return false;
         }
         if !self.uppers.is_leaving(name) {
-            info!("VMAC interface {name} was {how} by another program, putting it back");
+            match self.uppers.repairs.lost(name.to_owned(), now()) {
+                Loss { wait, .. } if wait.is_zero() => {
+                    info!("VMAC interface {name} was {how} by another program, putting it back");
+                }
+                Loss { wait, losses } => info!(
+                    "VMAC interface {name} was {how} by another program, putting it back in {wait:?} (time number {losses})"
+                ),
+            }
             self.count_loss_of(name);
-            self.prepare();
         }
         true
     }

@@ -21,6 +21,7 @@ use vrrp::{Instant, LinkId};
 
 use super::firewall::Firewall;
 use super::mirror::Mirror;
+use super::repair::Repairs;
 
 /// Characters of a path in a mark: aliases and comments have some 250 bytes.
 const OWNER_LEN: usize = 40;
@@ -279,7 +280,7 @@ pub(super) struct Coming {
 }
 
 /// The interfaces of ours, and those of which the engine has not been told the worst yet.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Uppers {
     pub(super) wishes: Vec<Wish>,
     coming: Option<Coming>,
@@ -289,6 +290,8 @@ pub(super) struct Uppers {
     pub(super) retired: Option<Firewall>,
     /// By name: the index that the engine knows, and how long it is left to believe in it.
     withheld: BTreeMap<String, (u32, Instant)>,
+    /// What others took away or set down, by name.
+    pub(super) repairs: Repairs<String>,
 }
 
 impl Uppers {
@@ -299,6 +302,7 @@ impl Uppers {
             stale: false,
             retired: None,
             withheld: BTreeMap::new(),
+            repairs: Repairs::new(),
         }
     }
 
@@ -405,6 +409,7 @@ impl Uppers {
             .values()
             .map(|(_, until)| *until)
             .chain(coming)
+            .chain(self.repairs.next_deadline())
             .min()
     }
 

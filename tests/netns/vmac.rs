@@ -170,6 +170,8 @@ fn what_others_take_away_comes_back_and_the_master_stays() {
     let status = ask(&scene.a, Request::Status).unwrap();
     let lost = status["vrrp"]["instances"][0]["objects_lost"].as_u64();
     assert!(lost >= Some(2), "the interface was taken away twice: {lost:?}");
+    let again = "putting it back in 125ms (time number 2)";
+    assert_eq!(a.said(again), 1, "who does it again is answered later");
     assert_eq!(b.said("Entering MASTER STATE"), 0, "the other node took over");
     assert_eq!(a.said("Entering MASTER STATE"), 1, "it stays master");
     assert_eq!(a.said("Entering FAULT STATE"), 0);
