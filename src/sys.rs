@@ -144,16 +144,8 @@ pub fn local_time() -> LocalTime {
 
 /// `2026-11-22T14:45:19.000042Z`: RFC 3339, for a time since 1970 UTC.
 pub fn rfc3339(since_epoch: std::time::Duration) -> String {
-    let Civil {
-        year,
-        month,
-        day,
-        hour,
-        minute,
-        second,
-    } = Civil::at(since_epoch.as_secs(), true);
-    let micros = since_epoch.subsec_micros();
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z")
+    let moment = Civil::at(since_epoch.as_secs(), true).written('T');
+    format!("{moment}.{:06}Z", since_epoch.subsec_micros())
 }
 
 /// A date and a time of day.
@@ -194,6 +186,19 @@ impl Civil {
             minute: fields.tm_min,
             second: fields.tm_sec,
         }
+    }
+
+    /// `2026-11-22T14:45:19`, with `between` for the `T`.
+    pub fn written(self, between: char) -> String {
+        let Self {
+            year,
+            month,
+            day,
+            hour,
+            minute,
+            second,
+        } = self;
+        format!("{year:04}-{month:02}-{day:02}{between}{hour:02}:{minute:02}:{second:02}")
     }
 
     /// Seconds after 1970 UTC. A day past the end of its month is in the next one.

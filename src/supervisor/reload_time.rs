@@ -127,15 +127,7 @@ fn first_line(path: &Path) -> io::Result<String> {
 }
 
 fn shown(seconds: u64) -> String {
-    let Civil {
-        year,
-        month,
-        day,
-        hour,
-        minute,
-        second,
-    } = Civil::at(seconds, false);
-    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")
+    Civil::at(seconds, false).written(' ')
 }
 
 /// `HH:MM:SS`, `YY-MM-DD HH:MM:SS` or `YYYY-MM-DD HH:MM:SS`, with a `Z` in UTC. Without a date it is today, or tomorrow if that has passed.
