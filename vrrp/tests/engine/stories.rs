@@ -535,10 +535,7 @@ fn a_master_that_is_silent_before_the_startup_delay_is_over_is_waited_for_after_
     let last_words = |stops: bool| {
         let mut delayed = config(vec![instance(100)], vec![]);
         delayed.global.vrrp_startup_delay = Duration::from_secs(10);
-        let mut lan = Lan::with([
-            ("a", config(vec![instance(255)], vec![])),
-            ("b", delayed),
-        ]);
+        let mut lan = Lan::with([("a", config(vec![instance(255)], vec![])), ("b", delayed)]);
         lan.run_for(Duration::from_secs(4));
         if stops {
             lan.stop("a");
