@@ -106,8 +106,8 @@ fn endured(scene: &Scene, a: &Node, time: usize) -> usize {
     };
     eventually("a is patient", || begun().is_some());
     let begun = begun().unwrap();
-    let all = scene.lab.capture.adverts("b").into_iter();
-    let (first, _) = all.filter(|(at, _)| *at <= begun).next_back().unwrap();
+    let mut all = scene.lab.capture.adverts("b").into_iter();
+    let (first, _) = all.rfind(|(at, _)| *at <= begun).unwrap();
     let end = took_over(scene, "a", begun);
     let adverts = adverts(scene, "b", first).into_iter();
     1 + adverts.filter(|(at, _)| *at < end).count()
