@@ -138,7 +138,8 @@ impl Host {
     /// Writes an executable file inside the host.
     pub fn write_script(&self, path: &str, text: &str) -> Result<(), LabError> {
         let (path, text) = (path.to_owned(), text.to_owned());
-        self.run(move || write_executable(&path, &text))?.map_err(LabError::Io)
+        self.run(move || write_executable(&path, &text))?
+            .map_err(LabError::Io)
     }
 
     /// Reads a file inside the host.
@@ -271,7 +272,11 @@ pub fn write_executable(path: &str, text: &str) -> io::Result<()> {
         pipe.write_all(text.as_bytes())?;
     }
     let status = writer.wait()?;
-    let refused = || io::Error::other(format!("{path} cannot be written: the shell that was to do it ended with {status}"));
+    let refused = || {
+        io::Error::other(format!(
+            "{path} cannot be written: the shell that was to do it ended with {status}"
+        ))
+    };
     status.success().then_some(()).ok_or_else(refused)
 }
 
