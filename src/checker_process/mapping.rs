@@ -2,12 +2,14 @@
 
 use std::num::NonZeroU16;
 
-use checkers::Table;
-use checkers::table::{Destination, Key, Settings};
+use checkers::table::{Destination, Draining, Key, Settings};
+use checkers::{Connections, Table};
 use ipvs::NameError;
 use parser::config::forwarding;
 use parser::config::virtual_server;
 use parser::units::Family;
+
+use super::keeper::Counts;
 
 /// The services of a virtual server. The names of its scheduler and persistence engine must be names to the kernel.
 pub(super) fn wanted(table: &Table) -> Result<Vec<ipvs::Wanted>, NameError> {
@@ -18,7 +20,11 @@ pub(super) fn wanted(table: &Table) -> Result<Vec<ipvs::Wanted>, NameError> {
             destinations: destinations
                 .map(|destination| of_destination(key, destination))
                 .collect(),
-            draining: Vec::new(),
+            draining: table
+                .draining
+                .iter()
+                .map(|draining| of_draining(key, *draining))
+                .collect(),
         })
     };
     table.keys.iter().map(service).collect()
@@ -43,6 +49,37 @@ pub(super) fn of_key(key: &Key) -> ipvs::ServiceKey {
                 Family::Ipv6 => ipvs::Family::Ipv6,
             },
         },
+    }
+}
+
+/// What the kernel counts for what drains; each with its services together. Services that were not counted say nothing.
+pub(super) fn connections(table: &Table, counts: &Counts) -> Vec<(Draining, Option<Connections>)> {
+    let mut connections = Vec::new();
+    for draining in &table.draining {
+        let counted = table
+            .keys
+            .iter()
+            .filter_map(|key| Some((key, counts.get(&of_key(key))?)))
+            .map(|(key, counts)| counts.get(&of_draining(key, *draining)));
+        let mut sum = None;
+        let mut is_counted = false;
+        for count in counted {
+            is_counted = true;
+            if let Some(count) = count {
+                let sum: &mut Connections = sum.get_or_insert_default();
+                sum.active = sum.active.saturating_add(count.active);
+                sum.inactive = sum.inactive.saturating_add(count.inactive);
+            }
+        }
+        connections.extend(is_counted.then_some((*draining, sum)));
+    }
+    connections
+}
+
+fn of_draining(key: &Key, draining: Draining) -> ipvs::DestinationKey {
+    ipvs::DestinationKey {
+        address: draining.address,
+        port: draining.port_in(key),
     }
 }
 
