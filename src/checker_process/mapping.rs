@@ -52,28 +52,31 @@ pub(super) fn of_key(key: &Key) -> ipvs::ServiceKey {
     }
 }
 
-/// What the kernel counts for what drains; each with its services together. Services that were not counted say nothing.
+/// What the kernel counts for what drains: in all services together that were asked, if any was. `None`: none of them has
+/// it.
 pub(super) fn connections(table: &Table, counts: &Counts) -> Vec<(Draining, Option<Connections>)> {
-    let mut connections = Vec::new();
-    for draining in &table.draining {
-        let counted = table
-            .keys
-            .iter()
-            .filter_map(|key| Some((key, counts.get(&of_key(key))?)))
-            .map(|(key, counts)| counts.get(&of_draining(key, *draining)));
-        let mut sum = None;
-        let mut is_counted = false;
-        for count in counted {
-            is_counted = true;
-            if let Some(count) = count {
-                let sum: &mut Connections = sum.get_or_insert_default();
-                sum.active = sum.active.saturating_add(count.active);
-                sum.inactive = sum.inactive.saturating_add(count.inactive);
-            }
-        }
-        connections.extend(is_counted.then_some((*draining, sum)));
+    let asked: Vec<_> = table
+        .keys
+        .iter()
+        .filter_map(|key| Some((key, counts.get(&of_key(key))?)))
+        .collect();
+    if asked.is_empty() {
+        return Vec::new();
     }
-    connections
+    let of = |draining: Draining| {
+        let counted = asked
+            .iter()
+            .filter_map(|(key, counts)| counts.get(&of_draining(key, draining)));
+        counted.copied().reduce(|sum, more| Connections {
+            active: sum.active.saturating_add(more.active),
+            inactive: sum.inactive.saturating_add(more.inactive),
+        })
+    };
+    table
+        .draining
+        .iter()
+        .map(|draining| (*draining, of(*draining)))
+        .collect()
 }
 
 fn of_draining(key: &Key, draining: Draining) -> ipvs::DestinationKey {

@@ -10,7 +10,7 @@ use nix::sys::signal::{Signal, kill};
 use super::traffic::{Site, set_up};
 use super::web::{Connection, Web, pages};
 use super::{SOON, holdfast, reload, table};
-use crate::stories::stories;
+use crate::stories::{run, stories};
 
 stories![sociable:
     a_connection_outlives_the_removal_of_its_server_and_a_crash,
@@ -139,6 +139,15 @@ fn a_connection_outlives_the_removal_of_its_server_and_a_crash() {
     stage.reload(FIRST);
     stage.drains(&mut connection);
     assert_eq!(stage.said_of_second("Draining IT: it gets no new connections"), 1);
+    let ask = || run(concat!(env!("CARGO_BIN_EXE_holdfast"), " status"));
+    let status = stage.site.director.run(ask).unwrap();
+    let line = status
+        .lines()
+        .find(|line| line.contains("DRAINING"))
+        .unwrap_or(&status);
+    for words in ["[198.51.100.22]:tcp:8080", "1 connection, 5"] {
+        assert!(line.contains(words), "{words} is not in {status}");
+    }
 
     let checkers = stage.node.process.descendants()[0];
     kill(checkers, Signal::SIGKILL).unwrap();
