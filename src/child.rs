@@ -252,6 +252,7 @@ impl Child {
     pub fn ready(&self) {
         self.say(&FromChild::Ready);
         sys::give_back_memory();
+        sys::let_go_of_code();
     }
 
     /// Says that the loop turns; to be called from the loop itself, every [`crate::message::BEAT_INTERVAL`].
@@ -264,6 +265,7 @@ impl Child {
     pub fn reloaded(&self) {
         self.say(&FromChild::Reloaded);
         sys::give_back_memory();
+        sys::let_go_of_code();
     }
 
     /// Says that a BFD session came up or went down; the others are told.

@@ -147,6 +147,11 @@ impl Fifos {
         !self.shared.state().pipes.is_empty()
     }
 
+    /// Whether there are pipes: without any, nothing needs to be remembered.
+    pub fn are_open(&self) -> bool {
+        !self.shared.state().pipes.is_empty()
+    }
+
     /// Takes the subjects whose states are to be told anew when that is called for, in this order; others are forgotten.
     pub fn set_order(&self, order: Vec<String>) {
         let mut state = self.shared.state();

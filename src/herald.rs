@@ -35,7 +35,8 @@ struct Told {
     alert: bool,
     /// `notify_priority_changes`
     priority_changes: bool,
-    state: Option<Notified>,
+    /// The last state, with the priority last told.
+    state: Option<(Notified, u8)>,
     mailed: Option<Notified>,
     /// It is not configured any more.
     gone: bool,
@@ -60,7 +61,6 @@ impl Herald {
         for told in self.parties.values_mut() {
             told.gone = true;
         }
-        let mut order = Vec::new();
         let groups = config
             .vrrp_sync_groups
             .iter()
@@ -74,7 +74,6 @@ impl Herald {
             )
         });
         for (party, alert, priority_changes) in groups.chain(instances) {
-            order.push(subject(&party));
             let told = self.parties.entry(party).or_default();
             *told = Told {
                 alert,
@@ -87,9 +86,28 @@ impl Herald {
         self.notifier
             .learn(&config.vrrp_instances, &config.vrrp_sync_groups, inspector);
         self.fifos.learn(&config.global, Writer::Vrrp, inspector);
-        self.fifos.set_order(order);
+        self.remember_states(config);
         let host = gethostname().unwrap_or_default();
         self.mailer.learn(&config.global, &host.to_string_lossy());
+    }
+
+    /// Where there are FIFOs, they know the states of all, groups first, in the order of the configuration.
+    fn remember_states(&self, config: &Config) {
+        if !self.fifos.are_open() {
+            return self.fifos.set_order(Vec::new());
+        }
+        let groups = config.vrrp_sync_groups.iter();
+        let groups = groups.map(|group| Party::Group(group.name.clone()));
+        let instances = config.vrrp_instances.iter();
+        let instances = instances.map(|instance| Party::Instance(instance.name.clone()));
+        let parties: Vec<Party> = groups.chain(instances).collect();
+        self.fifos.set_order(parties.iter().map(subject).collect());
+        for party in &parties {
+            if let Some((state, priority)) = self.parties.get(party).and_then(|told| told.state) {
+                let subject = subject(party);
+                self.fifos.remember(&subject, line(&subject, state, priority));
+            }
+        }
     }
 
     /// Writes all states to the FIFOs again (`fifo_write_vrrp_states_on_reload`).
@@ -102,16 +120,21 @@ impl Herald {
         self.notifier.tell(transition, party);
         let told = self.parties.entry(party.clone()).or_default();
         let Transition { to, priority, .. } = *transition;
-        if to.is_state() {
-            told.state = Some(to);
-        }
-        let subject = subject(party);
-        if let Some(state) = told.state {
-            self.fifos.remember(&subject, line(&subject, state, priority));
-        }
-        let is_priority = matches!(to, Notified::MasterPriority | Notified::BackupPriority);
-        if !is_priority || told.priority_changes {
-            self.fifos.write(&line(&subject, to, priority));
+        let state = if to.is_state() {
+            Some(to)
+        } else {
+            told.state.map(|(state, _)| state)
+        };
+        told.state = state.map(|state| (state, priority));
+        if self.fifos.are_open() {
+            let subject = subject(party);
+            if let Some(state) = state {
+                self.fifos.remember(&subject, line(&subject, state, priority));
+            }
+            let is_priority = matches!(to, Notified::MasterPriority | Notified::BackupPriority);
+            if !is_priority || told.priority_changes {
+                self.fifos.write(&line(&subject, to, priority));
+            }
         }
         let is_unwanted = !told.alert || self.no_email_faults && to == Notified::Fault;
         if to.is_state() && !is_unwanted && told.mailed.replace(to) != Some(to) {

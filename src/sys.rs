@@ -11,6 +11,7 @@ pub(crate) mod net;
 
 use std::fmt;
 use std::io;
+use std::ops::Range;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, ExitStatus};
@@ -76,6 +77,30 @@ pub(crate) fn give_back_memory() {
     unsafe {
         libc::malloc_trim(0);
     }
+}
+
+/// Has the code of the program mapped anew, page by page as it is needed: what only the start ran, the parser above all,
+/// counts as this process's memory no more. Locked memory (`vrrp_no_swap`) stays as it is.
+pub(crate) fn let_go_of_code() {
+    let here = let_go_of_code as fn() as usize;
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+    let Some(code) = maps.lines().find_map(|line| code_around(here, line)) else {
+        return;
+    };
+    // SAFETY: the range is one mapping of a file that is executable and not writable, and that nobody has written to: the
+    // code is position-independent, the loader changes data only. A page that is touched again is read from the same file.
+    unsafe {
+        libc::madvise(code.start as *mut libc::c_void, code.len(), libc::MADV_DONTNEED);
+    }
+}
+
+/// The range of a line of `/proc/PID/maps` if it is of code and contains this address.
+fn code_around(address: usize, line: &str) -> Option<Range<usize>> {
+    let mut words = line.split_ascii_whitespace();
+    let (start, end) = words.next()?.split_once('-')?;
+    let number = |digits| usize::from_str_radix(digits, 16).ok();
+    let range = number(start)?..number(end)?;
+    (words.next() == Some("r-xp") && range.contains(&address)).then_some(range)
 }
 
 /// Takes a variable out of the environment of this process and of the programs it will run. Only before any thread
@@ -321,6 +346,40 @@ fn clock(fields: &libc::tm) -> impl fmt::Display {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn code_is_found_by_an_address_in_it() {
+        let code = "561b5e397000-561b5e8ab000 r-xp 00197000 fe:00 1234   /usr/sbin/holdfast";
+        assert_eq!(
+            code_around(0x561b_5e39_7000, code),
+            Some(0x561b_5e39_7000..0x561b_5e8a_b000)
+        );
+        assert_eq!(code_around(0x561b_5e8a_b000, code), None, "behind it");
+        let data = code.replace("r-xp", "r--p");
+        assert_eq!(
+            code_around(0x561b_5e39_7000, &data),
+            None,
+            "relocated data must stay"
+        );
+        assert_eq!(code_around(0, ""), None);
+    }
+
+    /// Pages of this program's code that are mapped, in KiB.
+    fn mapped_code() -> u64 {
+        let here = let_go_of_code as fn() as usize;
+        let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+        let its = maps.lines().skip_while(|line| code_around(here, line).is_none());
+        let rss = its.skip(1).find_map(|line| line.strip_prefix("Rss:")).unwrap();
+        rss.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
+    #[test]
+    fn code_that_is_let_go_of_is_mapped_again_as_it_runs() {
+        let before = mapped_code();
+        let_go_of_code();
+        let after = mapped_code();
+        assert!(after < before, "{before} kB, then {after} kB");
+    }
 
     #[test]
     fn the_forms_of_a_moment() {

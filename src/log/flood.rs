@@ -4,6 +4,7 @@
 //! were not. Kinds that differ do not touch each other. Absent: the clock.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
 
 use tracing::Level;
@@ -38,7 +39,10 @@ pub(super) struct Held {
 
 #[derive(Default)]
 pub(super) struct Flood {
-    kinds: HashMap<(Level, String), Kind>,
+    /// By the hash of level and kind: a thousand instances have thousands of kinds, most of which are said once. Two that had the
+    /// same would be counted together.
+    kinds: HashMap<u64, Kind>,
+    hasher: RandomState,
     /// How many of them hold lines.
     holding: usize,
 }
@@ -47,32 +51,45 @@ struct Kind {
     since: Instant,
     /// How many may still be shown in this window.
     left: u32,
-    held: u64,
+    held: Option<Box<Holding>>,
+}
+
+/// Lines that are not shown.
+struct Holding {
+    level: Level,
     last: String,
+    count: u64,
 }
 
 impl Flood {
     /// Whether a line of this kind is shown.
     pub(super) fn judge(&mut self, level: Level, kind: &str, message: &str, now: Instant) -> Verdict {
-        if !self.kinds.contains_key(&(level, kind.to_owned())) {
+        let key = self.hasher.hash_one((level, kind));
+        if !self.kinds.contains_key(&key) {
             self.make_room(now);
         }
-        let entry = self.kinds.entry((level, kind.to_owned())).or_insert(Kind {
+        let entry = self.kinds.entry(key).or_insert(Kind {
             since: now,
             left: BURST,
-            held: 0,
-            last: String::new(),
+            held: None,
         });
-        if now.duration_since(entry.since) >= WINDOW && entry.held == 0 {
+        if now.duration_since(entry.since) >= WINDOW && entry.held.is_none() {
             (entry.since, entry.left) = (now, BURST);
         }
         if entry.left > 0 {
             entry.left -= 1;
             return Verdict::Show;
         }
-        self.holding += usize::from(entry.held == 0);
-        entry.held += 1;
-        message.clone_into(&mut entry.last);
+        self.holding += usize::from(entry.held.is_none());
+        let holding = entry.held.get_or_insert_with(|| {
+            Box::new(Holding {
+                level,
+                last: String::new(),
+                count: 0,
+            })
+        });
+        holding.count += 1;
+        message.clone_into(&mut holding.last);
         Verdict::Hold
     }
 
@@ -82,13 +99,13 @@ impl Flood {
             return Vec::new();
         }
         let mut released = Vec::new();
-        for ((level, _), kind) in &mut self.kinds {
+        for kind in self.kinds.values_mut() {
             let during = now.duration_since(kind.since);
-            if kind.held > 0 && (all || during >= WINDOW) {
+            if let Some(holding) = kind.held.take_if(|_| all || during >= WINDOW) {
                 released.push(Held {
-                    level: *level,
-                    message: std::mem::take(&mut kind.last),
-                    count: std::mem::take(&mut kind.held),
+                    level: holding.level,
+                    message: holding.last,
+                    count: holding.count,
                     during,
                 });
                 (kind.since, kind.left) = (now, 1);
@@ -105,9 +122,9 @@ impl Flood {
             return;
         }
         self.kinds
-            .retain(|_, kind| kind.held > 0 || now.duration_since(kind.since) < WINDOW);
+            .retain(|_, kind| kind.held.is_some() || now.duration_since(kind.since) < WINDOW);
         if self.kinds.len() >= KINDS_AT_MOST {
-            self.kinds.retain(|_, kind| kind.held > 0);
+            self.kinds.retain(|_, kind| kind.held.is_some());
         }
     }
 }

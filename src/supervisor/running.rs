@@ -267,6 +267,7 @@ impl Running {
             self.reloads.settled(&self.configuration);
             self.systemd.ready();
             self.phase = Phase::Settled;
+            sys::let_go_of_code();
         }
         if reload_wanted {
             self.reload();

@@ -15,7 +15,7 @@ use super::repair::Loss;
 use super::round::{Owner, Step, Written};
 use super::uppers::Stands;
 use super::wants::{self, Wants};
-use super::{Process, SLICE, VrrpProcessError, name_of};
+use super::{Process, QUIET, SLICE, VrrpProcessError, name_of};
 use crate::notify::Party;
 use crate::timer::now;
 
@@ -413,6 +413,7 @@ impl Process {
                 return;
             }
         }
+        self.following.shrink_to(QUIET);
         self.tell_news(begin);
     }
 

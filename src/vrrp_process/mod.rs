@@ -67,6 +67,9 @@ const LATE: Duration = Duration::from_millis(2);
 /// How long what is not an advert may keep the loop from its next turn.
 const SLICE: Duration = Duration::from_micros(500);
 
+/// Room that the queues keep when they are empty; what a thousand routers needed at once is given back.
+const QUIET: usize = 64;
+
 /// How often the state is saved at most: that of a thousand routers takes a millisecond.
 const SAVE_EVERY: Duration = Duration::from_millis(20);
 
@@ -379,6 +382,9 @@ impl Process {
             if now() - begin > SLICE {
                 break;
             }
+        }
+        if self.news.is_empty() {
+            self.news.shrink_to(QUIET);
         }
         if let Some(events) = self.events.take() {
             self.child.tell_events(&events);

@@ -11,6 +11,7 @@ use netlink::address::Key;
 use netlink::{Change, Object, Objects};
 use vrrp::{InstanceId, Instant, LinkId, Transition};
 
+use super::QUIET;
 use super::writer::{Job, Outcome, Writer};
 
 /// Owners whose objects are written in one round. What follows a round (announcements, notifies) waits for all of it, so
@@ -144,6 +145,9 @@ impl Rounds {
                 Step::Reconcile(owner) => drop(owners.insert(owner)),
                 Step::Announce(..) | Step::Notify(_) | Step::Prepare => after.push(step),
             }
+        }
+        if self.queue.is_empty() {
+            self.queue.shrink_to(QUIET);
         }
         let job = job(&owners, std::mem::take(&mut self.orphans));
         self.under_way = Some(UnderWay {
