@@ -1,8 +1,6 @@
-//! A model of up to four routers, checked state by state: real engines on a link that loses, doubles and delays
-//! adverts, parts and heals, while daemons die and come back. Within a number of such mishaps every order of things is
-//! tried.
-//!
-//! Adverts that overtake one another are a mishap too.
+//! A model of up to four routers, checked state by state: real engines on a link that loses, doubles, delays and
+//! reorders adverts, parts and heals, while daemons die and come back. Within a number of such mishaps every order of
+//! things is tried.
 //!
 //! What must hold: once nothing more goes wrong, a link that is whole settles on exactly one master; an instance with
 //! `nopreempt` never takes from a master that it hears; nobody has an address without being master.
