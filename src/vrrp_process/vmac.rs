@@ -21,7 +21,7 @@ use vrrp::{Instant, LinkId};
 
 use super::firewall::Firewall;
 use super::mirror::Mirror;
-use super::repair::Repairs;
+use crate::repair::Repairs;
 
 /// Characters of a path in a mark: aliases and comments have some 250 bytes.
 const OWNER_LEN: usize = 40;
@@ -302,7 +302,7 @@ impl Uppers {
             stale: false,
             retired: None,
             withheld: BTreeMap::new(),
-            repairs: Repairs::new(),
+            repairs: Repairs::new(Duration::ZERO),
         }
     }
 
