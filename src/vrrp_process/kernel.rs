@@ -419,12 +419,15 @@ impl Process {
         if statics && self.refused.contains(failure.change.object()) {
             return;
         }
-        match failure.change.object() {
+        let (change, why) = (&failure.change, failure.error.reason());
+        match change.object() {
             Object::Address(address) => {
-                let link = self.mirror.name_of(address.link);
-                error!("Unable to {} on {link}: {}", failure.change, failure.error);
+                error!(
+                    "Unable to {change} ({}): {why}",
+                    self.mirror.name_of(address.link)
+                );
             }
-            Object::Route(_) | Object::Rule(_) => error!("Unable to {}: {}", failure.change, failure.error),
+            Object::Route(_) | Object::Rule(_) => error!("Unable to {change}: {why}"),
         }
     }
 
