@@ -102,8 +102,8 @@ impl Guard {
     }
 
     /// Waits until the repair is due of a table of ours that somebody else has changed: soon, and later and later against
-    /// someone who does it again and again. `lost` is told of each such loss. Nothing is lost when this future is dropped.
-    pub(crate) async fn touched(&mut self, lost: impl Fn(Family)) {
+    /// someone who does it again and again. `tell` hears of each such loss. Nothing is lost when this future is dropped.
+    pub(crate) async fn touched(&mut self, tell: impl Fn(Family)) {
         let Some(Open { nftables, watch }) = &mut self.open else {
             return std::future::pending().await;
         };
@@ -128,7 +128,7 @@ impl Guard {
                     };
                     let name = &table.name;
                     info!("nftables table {family} {name} was changed by another program, {loss}");
-                    lost(table.family);
+                    tell(table.family);
                 }
             }
         }

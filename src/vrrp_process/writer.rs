@@ -65,7 +65,7 @@ impl Writer {
     pub(super) fn start(owner: &str) -> Result<(Self, mpsc::UnboundedReceiver<Family>), OpenError> {
         let (jobs, waiting) = mpsc::unbounded_channel();
         let (told, outcomes) = mpsc::unbounded_channel();
-        let (lose, lost) = mpsc::unbounded_channel();
+        let (tell_lost, tables_lost) = mpsc::unbounded_channel();
         let (opened, open) = sync_channel(1);
         let owner = owner.to_owned();
         let failed = |source| OpenError::Socket {
@@ -74,13 +74,13 @@ impl Writer {
         };
         Builder::new()
             .name("netlink".to_owned())
-            .spawn(move || work(waiting, &told, &lose, &opened, owner))
+            .spawn(move || work(waiting, &told, &tell_lost, &opened, owner))
             .map_err(failed)?;
         // The thread says one thing or ends.
         let port = open
             .recv()
             .unwrap_or_else(|_| Err(failed(io::ErrorKind::Other.into())))?;
-        Ok((Self { jobs, outcomes, port }, lost))
+        Ok((Self { jobs, outcomes, port }, tables_lost))
     }
 
     /// Hands a job over. One at a time is out.

@@ -185,13 +185,12 @@ impl Made {
 
     /// Remembers a wish; answers with what was wished for by that name before.
     fn learn(&mut self, wish: &Wish) -> Option<Wish> {
-        match self.wishes.iter_mut().find(|known| known.name == wish.name) {
-            Some(known) => Some(std::mem::replace(known, wish.clone())),
-            None => {
-                self.wishes.push(wish.clone());
-                None
-            }
+        let known = self.wishes.iter_mut().find(|known| known.name == wish.name);
+        let before = known.map(|known| std::mem::replace(known, wish.clone()));
+        if before.is_none() {
+            self.wishes.push(wish.clone());
         }
+        before
     }
 
     /// Makes an interface that is there what is wished for now; it follows its parent from one VRF to another.
