@@ -6,6 +6,7 @@ mod ipvs;
 mod links;
 mod lvs;
 mod places;
+mod uppers;
 
 use std::fs;
 use std::os::unix::net::UnixDatagram;
@@ -23,6 +24,7 @@ pub(crate) fn all() -> Vec<Story> {
         lvs::stories(),
         places::stories(),
         clocks::stories(),
+        uppers::stories(),
     ]
     .into_iter()
     .flatten()
