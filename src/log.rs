@@ -2,9 +2,11 @@
 //!
 //! A line is the event's plain message; its fields are shown in JSON only. `tracing::info!` is an ordinary line, `warn!` and `error!` are
 //! worse ones, `debug!` is detail that `-D` shows and `trace!` extra detail that a second `-D` shows. Nothing here makes a process
-//! wait: what a destination cannot take at once is dropped, counted, and the count is told when it takes lines again. What is
-//! said over and over is counted and summed up (`flood`).
+//! wait before its end: lines for syslog wait for a slow daemon with a thread (`courier`); what a destination cannot take is dropped,
+//! counted, and the count is told when it takes lines again. What is said over and over is counted and summed up (`flood`).
 
+mod connection;
+mod courier;
 mod file;
 mod flood;
 mod stderr;
@@ -67,7 +69,10 @@ pub fn start(options: &Options, role: Option<Role>) {
     };
     let process = role.map_or("supervisor", Role::word);
     let output = OUTPUT.get_or_init(|| Mutex::new(Output::new(destinations, ident, process)));
-    std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
+    std::panic::set_hook(Box::new(|panic| {
+        tracing::error!("{panic}");
+        finish();
+    }));
     // A second subscriber is refused, which leaves the first at work.
     let _ =
         tracing::subscriber::set_global_default(tracing_subscriber::registry().with(Lines { output, level }));
@@ -95,10 +100,20 @@ pub fn catch_up() {
     }
 }
 
-/// Tells all that was counted: the process ends.
+/// Lets a thread carry lines from now on, so that none is lost when many come at once. Only where the process will fork no more.
+pub fn carry() {
+    if let Some(output) = OUTPUT.get() {
+        let destinations = &mut lock(output).destinations;
+        destinations.iter_mut().for_each(|it| it.carry());
+    }
+}
+
+/// Tells all that was counted, and waits until what was said is written: the process ends.
 pub fn finish() {
     if let Some(output) = OUTPUT.get() {
-        lock(output).catch_up(Instant::now(), true);
+        let output = &mut *lock(output);
+        output.catch_up(Instant::now(), true);
+        output.destinations.iter_mut().for_each(|it| it.finish());
     }
 }
 
@@ -106,6 +121,12 @@ pub fn finish() {
 trait Destination: Send {
     /// Writes one line. Never waits.
     fn write(&mut self, line: &Line<'_>);
+
+    /// The process may have threads from now on.
+    fn carry(&mut self) {}
+
+    /// Waits until all lines are written, or will not be.
+    fn finish(&mut self) {}
 }
 
 /// One line.
@@ -156,7 +177,11 @@ struct Lost(u64);
 
 impl Lost {
     fn count(&mut self) {
-        self.0 = self.0.saturating_add(1);
+        self.count_all(1);
+    }
+
+    fn count_all(&mut self, lines: usize) {
+        self.0 = self.0.saturating_add(lines as u64);
     }
 
     /// The line that tells how many, once.

@@ -188,7 +188,10 @@ fn of_service(service: &checkers::ServiceStanding) -> Value {
     })
 }
 
-/// Events of one turn of a process's loop.
+/// Bytes of events that are to be sent, though more may follow at once.
+const LARGE: usize = 64 * 1024;
+
+/// Events that are told together.
 #[derive(Debug, Default)]
 pub(crate) struct Events(String);
 
@@ -203,6 +206,11 @@ impl Events {
     /// A line of the log.
     pub(crate) fn news(&mut self, of: &str, subject: &str, text: &str) {
         self.add(&json!({"event": of, "time": epoch(), "subject": subject, "text": text}));
+    }
+
+    /// Whether it is time to send what has come together.
+    pub(crate) fn is_large(&self) -> bool {
+        self.0.len() >= LARGE
     }
 
     /// What has come together, to be sent.

@@ -172,8 +172,10 @@ impl Running {
         match message {
             FromChild::Bfd(report) => self.bfd_said(&report),
             FromChild::Status => self.round.answered(index, read_text(beside)),
-            FromChild::Events => self.control.publish(&read_text(beside).unwrap_or_default()),
-            FromChild::Ready | FromChild::Beat | FromChild::Reloaded | FromChild::Stopped => {}
+            FromChild::Events if self.control.is_watched() => {
+                self.control.publish(&read_text(beside).unwrap_or_default());
+            }
+            FromChild::Events | FromChild::Ready | FromChild::Beat | FromChild::Reloaded | FromChild::Stopped => {}
         }
         self.finish_status(Instant::now());
         self.settle();
