@@ -175,7 +175,11 @@ impl Running {
             FromChild::Events if self.control.is_watched() => {
                 self.control.publish(&read_text(beside).unwrap_or_default());
             }
-            FromChild::Events | FromChild::Ready | FromChild::Beat | FromChild::Reloaded | FromChild::Stopped => {}
+            FromChild::Events
+            | FromChild::Ready
+            | FromChild::Beat
+            | FromChild::Reloaded
+            | FromChild::Stopped => {}
         }
         self.finish_status(Instant::now());
         self.settle();

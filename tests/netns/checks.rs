@@ -310,7 +310,10 @@ fn peers_that_flood_do_not_fill_the_memory() {
     assert!(flooded.is_some(), "{}", scene.lab.report());
     let pid = host.read("/run/checkers.pid").unwrap();
     let status = host.read(&format!("/proc/{}/status", pid.trim())).unwrap();
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let peak = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .unwrap();
     let peak: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
     assert!(peak < AT_MOST, "{peak} KiB");
     assert!(node.stop(LIMIT).unwrap().success());
@@ -385,14 +388,19 @@ fn probes_run_with_few_privileges() {
     let pid = host.read("/run/checkers.pid").unwrap();
     let tasks = host
         .run(move || {
-            let tasks = std::fs::read_dir(format!("/proc/{}/task", pid.trim())).unwrap().flatten();
+            let tasks = std::fs::read_dir(format!("/proc/{}/task", pid.trim()))
+                .unwrap()
+                .flatten();
             tasks
                 .filter_map(|task| std::fs::read_to_string(task.path().join("status")).ok())
                 .collect::<Vec<_>>()
         })
         .unwrap();
     for status in &tasks {
-        let name = status.lines().find_map(|line| line.strip_prefix("Name:\t")).unwrap();
+        let name = status
+            .lines()
+            .find_map(|line| line.strip_prefix("Name:\t"))
+            .unwrap();
         let expected = match name {
             "log" => 0,
             "scripts" => mine,

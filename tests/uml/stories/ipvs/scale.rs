@@ -75,7 +75,10 @@ async fn keepalived(ipvs: &mut Ipvs, table: &[Wanted]) -> (Duration, Duration) {
     daemon.wait().unwrap();
     // Its checker process may go on with the table when its parent has ended.
     while is_running("keepalived") {
-        assert!(began.elapsed() < Duration::from_mins(1), "keepalived does not end");
+        assert!(
+            began.elapsed() < Duration::from_mins(1),
+            "keepalived does not end"
+        );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     (start, began.elapsed())
