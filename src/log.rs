@@ -25,7 +25,7 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
 use crate::child::Role;
 use crate::cli::{Format, Options};
-use crate::sys;
+use crate::sys::{self, LocalTime};
 use file::LogFile;
 use flood::{Flood, Verdict};
 use stderr::Stderr;
@@ -135,6 +135,7 @@ struct Line<'a> {
     /// Has no end-of-line and no control characters.
     message: &'a str,
     fields: &'a Map<String, Value>,
+    time: LocalTime,
     /// The name in syslog.
     ident: &'a str,
     /// `supervisor`, or the role of a child.
@@ -198,6 +199,34 @@ struct Output {
     plain_ident: String,
     ident: String,
     process: &'static str,
+    clock: Clock,
+}
+
+/// The time of day, read now and then: of ten thousand lines at once not each asks the kernel for two times.
+struct Clock {
+    read: Instant,
+    /// What was read then, since 1970 UTC.
+    time: Duration,
+}
+
+impl Clock {
+    /// How long a reading counts.
+    const COUNTS: Duration = Duration::from_millis(100);
+
+    fn read(now: Instant) -> Self {
+        Self {
+            read: now,
+            time: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
+        }
+    }
+
+    fn time(&mut self, now: Instant) -> LocalTime {
+        if now.duration_since(self.read) >= Self::COUNTS {
+            *self = Self::read(now);
+        }
+        let time = self.time + now.duration_since(self.read);
+        LocalTime::at(time.as_secs(), time.subsec_nanos())
+    }
 }
 
 impl Output {
@@ -208,6 +237,7 @@ impl Output {
             plain_ident: ident.to_owned(),
             ident: ident.to_owned(),
             process,
+            clock: Clock::read(Instant::now()),
         }
     }
 
@@ -221,7 +251,7 @@ impl Output {
             return;
         }
         for message in text.message.lines().map(printable) {
-            self.write(level, &message, &text.fields);
+            self.write(level, &message, &text.fields, now);
         }
     }
 
@@ -231,15 +261,16 @@ impl Output {
             let (count, seconds) = (held.count, held.during.max(Duration::from_secs(1)).as_secs());
             let message = format!("{message} - {count} more like this in {seconds} s");
             let fields = Map::from_iter([("repeated".to_owned(), Value::from(count))]);
-            self.write(held.level, &message, &fields);
+            self.write(held.level, &message, &fields, now);
         }
     }
 
-    fn write(&mut self, level: Level, message: &str, fields: &Map<String, Value>) {
+    fn write(&mut self, level: Level, message: &str, fields: &Map<String, Value>, now: Instant) {
         let line = Line {
             level,
             message,
             fields,
+            time: self.clock.time(now),
             ident: &self.ident,
             process: self.process,
         };
@@ -353,6 +384,7 @@ mod tests {
             level,
             message,
             fields: &fields,
+            time: sys::local_time(),
             ident: "Keepalived",
             process: "supervisor",
         });

@@ -298,6 +298,7 @@ impl Process {
 
     /// Tells some of what has become true.
     fn tell(&mut self) {
+        self.events.begin_turn();
         for _ in 0..AT_ONCE {
             let Some((_, told)) = self
                 .outbox

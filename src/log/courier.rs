@@ -16,7 +16,7 @@ use super::connection::Connection;
 use super::syslog::write_datagram;
 use crate::cli::Facility;
 use crate::log::{Line, Lost};
-use crate::sys::capability;
+use crate::sys::{self, capability};
 
 /// Bytes that wait at most: the daemon behind the socket stands still, or nearly so.
 const WAITING: usize = 4 * 1024 * 1024;
@@ -180,6 +180,7 @@ impl Desk {
             level: Level::WARN,
             message: &lost,
             fields: &serde_json::Map::new(),
+            time: sys::local_time(),
             ident: &ident,
             process: "",
         };

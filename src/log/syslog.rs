@@ -9,7 +9,6 @@ use super::connection::Connection;
 use super::courier::{Courier, Lot};
 use crate::cli::Facility;
 use crate::log::{Destination, Line, Lost};
-use crate::sys;
 
 pub(super) struct Syslog {
     path: PathBuf,
@@ -72,9 +71,9 @@ impl Destination for Syslog {
 /// Appends a datagram. RFC 3164 4.1: priority, local time, process, message.
 pub(super) fn write_datagram(bytes: &mut Vec<u8>, facility: Facility, line: &Line<'_>, pid: u32) {
     let priority = facility.0 * 8 + severity(line.level);
-    let (time, ident, message) = (sys::local_time(), line.ident, line.message);
+    let (time, ident, message) = (line.time.syslog(), line.ident, line.message);
     // A vector takes all.
-    let _ = write!(bytes, "<{priority}>{} {ident}[{pid}]: {message}", time.syslog());
+    let _ = write!(bytes, "<{priority}>{time} {ident}[{pid}]: {message}");
 }
 
 /// keepalived logs nearly everything at `LOG_INFO`, detail too; only what needs an operator is `LOG_ALERT`.
