@@ -8,6 +8,7 @@
 
 mod announcing;
 mod chaos;
+mod crowd;
 mod faults;
 mod fixture;
 mod grouped;

@@ -2,6 +2,7 @@
 //! that were told must be the same after each step.
 
 mod asked;
+mod draining;
 mod dump;
 mod flush;
 mod kept;
@@ -38,6 +39,7 @@ pub(crate) fn stories() -> Vec<Story> {
         dump::stories(),
         sync::stories(),
         traffic::stories(),
+        draining::stories(),
         pair::stories(),
         scale::stories(),
     ]
