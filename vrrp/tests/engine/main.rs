@@ -14,6 +14,7 @@ mod fixture;
 mod grouped;
 mod lan;
 mod packets;
+mod reasons;
 mod recording;
 mod reloading;
 mod resuming;
