@@ -103,8 +103,9 @@ pub fn catch_up() {
 /// Lets a thread carry lines from now on, so that none is lost when many come at once. Only where the process will fork no more.
 pub fn carry() {
     if let Some(output) = OUTPUT.get() {
-        let destinations = &mut lock(output).destinations;
-        destinations.iter_mut().for_each(|it| it.carry());
+        for destination in &mut lock(output).destinations {
+            destination.carry();
+        }
     }
 }
 
@@ -113,7 +114,9 @@ pub fn finish() {
     if let Some(output) = OUTPUT.get() {
         let output = &mut *lock(output);
         output.catch_up(Instant::now(), true);
-        output.destinations.iter_mut().for_each(|it| it.finish());
+        for destination in &mut output.destinations {
+            destination.finish();
+        }
     }
 }
 

@@ -62,7 +62,7 @@ struct Pile {
 
 /// Datagrams, one behind the other.
 #[derive(Default)]
-pub(super) struct Lot {
+struct Lot {
     bytes: Vec<u8>,
     /// Where each of them ends.
     ends: Vec<usize>,
@@ -70,12 +70,12 @@ pub(super) struct Lot {
 
 impl Lot {
     /// Adds the datagram that `write` appends.
-    pub(super) fn add(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+    fn add(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
         write(&mut self.bytes);
         self.ends.push(self.bytes.len());
     }
 
-    pub(super) fn datagrams(&self) -> Vec<&[u8]> {
+    fn datagrams(&self) -> Vec<&[u8]> {
         let begins = std::iter::once(0).chain(self.ends.iter().copied());
         begins
             .zip(&self.ends)

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use tracing::Level;
 
 use super::connection::Connection;
-use super::courier::{Courier, Lot};
+use super::courier::Courier;
 use crate::cli::Facility;
 use crate::log::{Destination, Line, Lost};
 
@@ -40,9 +40,9 @@ impl Destination for Syslog {
             Way::Direct(connection, lost) => (connection, lost),
         };
         let mut send = |line: &Line<'_>| {
-            let mut lot = Lot::default();
-            lot.add(|bytes| write_datagram(bytes, self.facility, line, std::process::id()));
-            connection.send(&lot.datagrams()) > 0
+            let mut datagram = Vec::new();
+            write_datagram(&mut datagram, self.facility, line, std::process::id());
+            connection.send(&[&datagram]) > 0
         };
         if !send(line) {
             lost.count();

@@ -322,8 +322,8 @@ fn peers_that_flood_do_not_fill_the_memory() {
 /// The loop's thread has what is listed and no more; scripts have what their users have.
 #[test]
 fn probes_run_with_few_privileges() {
-    /// capabilities(7): CHOWN, DAC_READ_SEARCH, KILL, SETGID, SETUID, NET_BIND_SERVICE, NET_ADMIN, NET_RAW, IPC_LOCK, SYS_NICE,
-    /// SYS_RESOURCE.
+    // capabilities(7): CHOWN, DAC_READ_SEARCH, KILL, SETGID, SETUID, NET_BIND_SERVICE, NET_ADMIN, NET_RAW, IPC_LOCK, SYS_NICE,
+    // SYS_RESOURCE.
     const KEPT: [u8; 11] = [0, 2, 5, 6, 7, 10, 12, 13, 14, 23, 24];
     if !ready() {
         return;
