@@ -41,6 +41,7 @@ mod scene;
 mod script;
 mod secrets;
 mod signed;
+mod statics;
 mod strict;
 mod takeover;
 mod telling;
