@@ -24,6 +24,7 @@ use crate::child::state::SavedState;
 use crate::cli::{self, Options};
 use crate::log;
 use crate::message::{BfdReport, FromChild, Link, Received, ToChild};
+use crate::rest::Rest;
 use crate::signal::{Heed, Signal, Signals};
 use crate::standing::{self, Standing};
 use crate::sys;
@@ -145,6 +146,7 @@ pub struct Child {
     state: SavedState,
     signals: Signals,
     standing: Option<Standing>,
+    rest: Rest,
 }
 
 impl Child {
@@ -187,6 +189,7 @@ impl Child {
             state: SavedState::new(state_fd),
             signals,
             standing: None,
+            rest: Rest::default(),
         }))
     }
 
@@ -249,23 +252,22 @@ impl Child {
     }
 
     /// Says that the work has begun: the configuration is in force.
-    pub fn ready(&self) {
+    pub fn ready(&mut self) {
         self.say(&FromChild::Ready);
-        sys::give_back_memory();
-        sys::let_go_of_code();
+        self.rest.begin();
     }
 
     /// Says that the loop turns; to be called from the loop itself, every [`crate::message::BEAT_INTERVAL`].
-    pub fn beat(&self) {
+    pub fn beat(&mut self) {
         log::catch_up();
+        self.rest.look();
         self.say(&FromChild::Beat);
     }
 
     /// Says that the configuration of the last [`Order::Reload`] is in force.
-    pub fn reloaded(&self) {
+    pub fn reloaded(&mut self) {
         self.say(&FromChild::Reloaded);
-        sys::give_back_memory();
-        sys::let_go_of_code();
+        self.rest.begin();
     }
 
     /// Says that a BFD session came up or went down; the others are told.

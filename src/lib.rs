@@ -21,6 +21,7 @@ mod nft_guard;
 pub mod notify;
 pub mod reactor;
 mod repair;
+mod rest;
 pub mod scripts;
 pub mod signal;
 pub mod standing;

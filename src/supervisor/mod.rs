@@ -30,6 +30,7 @@ use crate::cli::{self, COMPATIBLE_VERSION, Options};
 use crate::control::{self, server::Control};
 use crate::dump::Writer;
 use crate::log;
+use crate::rest::Rest;
 use crate::signal::{Heed, Signals};
 use crate::sys;
 use answers::{Reloads, Round};
@@ -147,6 +148,7 @@ fn start(mut options: Options) -> Result<Running, Failure> {
         round: Round::default(),
         reloads: Reloads::default(),
         reload_time: ReloadTime::default(),
+        rest: Rest::default(),
         writer: Writer::default(),
         _pid_file: pid_file,
         _core_pattern: core_pattern,

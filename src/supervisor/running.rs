@@ -15,6 +15,7 @@ use crate::control::server::{Asked, Control};
 use crate::control::{Request, plan};
 use crate::dump::{self, Kind, Place, Writer};
 use crate::message::{BfdReport, FromChild, ToChild};
+use crate::rest::Rest;
 use crate::signal::{Signal, Signals};
 use crate::supervisor::answers::{Reloads, Round};
 use crate::supervisor::configuration::{Configuration, Usable};
@@ -49,6 +50,7 @@ pub(super) struct Running {
     pub(super) round: Round,
     pub(super) reloads: Reloads,
     pub(super) reload_time: ReloadTime,
+    pub(super) rest: Rest,
     /// Writes the supervisor's own dump.
     pub(super) writer: Writer,
     /// Held for as long as the daemon runs.
@@ -165,6 +167,7 @@ impl Running {
     fn said(&mut self, index: usize, message: FromChild, beside: Option<OwnedFd>) {
         let slot = &mut self.slots[index];
         slot.watch.heard(Instant::now());
+        self.rest.look();
         slot.awaited.take_if(|awaited| awaited.message == message);
         if std::mem::take(&mut slot.behind) {
             self.tell_sessions(index);
@@ -273,7 +276,7 @@ impl Running {
             self.reloads.settled(&self.configuration);
             self.systemd.ready();
             self.phase = Phase::Settled;
-            sys::let_go_of_code();
+            self.rest.begin();
         }
         if reload_wanted {
             self.reload();

@@ -59,7 +59,7 @@ pub struct Engine {
     /// Over the deadlines of `world.scripts`.
     pub(crate) script_deadlines: Deadlines,
     /// Who may get a packet.
-    routes: BTreeMap<Addressee, BTreeSet<InstanceId>>,
+    routes: BTreeSet<(Addressee, InstanceId)>,
     /// The time of day, and when it was told.
     clock: Option<(Instant, Duration)>,
     /// Who cares for a link, by its name.
@@ -146,7 +146,7 @@ impl Engine {
             strays: Strays::default(),
             timers: Timers::default(),
             script_deadlines: Deadlines::default(),
-            routes: BTreeMap::new(),
+            routes: BTreeSet::new(),
             clock: None,
             watchers: BTreeMap::new(),
             trackers: BTreeMap::new(),
@@ -346,8 +346,9 @@ impl Engine {
             family: Family::of(packet.source),
             vrid,
         };
-        let candidates = self.routes.get(&route).into_iter().flatten();
-        let Some(&id) = candidates.min_by_key(|id| self.instances[id.0 as usize].unfitness(packet)) else {
+        let all = (route, InstanceId(u32::MIN))..=(route, InstanceId(u32::MAX));
+        let candidates = self.routes.range(all).map(|(_, id)| *id);
+        let Some(id) = candidates.min_by_key(|id| self.instances[id.0 as usize].unfitness(packet)) else {
             self.on_stray(packet.link, vrid, now);
             return;
         };
@@ -577,21 +578,15 @@ impl Engine {
             let instance = &mut self.instances[id.0 as usize];
             instance.look(&self.world, now, &mut self.out);
             if let Some(route) = instance.route() {
-                self.routes.entry(route).or_default().insert(*id);
+                self.routes.insert((route, *id));
             }
         }
         self.conclude(ids, now);
     }
 
     pub(crate) fn unroute(&mut self, id: InstanceId) {
-        let Some(route) = self.instances[id.0 as usize].route() else {
-            return;
-        };
-        if let Some(ids) = self.routes.get_mut(&route) {
-            ids.remove(&id);
-            if ids.is_empty() {
-                self.routes.remove(&route);
-            }
+        if let Some(route) = self.instances[id.0 as usize].route() {
+            self.routes.remove(&(route, id));
         }
     }
 
