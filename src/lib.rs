@@ -20,6 +20,7 @@ pub mod message;
 mod nft_guard;
 pub mod notify;
 pub mod reactor;
+mod repair;
 pub mod scripts;
 pub mod signal;
 pub mod standing;

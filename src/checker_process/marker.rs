@@ -76,7 +76,7 @@ async fn work(mut orders: UnboundedReceiver<Order>, owner: String) {
                 }
                 None => return,
             },
-            () = guard.touched() => guard.repair().await,
+            () = guard.touched(|_| {}) => guard.repair().await,
             () = again(is_wrong) => guard.keep(wanted.clone()).await,
         }
     }

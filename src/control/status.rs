@@ -10,7 +10,14 @@ use crate::control::server::epoch;
 use crate::dump::{Lines, Wall};
 
 /// One part after another of the VRRP process's status, item by item; `None` past the last part.
-pub(crate) fn vrrp(engine: &Engine, wall: Wall, part: usize, item: usize, lines: &mut Lines) -> Option<bool> {
+pub(crate) fn vrrp(
+    engine: &Engine,
+    statics_lost: u64,
+    wall: Wall,
+    part: usize,
+    item: usize,
+    lines: &mut Lines,
+) -> Option<bool> {
     let once = |lines: &mut Lines, text: &str| {
         if item == 0 {
             lines.raw(text);
@@ -40,7 +47,7 @@ pub(crate) fn vrrp(engine: &Engine, wall: Wall, part: usize, item: usize, lines:
         5 => list(lines, engine.scripts().get(item).map(|script| {
             json!({"name": &*script.name, "status": health(script.health), "running": script.running})
         })),
-        6 => once(lines, "]}"),
+        6 => once(lines, &format!("],\"static_objects_lost\":{statics_lost}}}")),
         _ => return None,
     })
 }

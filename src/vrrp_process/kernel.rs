@@ -11,20 +11,16 @@ use tracing::{debug, error, info, warn};
 use vrrp::{Event, InstanceId, LinkId, Whose};
 
 use super::announce::{Announcement, forwards_ipv6};
-use super::repair::Loss;
 use super::round::{Owner, Step, Written};
 use super::uppers::Stands;
 use super::wants::{self, Wants};
-use super::{Process, VrrpProcessError, name_of};
+use super::{Process, SLICE, VrrpProcessError, name_of};
 use crate::notify::Party;
 use crate::timer::now;
 
 /// When links or addresses of the host change, the kernel may drop routes without a word. They are looked at so much
 /// later, once for a burst of changes.
 const RECHECK: Duration = Duration::from_millis(100);
-
-/// How long announcements and notifies may keep the loop from its next turn.
-const SLICE: Duration = Duration::from_micros(500);
 
 impl Process {
     pub(super) fn kernel(
@@ -172,20 +168,17 @@ impl Process {
     /// Something of an owner was taken away and is put back, the more often it happens the later.
     fn lost(&mut self, owner: Owner, what: &str) {
         let name = match owner {
-            Owner::Statics => "static",
+            Owner::Statics => {
+                self.statics_lost += 1;
+                "static"
+            }
             Owner::Instance(instance) => {
                 self.engine.handle(Event::Lost { instance }, now());
                 name_of(&self.engine, instance)
             }
         };
-        match self.repairs.lost((owner, what.to_owned()), now()) {
-            Loss { wait, losses: 1 } if wait.is_zero() => {
-                info!("({name}) {what} was removed by another program, putting it back");
-            }
-            Loss { wait, losses } => info!(
-                "({name}) {what} was removed by another program, putting it back in {wait:?} (removal number {losses})"
-            ),
-        }
+        let loss = self.repairs.lost((owner, what.to_owned()), now());
+        info!("({name}) {what} was removed by another program, {loss}");
     }
 
     /// Puts back what was taken away, where the time for it has come.
@@ -416,6 +409,7 @@ impl Process {
                 return;
             }
         }
+        self.tell_news(begin);
     }
 
     /// Says what the kernel refused; of something static only once, it is tried again with every change of a link.
@@ -423,12 +417,15 @@ impl Process {
         if statics && self.refused.contains(failure.change.object()) {
             return;
         }
-        match failure.change.object() {
+        let (change, why) = (&failure.change, failure.error.reason());
+        match change.object() {
             Object::Address(address) => {
-                let link = self.mirror.name_of(address.link);
-                error!("Unable to {} on {link}: {}", failure.change, failure.error);
+                error!(
+                    "Unable to {change} ({}): {why}",
+                    self.mirror.name_of(address.link)
+                );
             }
-            Object::Route(_) | Object::Rule(_) => error!("Unable to {}: {}", failure.change, failure.error),
+            Object::Route(_) | Object::Rule(_) => error!("Unable to {change}: {why}"),
         }
     }
 

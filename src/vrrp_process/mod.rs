@@ -11,7 +11,6 @@ mod keys;
 mod mirror;
 mod objects;
 mod promote;
-mod repair;
 mod round;
 mod socket;
 mod sync_follower;
@@ -30,6 +29,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use netlink::nftables::Family;
 use netlink::{Monitor, Object, Objects, Removal, Removals};
 use parser::Config;
 use tokio::sync::mpsc;
@@ -45,13 +45,13 @@ use crate::control::status::Events;
 use crate::dump::{self, VrrpDumps};
 use crate::herald::Herald;
 use crate::message::BEAT_INTERVAL;
+use crate::repair::Repairs;
 use crate::scripts::{Inspector, Policy, Prepared, Runner};
 use crate::timer::{Timer, now, utc};
 use announce::Announcer;
 use firewall::Firewall;
 use mirror::Mirror;
 use promote::Promoted;
-use repair::Repairs;
 use round::{Owner, Rounds, Step};
 use socket::{Received, Sockets};
 use sync_follower::SyncFollower;
@@ -63,6 +63,12 @@ use writer::Writer;
 /// A deadline met this much too late means that the process was held up, and the master may have been heard meanwhile: what
 /// waits in the sockets comes first then.
 const LATE: Duration = Duration::from_millis(2);
+
+/// How long what is not an advert may keep the loop from its next turn.
+const SLICE: Duration = Duration::from_micros(500);
+
+/// How often the state is saved at most: that of a thousand routers takes a millisecond.
+const SAVE_EVERY: Duration = Duration::from_millis(20);
 
 /// Why the VRRP process cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -117,10 +123,14 @@ struct Process {
     announcer: Announcer,
     timer: Timer,
     rounds: Rounds,
+    /// Tables of the firewall that others changed.
+    tables_lost: mpsc::UnboundedReceiver<Family>,
     /// What follows the rounds that are done.
     following: VecDeque<Step>,
     /// Addresses, routes and rules, by whose they are and what in words.
     repairs: Repairs<(Owner, String)>,
+    /// Times that others took away something static.
+    statics_lost: u64,
     /// When routes are looked at again that the kernel may have dropped without a word.
     recheck_at: Option<vrrp::Instant>,
     promoted: Promoted,
@@ -142,8 +152,13 @@ struct Process {
     sync_follower: SyncFollower,
     dumps: VrrpDumps,
     events: Events,
+    /// News that have not been told yet.
+    news: VecDeque<News>,
     /// What a successor needs is not what was saved last.
     unsaved: bool,
+    /// It is to be saved at once, which may be [`SAVE_EVERY`] after it was last saved.
+    urgent: bool,
+    saved_at: Instant,
     /// What the log has said does not work: a socket that cannot be opened (no destination), a way that cannot be sent.
     ailing: HashSet<(Endpoint, Option<IpAddr>)>,
     /// The sockets may not be those that the engine's instances need.
@@ -176,6 +191,7 @@ impl Process {
         Firewall::note(&config);
         let wishes = uppers::put_on(&mut config).await?;
         let owner = vmac::owner(&child.options.vrrp_pid);
+        let (writer, tables_lost) = Writer::start(&owner)?;
         let mut process = Self {
             engine: Engine::new(&config, &child.saved_state(), now()),
             mirror: Mirror::default(),
@@ -184,9 +200,11 @@ impl Process {
             sockets: Sockets::new(),
             announcer: Announcer::open()?,
             timer: Timer::new()?,
-            rounds: Rounds::new(Writer::start(&owner)?),
+            rounds: Rounds::new(writer),
+            tables_lost,
             following: VecDeque::new(),
-            repairs: Repairs::new(),
+            repairs: Repairs::new(Duration::ZERO),
+            statics_lost: 0,
             recheck_at: None,
             promoted: Promoted::default(),
             uppers: Uppers::new(wishes),
@@ -203,7 +221,10 @@ impl Process {
             sync_follower: SyncFollower::default(),
             dumps: VrrpDumps::new(&config),
             events: Events::default(),
+            news: VecDeque::new(),
             unsaved: false,
+            urgent: false,
+            saved_at: Instant::default(),
             ailing: HashSet::new(),
             sockets_stale: false,
             settled: false,
@@ -223,13 +244,14 @@ impl Process {
         let port = self.rounds.port();
         self.make_uppers(&mut beat).await;
         // What an earlier run left behind is known, and gone, before a stop ends the loop.
-        while !(self.stopping && self.settled && self.rounds.is_idle() && self.following.is_empty()) {
+        while !(self.stopping && self.settled && self.rounds.is_idle() && !self.lags()) {
             tokio::select! {
                 rung = self.timer.rings() => rung?,
                 got = self.sockets.receive(&mut received) => self.packets(got, &mut received),
                 written = self.rounds.done(now) => self.finish_round(written),
                 event = self.monitor.next() => self.kernel(event)?,
                 removal = next_removal(&mut self.removals, port) => self.removal(&removal),
+                Some(family) = self.tables_lost.recv() => self.table_lost(family),
                 Some((script, outcome)) = self.ended.hear.recv() => {
                     self.engine.handle(Event::ScriptEnded { script, outcome }, now());
                     self.unsaved = true;
@@ -239,15 +261,15 @@ impl Process {
                     self.unsaved = true;
                 }
                 order = self.child.next_order() => self.order(order),
-                () = std::future::ready(()), if !self.following.is_empty() => self.follow_up(),
+                () = std::future::ready(()), if self.lags() => self.follow_up(),
                 () = std::future::ready(()), if self.dumps.is_busy() => {
-                    if let Some(status) = self.dumps.turn(&self.engine, &self.config, now()) {
+                    if let Some(status) = self.dumps.turn(&self.engine, &self.config, self.statics_lost, now()) {
                         self.child.tell_status(&status);
                     }
                 }
                 _ = beat.tick() => {
                     self.child.beat();
-                    self.save();
+                    self.urgent |= self.unsaved;
                     // What could not be opened is tried again.
                     self.sockets_stale |= !self.ailing.is_empty();
                 }
@@ -285,6 +307,8 @@ impl Process {
             self.keep_sockets();
         }
         self.carry_out();
+        self.tell_news(now);
+        self.save(now);
         if !self.stopping {
             self.sync_follower.follow(&self.engine);
         }
@@ -306,13 +330,13 @@ impl Process {
             self.engine.next_deadline(),
             self.repairs.next_deadline(),
             self.recheck_at,
+            self.urgent.then(|| self.saved_at + SAVE_EVERY),
             self.uppers.next_deadline(),
         ];
         self.timer.arm(deadlines.into_iter().flatten().min())
     }
 
     fn carry_out(&mut self) {
-        let mut transitions = false;
         let mut adverts = Vec::new();
         while let Some(action) = self.engine.next_action() {
             if let Action::Send(advert) = action {
@@ -336,7 +360,7 @@ impl Process {
                     .rounds
                     .push(Step::Announce(instance, Some((link, address)), repeat)),
                 Action::Notify(transition) => {
-                    transitions = true;
+                    (self.unsaved, self.urgent) = (true, true);
                     let (of, name) = match &transition.whose {
                         Whose::Instance(id) => ("instance", name_of(&self.engine, *id)),
                         Whose::Group(name) => ("group", &**name),
@@ -346,26 +370,39 @@ impl Process {
                     self.rounds.push(Step::Notify(transition));
                 }
                 Action::RunScript(script) => self.run_script(script),
-                Action::Tell(news) => {
-                    if !news.is_detail() {
-                        self.events.news("vrrp", &news.subject, &news.to_string());
-                    }
-                    tell(&news);
-                }
+                Action::Tell(news) => self.news.push_back(news),
+            }
+        }
+        self.send(&mut adverts);
+    }
+
+    /// Tells news for a while. When a thousand routers take over at once, what is left waits until there is nothing more
+    /// urgent to do.
+    fn tell_news(&mut self, begin: Instant) {
+        while let Some(news) = self.news.pop_front() {
+            if !news.is_detail() {
+                self.events.news("vrrp", &news.subject, &news.to_string());
+            }
+            tell(&news);
+            if now() - begin > SLICE {
+                break;
             }
         }
         if let Some(events) = self.events.take() {
             self.child.tell_events(&events);
         }
-        self.send(&mut adverts);
-        if transitions {
-            self.unsaved = true;
-            self.save();
-        }
     }
 
-    fn save(&mut self) {
-        if std::mem::take(&mut self.unsaved) {
+    /// Whether something waits for a quiet moment.
+    fn lags(&self) -> bool {
+        !self.following.is_empty() || !self.news.is_empty()
+    }
+
+    /// Saves what a successor needs, if it is time.
+    fn save(&mut self, now: Instant) {
+        if self.urgent && now >= self.saved_at + SAVE_EVERY {
+            (self.unsaved, self.urgent) = (false, false);
+            self.saved_at = now;
             self.child.save_state(&self.engine.snapshot());
         }
     }

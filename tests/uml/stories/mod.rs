@@ -5,6 +5,7 @@ mod ipvs;
 mod links;
 mod lvs;
 mod places;
+mod uppers;
 
 use std::fs;
 use std::os::unix::net::UnixDatagram;
@@ -21,6 +22,7 @@ pub(crate) fn all() -> Vec<Story> {
         daemons::stories(),
         lvs::stories(),
         places::stories(),
+        uppers::stories(),
     ]
     .into_iter()
     .flatten()

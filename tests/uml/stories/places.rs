@@ -16,11 +16,11 @@ stories![
     an_ipvlan_sends_the_adverts_and_its_parent_has_the_address,
 ];
 
-const VIRTUAL: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 10);
+pub(super) const VIRTUAL: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 10);
 /// It is one slow processor.
-const SOON: Duration = Duration::from_secs(30);
+pub(super) const SOON: Duration = Duration::from_secs(30);
 
-const OTHER: &str = "
+pub(super) const OTHER: &str = "
 vrrp_instance VI_1 {
     interface eth0
     virtual_router_id 51
@@ -31,14 +31,14 @@ vrrp_instance VI_1 {
 }
 ";
 
-struct Pair {
-    lab: Lab,
-    a: Arc<Host>,
-    b: Arc<Host>,
+pub(super) struct Pair {
+    pub(super) lab: Lab,
+    pub(super) a: Arc<Host>,
+    pub(super) b: Arc<Host>,
 }
 
 impl Pair {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let lab = Lab::new().unwrap();
         let a = lab.host("a", Ipv4Addr::new(192, 0, 2, 11)).unwrap();
         let b = lab.host("b", Ipv4Addr::new(192, 0, 2, 12)).unwrap();
@@ -46,7 +46,7 @@ impl Pair {
     }
 
     /// The first host's link becomes a member of a VRF, as which it keeps its addresses.
-    fn enslave(&self) {
+    pub(super) fn enslave(&self) {
         for command in [
             "ip link add red type vrf table 10",
             "ip link set red up",
@@ -57,7 +57,13 @@ impl Pair {
     }
 
     /// Plays it: the second host has the address when the first has not, and the first leaves nothing behind.
-    fn play(&self, daemon: &Daemon, text: &str, other: &str, as_master: impl FnOnce(&Host)) -> Node {
+    pub(super) fn play(
+        &self,
+        daemon: &Daemon,
+        text: &str,
+        other: &str,
+        as_master: impl FnOnce(&Host),
+    ) -> Node {
         let before = links(&self.a);
         let second = Daemon::Keepalived.start(&self.b, other).unwrap();
         self.owned_by("b");
@@ -70,7 +76,7 @@ impl Pair {
         second
     }
 
-    fn owned_by(&self, host: &str) {
+    pub(super) fn owned_by(&self, host: &str) {
         let owned = wait_until(SOON, || self.lab.owners(VIRTUAL) == [host]);
         assert!(
             owned.is_some(),
@@ -80,11 +86,11 @@ impl Pair {
     }
 }
 
-fn ours() -> Daemon {
+pub(super) fn ours() -> Daemon {
     Daemon::Holdfast(env!("CARGO_BIN_EXE_holdfast").into())
 }
 
-fn on(host: &Host, command: &str) -> String {
+pub(super) fn on(host: &Host, command: &str) -> String {
     let command = command.to_owned();
     host.run(move || run(&command)).unwrap()
 }
