@@ -164,20 +164,19 @@ fn effect_on_servers(old: &VirtualServer, new: &VirtualServer) -> String {
         servers.map(|server| (server.address, server.port)).collect()
     };
     let (before, after) = (names(old), names(new));
-    let mut words = "goes on".to_owned();
-    let joining = after.difference(&before).count();
-    if joining > 0 {
-        words += &format!(", real servers that join: {joining}");
-    }
-    let leaving = before.difference(&after).count();
-    if leaving > 0 {
-        words += &format!(", real servers that leave: {leaving}, ");
-        words += &match new.drain_timeout.as_secs() {
-            0 => "their connections are cut off".to_owned(),
-            seconds => format!("drained for {seconds} s at most"),
-        };
-    }
-    words
+    let joining = match after.difference(&before).count() {
+        0 => String::new(),
+        count => format!(", real servers that join: {count}"),
+    };
+    let fate = match new.drain_timeout.as_secs() {
+        0 => "their connections are cut off".to_owned(),
+        seconds => format!("drained for {seconds} s at most"),
+    };
+    let leaving = match before.difference(&after).count() {
+        0 => String::new(),
+        count => format!(", real servers that leave: {count}, {fate}"),
+    };
+    format!("goes on{joining}{leaving}")
 }
 
 #[cfg(test)]
@@ -198,10 +197,8 @@ mod tests {
     #[test]
     fn what_becomes_of_a_virtual_server_is_told() {
         let service = |head: &str, more: &str, servers: &[u8]| {
-            let servers: String = servers
-                .iter()
-                .map(|last| format!(" real_server 10.0.0.{last} 80 {{\n }}\n"))
-                .collect();
+            let server = |last| format!(" real_server 10.0.0.{last} 80 {{\n }}\n");
+            let servers: String = servers.iter().map(server).collect();
             format!("virtual_server {head} {{\n lvs_sched rr\n lvs_method NAT\n {more}\n{servers}}}\n")
         };
         let (tcp, udp) = ("protocol TCP", "protocol UDP");
