@@ -8,6 +8,8 @@ use netlink::nftables::{Family, Named, Nftables, Table, Touched, Watch};
 use netlink::{Error, OpenError};
 use tracing::{error, info};
 
+use crate::net_place::NetPlace;
+
 /// A repair waits so long, as changes come in bursts.
 const BURST: Duration = Duration::from_millis(5);
 
@@ -25,6 +27,8 @@ const CALM: Duration = Duration::from_secs(10);
 pub(crate) struct Guard {
     /// What the log says is not done if the tables cannot be written.
     purpose: &'static str,
+    /// Where the tables are.
+    place: NetPlace,
     open: Option<Open>,
     wanted: Vec<Table>,
     repaired: Option<Instant>,
@@ -44,9 +48,10 @@ struct Open {
 
 impl Guard {
     /// A guard of nothing yet; `purpose` goes on after "Unable to".
-    pub(crate) fn new(purpose: &'static str) -> Self {
+    pub(crate) fn new(purpose: &'static str, place: NetPlace) -> Self {
         Self {
             purpose,
+            place,
             open: None,
             wanted: Vec::new(),
             repaired: None,
@@ -59,7 +64,7 @@ impl Guard {
     /// Makes the tables what they should be, and keeps them so.
     pub(crate) async fn keep(&mut self, tables: Vec<Table>) {
         if self.open.is_none() {
-            match open() {
+            match self.open() {
                 Ok(open) => self.open = Some(open),
                 Err(error) => {
                     self.wanted = tables;
@@ -96,7 +101,7 @@ impl Guard {
 
     /// Removes the tables that a killed run of this owner has left. Those that are wanted have been replaced.
     pub(crate) async fn clean(&mut self, owner: &str) {
-        let Ok(mut nftables) = Nftables::open() else {
+        let Ok(Ok(mut nftables)) = self.place.run(Nftables::open) else {
             return;
         };
         // A kernel without nftables has no tables either.
@@ -147,6 +152,15 @@ impl Guard {
             );
         }
         self.write(self.wanted.clone()).await;
+    }
+
+    fn open(&self) -> Result<Open, OpenError> {
+        self.place.run(|| {
+            Ok(Open {
+                nftables: Nftables::open()?,
+                watch: Watch::open()?,
+            })
+        })?
     }
 
     fn is_wanted(&self, found: &Named) -> bool {
@@ -210,13 +224,6 @@ fn hear(nftables: &mut Nftables, wanted: &[Table], told: &Result<Touched, Error>
         nftables.touched(table.family, &table.name);
     }
     any
-}
-
-fn open() -> Result<Open, OpenError> {
-    Ok(Open {
-        nftables: Nftables::open()?,
-        watch: Watch::open()?,
-    })
 }
 
 #[cfg(test)]

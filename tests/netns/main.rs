@@ -38,6 +38,7 @@ mod rivals;
 mod scene;
 mod script;
 mod secrets;
+mod settings;
 mod strict;
 mod takeover;
 mod telling;

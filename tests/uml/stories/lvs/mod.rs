@@ -3,6 +3,7 @@
 
 mod asked;
 mod dump;
+mod elsewhere;
 mod flush;
 mod kept;
 mod marks;
@@ -36,6 +37,7 @@ pub(crate) fn stories() -> Vec<Story> {
         kept::stories(),
         marks::stories(),
         dump::stories(),
+        elsewhere::stories(),
         sync::stories(),
         traffic::stories(),
         pair::stories(),
