@@ -16,6 +16,7 @@ use parser::config::{self, RealServer, VirtualServer};
 use crate::action::Action;
 use crate::chance::Chance;
 use crate::checker::Checker;
+use crate::drain::Drains;
 use crate::event::{CheckerId, Event, ServerId, ServiceId};
 use crate::marks::Marks;
 use crate::news::{Happening, News};
@@ -44,6 +45,7 @@ pub struct Engine {
     pub(crate) out: Outbox,
     /// Over the deadlines of `checkers`.
     pub(crate) deadlines: Deadlines,
+    pub(crate) drains: Drains,
     pub(crate) chance: Chance,
     pub(crate) patterns: Patterns,
     pub(crate) marks: Marks,
@@ -78,6 +80,7 @@ impl Engine {
             order: Vec::with_capacity(config.virtual_servers.len()),
             out: Outbox::default(),
             deadlines: Deadlines::default(),
+            drains: Drains::default(),
             chance: Chance::new(seed),
             patterns: Patterns::default(),
             marks,
@@ -119,6 +122,11 @@ impl Engine {
                 self.on_told(|probe| matches!(probe, Probe::Bfd(bfd) if &*bfd.name == session));
             }
             Event::Address { address, present } => self.on_address(address, present, now),
+            Event::Connections {
+                service,
+                server,
+                counted,
+            } => self.on_connections(service, server, counted),
             Event::Stop => self.on_stop(),
         }
     }
@@ -128,11 +136,13 @@ impl Engine {
         while let Some(index) = self.deadlines.due(now) {
             self.on_deadline(CheckerId(index), now);
         }
+        self.on_drain_deadline(now);
     }
 
     /// When [`Engine::handle_timeout`] must be called next.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.deadlines.first()
+        let drains = self.drains.first_deadline();
+        self.deadlines.first().into_iter().chain(drains).min()
     }
 
     /// The next thing to do; ask until `None`.
@@ -155,6 +165,12 @@ impl Engine {
             Some(service) if service.present && !self.stopped => wanted::table(self, service),
             Some(_) | None => Table::default(),
         }
+    }
+
+    /// The virtual servers with [`Table::draining`]: while there are any, the shell counts the connections of these
+    /// ([`Event::Connections`]).
+    pub fn draining_services(&self) -> Vec<ServiceId> {
+        self.drains.services()
     }
 
     /// With `nftables_ipvs`: what nftables is to mark. Changes only at [`Engine::new`] and [`Engine::reload`].
@@ -271,6 +287,7 @@ impl Engine {
         for index in 0..self.checkers.len() {
             self.silence(CheckerId(u32::try_from(index).unwrap_or(u32::MAX)));
         }
+        self.drains = Drains::default();
         self.stopped = true;
         if self.config.global.lvs_flush_on_stop == LvsFlushOnStop::All {
             self.out.flush();

@@ -5,6 +5,8 @@ use std::net::IpAddr;
 
 use clockwork::ScriptOutcome;
 
+use crate::table::Draining;
+
 /// Names a virtual server for as long as it is configured, over reloads too. After it was removed the number is not
 /// given away before the next reload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -79,8 +81,26 @@ pub enum Event<'a> {
         /// The host has it.
         present: bool,
     },
+    /// What the kernel counts for a destination that drains: told about once a second while there are any.
+    Connections {
+        /// The virtual server.
+        service: ServiceId,
+        /// One of [`crate::Table::draining`].
+        server: Draining,
+        /// Of all services of the virtual server together; `None` if none of them has the destination.
+        counted: Option<Connections>,
+    },
     /// The daemon stops: the tables empty.
     Stop,
+}
+
+/// Connections of a destination, as the kernel counts them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Connections {
+    /// Of TCP and SCTP: those that are established or on the way to it.
+    pub active: u32,
+    /// All others: of TCP and SCTP such as one side has closed, and all of other protocols.
+    pub inactive: u32,
 }
 
 /// Why a conversation ended without its peer's will.

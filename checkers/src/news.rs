@@ -2,6 +2,7 @@
 //! words for it.
 
 use std::fmt;
+use std::time::Duration;
 
 use parser::config::checker::Probe;
 
@@ -90,6 +91,13 @@ pub enum Happening {
         /// It was not in the pool, but in the table without weight.
         inhibited: bool,
     },
+    /// Real server: is gone from the configuration, and keeps its connections for a while.
+    Draining {
+        /// So long at most.
+        limit: Duration,
+    },
+    /// Real server: drains no more.
+    Drained(DrainEnd),
     /// Real server: weighs something else.
     WeightChanged {
         /// Before.
@@ -137,6 +145,22 @@ pub enum Happening {
         /// Why.
         error: String,
     },
+}
+
+/// Why a real server drains no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DrainEnd {
+    /// It has no connection.
+    Empty,
+    /// `drain_timeout` has passed.
+    TimedOut {
+        /// So many it has, if that is known.
+        connections: Option<u32>,
+    },
+    /// The kernel does not have it.
+    Gone,
+    /// It is a destination again.
+    InUse,
 }
 
 /// Which checker.
@@ -279,6 +303,13 @@ impl fmt::Display for News {
                 let inhibited = if *inhibited { "(inhibited) " } else { "" };
                 write!(f, "{verb} {inhibited}service {rs} from VS {vs}")
             }
+            Happening::Draining { limit } => write!(
+                f,
+                "Draining service {rs} of VS {vs}: it gets no new connections and goes when it has none left, after {} s at \
+                 the latest",
+                limit.as_secs()
+            ),
+            Happening::Drained(end) => write!(f, "Draining of service {rs} of VS {vs} has ended: {end}"),
             Happening::WeightChanged { from, to, active } => {
                 let active = if *active { "active" } else { "inactive" };
                 write!(
@@ -312,6 +343,25 @@ impl fmt::Display for News {
                     "Invalid regex: '{pattern}': {error}; the url is checked without it"
                 )
             }
+        }
+    }
+}
+
+impl fmt::Display for DrainEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("no connection is left"),
+            Self::TimedOut {
+                connections: None | Some(0),
+            } => f.write_str("its time is over"),
+            Self::TimedOut { connections: Some(1) } => {
+                f.write_str("its time is over, 1 connection is cut off")
+            }
+            Self::TimedOut {
+                connections: Some(count),
+            } => write!(f, "its time is over, {count} connections are cut off"),
+            Self::Gone => f.write_str("the kernel does not have it any more"),
+            Self::InUse => f.write_str("it is in use again"),
         }
     }
 }

@@ -1,5 +1,5 @@
 //! A configuration taken in: at the start, and again on every reload. What is the same goes on untouched; what changed
-//! adapts where it stands; what is gone leaves the table.
+//! adapts where it stands; what is gone leaves the table, at once or when it is drained (`drain.rs`).
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
@@ -35,7 +35,8 @@ pub(crate) struct Intake {
 
 impl Engine {
     /// A new configuration: what is unchanged keeps its state, its conversations and its entries in the kernel; what is
-    /// gone leaves the table. Names ([`ServiceId`] and its kin) stay with what they name.
+    /// gone leaves the table, with `drain_timeout` a real server when it is drained. Names ([`ServiceId`] and its kin) stay
+    /// with what they name.
     ///
     /// A virtual server is the same if it has the same address, port and protocol, the same mark, or the same group and
     /// place among those of the group; a real server by address and port; a checker if it asks the same in the same way.
@@ -84,7 +85,9 @@ impl Engine {
             self.start(id, now);
         }
         for id in self.order.clone() {
-            if tables.get(&id).is_some_and(|before| *before != self.table(id)) {
+            let Some(before) = tables.get(&id) else { continue };
+            self.settle_drains(id, before, now);
+            if *before != self.table(id) {
                 self.out.reconcile(id);
             }
         }
@@ -100,6 +103,9 @@ impl Engine {
             self.add_service(at, place_in_group, saved.as_ref(), &mut intake);
         }
         self.settling = false;
+        for id in self.order.clone() {
+            self.settle_drains(id, &Table::default(), now);
+        }
         for id in intake.fresh {
             self.start(id, now);
         }
@@ -141,6 +147,9 @@ impl Engine {
         self.tell_too_many(id);
         match saved {
             Some(saved) => {
+                for (server, until) in &saved.draining {
+                    self.drains.insert(id, *server, *until);
+                }
                 self.services[id.0 as usize].quorum_up = saved.quorum_up;
                 self.judge_quorum(id);
             }
@@ -278,6 +287,7 @@ impl Engine {
             self.drop_server(server);
         }
         self.services[id.0 as usize].present = false;
+        self.drains.forget(id);
         self.out.reconcile(id);
     }
 

@@ -2,10 +2,11 @@
 //! worth nothing, and is never half believed.
 //!
 //! ```text
-//! holdfast-checkers 1 4
+//! holdfast-checkers 1 5
 //! service [10.0.0.1]:tcp:80 up
 //! server 10.0.0.2 80
 //! checker TCP_CHECK up ran 0
+//! drain 10.0.0.3 80 81000000000
 //! mark web tcp 1000
 //! ```
 
@@ -14,11 +15,12 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 
-use clockwork::text;
+use clockwork::{Instant, text};
 use parser::config::virtual_server::Protocol;
 
 use crate::engine::Engine;
 use crate::label;
+use crate::table::Draining;
 
 const MAGIC: &str = "holdfast-checkers 1";
 
@@ -37,6 +39,8 @@ pub(crate) struct Snapshot {
 pub(crate) struct SavedService {
     pub(crate) quorum_up: bool,
     pub(crate) servers: BTreeMap<(IpAddr, u16), Vec<SavedChecker>>,
+    /// What was removed and drained, and until when.
+    pub(crate) draining: Vec<(Draining, Instant)>,
 }
 
 /// What a predecessor left of a checker.
@@ -75,6 +79,11 @@ impl Engine {
                         checker.contribution
                     );
                 }
+            }
+            for (server, drain) in self.drains.of(id) {
+                let Draining { address, port } = server;
+                let _ = writeln!(lines, "drain {address} {port} {}", drain.until.nanos);
+                count += 1;
             }
         }
         for (group, protocol, mark) in self.marks.words() {
@@ -116,6 +125,7 @@ impl Snapshot {
                         .push_back(SavedService {
                             quorum_up: read_up(quorum)?,
                             servers: BTreeMap::new(),
+                            draining: Vec::new(),
                         });
                 }
                 ["server", address, port] => {
@@ -135,6 +145,13 @@ impl Snapshot {
                         },
                         contribution: contribution.parse().ok()?,
                     });
+                }
+                ["drain", address, port, nanos] => {
+                    let drained = Draining::of(address.parse().ok()?, port.parse().ok()?);
+                    let until = Instant {
+                        nanos: nanos.parse().ok()?,
+                    };
+                    snapshot.last_of(&service)?.draining.push((drained, until));
                 }
                 ["mark", group, protocol, mark] => {
                     let protocol = [Protocol::Tcp, Protocol::Udp, Protocol::Sctp]
@@ -176,8 +193,8 @@ fn read_up(word: &str) -> Option<bool> {
 mod tests {
     use super::*;
 
-    const SOUND: &str = "holdfast-checkers 1 4\nservice [10.0.0.1]:tcp:80 down\nserver 10.0.0.2 80\n\
-                         checker TCP_CHECK down ran -7\nmark web tcp 1000\n";
+    const SOUND: &str = "holdfast-checkers 1 5\nservice [10.0.0.1]:tcp:80 down\nserver 10.0.0.2 80\n\
+                         checker TCP_CHECK down ran -7\ndrain 10.0.0.3 80 81000000000\nmark web tcp 1000\n";
 
     #[test]
     fn a_sound_text_is_read() {
@@ -194,6 +211,13 @@ mod tests {
                 contribution: -7
             }
         );
+        let until = Instant {
+            nanos: 81_000_000_000,
+        };
+        assert_eq!(
+            service.draining,
+            [(Draining::of("10.0.0.3".parse().unwrap(), 80), until)]
+        );
         assert_eq!(snapshot.marks[0].2.get(), 1000);
         assert!(snapshot.take("[10.0.0.1]:tcp:80").is_none());
     }
@@ -202,10 +226,11 @@ mod tests {
     fn a_damaged_text_is_worth_nothing() {
         let damaged = [
             SOUND.replace("checkers 1", "checkers 2"),
-            SOUND.replace("1 4\n", "1 5\n"),
+            SOUND.replace("1 5\n", "1 6\n"),
             SOUND.replace("80 down", "80 Down"),
             SOUND.replace(" ran ", " walked "),
             SOUND.replace("-7", "x"),
+            SOUND.replace("81000000000", "-1"),
             SOUND.replace("10.0.0.2 80", "10.0.0.2 80000"),
             SOUND.replace("tcp 1000", "icmp 1000"),
             SOUND.replace("tcp 1000", "tcp 0"),

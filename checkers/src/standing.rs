@@ -18,6 +18,8 @@ pub struct ServiceStanding {
     pub suspended: bool,
     /// Its real servers, in the order of the configuration.
     pub servers: Vec<ServerStanding>,
+    /// Those that a reload removed and that keep their connections for a while.
+    pub draining: Vec<DrainStanding>,
 }
 
 /// A real server.
@@ -35,6 +37,17 @@ pub struct ServerStanding {
     pub placed: bool,
     /// The checkers that hold it down, by keyword.
     pub failing: Vec<&'static str>,
+}
+
+/// A real server that drains.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DrainStanding {
+    /// As `[10.0.0.2]:tcp:80`.
+    pub label: String,
+    /// The connections that it had when they were last counted.
+    pub connections: Option<u32>,
+    /// When it goes, whatever it has.
+    pub until: Instant,
 }
 
 /// A checker.
@@ -72,6 +85,15 @@ impl Engine {
                 .servers
                 .iter()
                 .map(|server| self.server_standing(*server))
+                .collect(),
+            draining: self
+                .drains
+                .of(id)
+                .map(|(server, drain)| DrainStanding {
+                    label: self.drain_label(id, server),
+                    connections: drain.connections,
+                    until: drain.until,
+                })
                 .collect(),
         })
     }

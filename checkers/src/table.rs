@@ -19,6 +19,9 @@ pub struct Table {
     pub settings: Settings,
     /// Of every service; each address and port once. Ports may be 0: see [`Destination::port_in`].
     pub destinations: Vec<Destination>,
+    /// Destinations of every service that were removed and keep their connections: while the kernel has them they stay,
+    /// without weight. None of them is among `destinations`.
+    pub draining: Vec<Draining>,
 }
 
 /// How the kernel names a service.
@@ -101,10 +104,27 @@ pub struct Destination {
 impl Destination {
     /// The port in this service: its own, else that of the service; 0 by firewall mark.
     pub fn port_in(&self, key: &Key) -> u16 {
-        match *key {
-            Key::Address { port, .. } if self.port == 0 => port,
-            Key::Address { .. } | Key::Fwmark { .. } => self.port,
-        }
+        port_in(self.port, key)
+    }
+}
+
+/// A destination on its way out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Draining {
+    /// Address.
+    pub address: IpAddr,
+    /// Port, as in [`Destination`].
+    pub port: u16,
+}
+
+impl Draining {
+    pub(crate) fn of(address: IpAddr, port: u16) -> Self {
+        Self { address, port }
+    }
+
+    /// The port in this service, as [`Destination::port_in`].
+    pub fn port_in(&self, key: &Key) -> u16 {
+        port_in(self.port, key)
     }
 }
 
@@ -117,4 +137,11 @@ pub struct Marking {
     pub group: String,
     /// Protocol of the packets.
     pub protocol: Protocol,
+}
+
+fn port_in(port: u16, key: &Key) -> u16 {
+    match *key {
+        Key::Address { port: of_service, .. } if port == 0 => of_service,
+        Key::Address { .. } | Key::Fwmark { .. } => port,
+    }
 }

@@ -27,6 +27,7 @@ pub(crate) fn table(engine: &Engine, service: &Service) -> Table {
             persistence_engine: config.persistence_engine.clone(),
         },
         destinations: destinations(engine, service, config),
+        draining: engine.drains.of(service.id).map(|(server, _)| server).collect(),
     }
 }
 
@@ -112,7 +113,7 @@ fn range(first: IpAddr, last: IpAddr) -> Box<dyn Iterator<Item = IpAddr>> {
 
 /// The pool: with a quorum, or without a sorry server, the living real servers; else the sorry server alone. Those that
 /// are inhibited stay without weight.
-fn destinations(engine: &Engine, service: &Service, config: &VirtualServer) -> Vec<Destination> {
+pub(crate) fn destinations(engine: &Engine, service: &Service, config: &VirtualServer) -> Vec<Destination> {
     let stands_in = !service.quorum_up && config.sorry_server.is_some();
     let mut destinations = Vec::with_capacity(service.servers.len() + 1);
     for id in &service.servers {

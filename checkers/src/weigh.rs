@@ -53,6 +53,7 @@ impl Engine {
         self.tell_server(id, what);
         self.notify_server(id, alive, mail);
         self.weigh_quorum(service);
+        self.end_drains_in_use(service);
     }
 
     /// A real server that is the sorry server too goes by the sorry server's setting.
@@ -271,6 +272,7 @@ impl Engine {
             self.tell_service(id, Happening::SorryAdded { sorry, inhibit });
             self.tell_service(id, Happening::AliveRemoved);
         }
+        self.end_drains_in_use(id);
     }
 
     /// The outside is told of a real server.

@@ -4,6 +4,7 @@
 //! A round is planned only when the one before it is done, from what the kernel then has and what the engine then wants.
 //! A write that the kernel refuses is tried again, later and later. Without IPVS in the kernel everything waits for it.
 
+mod draining;
 mod mirror;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,6 +20,8 @@ use tracing::{error, info, warn};
 use super::service_wide::{Originals, ServiceWide, Wish};
 use crate::net_place::NetPlace;
 use crate::timer::now;
+pub(super) use draining::Counts;
+use draining::Drains;
 use mirror::Mirror;
 
 /// How soon what others changed is missed.
@@ -61,6 +64,7 @@ pub(super) struct Keeper {
     /// What is set beside the table is to be brought about.
     service_wide_due: bool,
     mirror: Mirror,
+    drains: Drains,
     /// The services that were written for each virtual server.
     written: BTreeMap<ServiceId, Vec<ServiceKey>>,
     /// Services that a predecessor wrote.
@@ -100,6 +104,7 @@ pub(super) enum Done {
     Flushed(Box<Ipvs>, Result<(), Error>),
     SetServiceWide(Box<Ipvs>, Originals, bool),
     Written(Box<Ipvs>, Vec<Change>, Result<Vec<Failure>, Error>),
+    Counted(Box<Ipvs>, Result<Counts, Error>, Duration),
     Read(Box<Ipvs>, Result<Vec<Entry>, Error>, Duration),
 }
 
@@ -125,6 +130,7 @@ impl Keeper {
             },
             service_wide_due: true,
             mirror: Mirror::default(),
+            drains: Drains::new(now),
             written: BTreeMap::new(),
             inherited,
             listing: None,
@@ -192,7 +198,10 @@ impl Keeper {
     pub(super) fn deadline(&self) -> Option<Instant> {
         match self.hand {
             Hand::Missing(again) => Some(again),
-            Hand::Free(_) => Some(self.retry_at.map_or(self.look_at, |at| at.min(self.look_at))),
+            Hand::Free(_) => {
+                let others = self.retry_at.into_iter().chain(self.drains.deadline());
+                Some(others.fold(self.look_at, Instant::min))
+            }
             Hand::Busy(_) => None,
         }
     }
@@ -217,12 +226,20 @@ impl Keeper {
         }
     }
 
-    /// Takes in what a round came to, and says what the log should know.
-    pub(super) fn finish(&mut self, done: Done, now: Instant) {
+    /// Takes in what a round came to, and says what the log should know. Answers with what was counted of services with
+    /// something that drains.
+    pub(super) fn finish(&mut self, done: Done, now: Instant) -> Counts {
         self.is_writing = false;
+        let mut counts = Counts::new();
         let (ipvs, result) = match done {
-            Done::Reached(Ok((ipvs, table))) => return self.reached(ipvs, table, now),
-            Done::Reached(Err(reason)) => return self.not_reached(&reason, now),
+            Done::Reached(Ok((ipvs, table))) => {
+                self.reached(ipvs, table, now);
+                return counts;
+            }
+            Done::Reached(Err(reason)) => {
+                self.not_reached(&reason, now);
+                return counts;
+            }
             Done::Flushed(ipvs, result) => {
                 self.mirror = Mirror::default();
                 self.queue.extend(self.written.keys());
@@ -239,6 +256,10 @@ impl Keeper {
                 ipvs,
                 result.map(|failures| self.take_written(&changes, &failures, now)),
             ),
+            Done::Counted(ipvs, counted, took) => {
+                self.drains.counted(took, now);
+                (ipvs, counted.map(|counted| counts = counted))
+            }
             Done::Read(ipvs, table, took) => {
                 let pause = LOOK.max(took * SHARE);
                 (self.look_at, self.read_at) = (now + pause, now + READ.max(pause));
@@ -252,6 +273,7 @@ impl Keeper {
                 self.hand = Hand::Missing(self.after_delay(now));
             }
         }
+        counts
     }
 
     fn has_writes(&self) -> bool {
@@ -282,7 +304,7 @@ impl Keeper {
             }));
         }
         if self.has_writes() {
-            let changes = self.plan(wanted);
+            let changes = self.plan(wanted, now);
             self.begun += 1;
             if !changes.is_empty() {
                 self.is_writing = true;
@@ -291,6 +313,14 @@ impl Keeper {
                     Done::Written(ipvs, changes, result)
                 }));
             }
+        }
+        if let Some(services) = self.drains.due(now) {
+            return Hand::Busy(Box::pin(async move {
+                let start = crate::timer::now();
+                let counted = draining::count(&mut ipvs, &services).await;
+                let took = crate::timer::now() - start;
+                Done::Counted(ipvs, counted, took)
+            }));
         }
         if self.look_at <= now && self.looks_different(now) {
             return Hand::Busy(Box::pin(async move {
@@ -341,7 +371,7 @@ impl Keeper {
     }
 
     /// The writes for all virtual servers in the queue.
-    fn plan(&mut self, wanted: impl Fn(ServiceId) -> Vec<Wanted>) -> Vec<Change> {
+    fn plan(&mut self, wanted: impl Fn(ServiceId) -> Vec<Wanted>, now: Instant) -> Vec<Change> {
         let mut wishes = Vec::new();
         let mut touched = std::mem::take(&mut self.inherited);
         for service in std::mem::take(&mut self.queue) {
@@ -353,7 +383,13 @@ impl Keeper {
             } else {
                 self.written.insert(service, keys)
             };
-            touched.extend(before.into_iter().flatten());
+            for key in before.into_iter().flatten() {
+                self.drains.forget(&key);
+                touched.insert(key);
+            }
+            for wish in &of_service {
+                self.drains.learn(wish, now);
+            }
             wishes.extend(of_service);
         }
         let desired: BTreeSet<ServiceKey> = wishes.iter().map(|wanted| wanted.service.key).collect();
@@ -404,7 +440,10 @@ impl Keeper {
         let found = Mirror::of(table);
         let mut lines = 0;
         for (service, keys) in &self.written {
-            for difference in keys.iter().filter_map(|key| self.mirror.difference(key, &found)) {
+            let differences = keys
+                .iter()
+                .filter_map(|key| self.mirror.difference(key, &found, self.drains.of(key)));
+            for difference in differences {
                 self.queue.insert(*service);
                 self.put_back += 1;
                 lines += 1;

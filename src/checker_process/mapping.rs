@@ -2,12 +2,14 @@
 
 use std::num::NonZeroU16;
 
-use checkers::Table;
-use checkers::table::{Destination, Key, Settings};
+use checkers::table::{Destination, Draining, Key, Settings};
+use checkers::{Connections, Table};
 use ipvs::NameError;
 use parser::config::forwarding;
 use parser::config::virtual_server;
 use parser::units::Family;
+
+use super::keeper::Counts;
 
 /// The services of a virtual server. The names of its scheduler and persistence engine must be names to the kernel.
 pub(super) fn wanted(table: &Table) -> Result<Vec<ipvs::Wanted>, NameError> {
@@ -18,7 +20,11 @@ pub(super) fn wanted(table: &Table) -> Result<Vec<ipvs::Wanted>, NameError> {
             destinations: destinations
                 .map(|destination| of_destination(key, destination))
                 .collect(),
-            draining: Vec::new(),
+            draining: table
+                .draining
+                .iter()
+                .map(|draining| of_draining(key, *draining))
+                .collect(),
         })
     };
     table.keys.iter().map(service).collect()
@@ -43,6 +49,40 @@ pub(super) fn of_key(key: &Key) -> ipvs::ServiceKey {
                 Family::Ipv6 => ipvs::Family::Ipv6,
             },
         },
+    }
+}
+
+/// What the kernel counts for what drains: in all services together that were asked, if any was. `None`: none of them has
+/// it.
+pub(super) fn connections(table: &Table, counts: &Counts) -> Vec<(Draining, Option<Connections>)> {
+    let asked: Vec<_> = table
+        .keys
+        .iter()
+        .filter_map(|key| Some((key, counts.get(&of_key(key))?)))
+        .collect();
+    if asked.is_empty() {
+        return Vec::new();
+    }
+    let of = |draining: Draining| {
+        let counted = asked
+            .iter()
+            .filter_map(|(key, counts)| counts.get(&of_draining(key, draining)));
+        counted.copied().reduce(|sum, more| Connections {
+            active: sum.active.saturating_add(more.active),
+            inactive: sum.inactive.saturating_add(more.inactive),
+        })
+    };
+    table
+        .draining
+        .iter()
+        .map(|draining| (*draining, of(*draining)))
+        .collect()
+}
+
+fn of_draining(key: &Key, draining: Draining) -> ipvs::DestinationKey {
+    ipvs::DestinationKey {
+        address: draining.address,
+        port: draining.port_in(key),
     }
 }
 

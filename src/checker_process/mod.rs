@@ -44,7 +44,7 @@ use crate::timer::{Timer, now};
 use crate::vrrp_process::trackers::Trackers;
 use crate::vrrp_process::vmac::owner;
 use conversations::{Conversations, Happened};
-use keeper::Keeper;
+use keeper::{Counts, Keeper};
 use marker::Marker;
 use ping_range::PingRange;
 use saved::Saved;
@@ -204,7 +204,8 @@ impl Process {
                     self.engine.handle(Event::ScriptEnded { run, outcome }, now());
                 }
                 done = self.keeper.done() => {
-                    self.keeper.finish(done, now());
+                    let counts = self.keeper.finish(done, now());
+                    self.counted(&counts);
                     self.is_unsaved = true;
                 }
                 reading = self.trackers.next() => self.reading(&reading),
@@ -355,6 +356,23 @@ impl Process {
         self.is_unsaved = false;
         let end = now();
         self.save_at = end + (end - start) * SAVING_SHARE;
+    }
+
+    /// The connections of what drains were counted.
+    fn counted(&mut self, counts: &Counts) {
+        if counts.is_empty() {
+            return;
+        }
+        for service in self.engine.draining_services() {
+            for (server, counted) in mapping::connections(&self.engine.table(service), counts) {
+                let event = Event::Connections {
+                    service,
+                    server,
+                    counted,
+                };
+                self.engine.handle(event, now());
+            }
+        }
     }
 
     fn hear(&mut self, heard: &mut Vec<(ConversationId, Happened)>) {

@@ -391,6 +391,19 @@ fn servers(checkers: &Value, colors: bool) -> String {
                 (why, Color::Bad),
             ]);
         }
+        for server in items(service, "draining") {
+            let left = match server["connections"].as_u64() {
+                None => String::new(),
+                Some(1) => "1 connection, ".to_owned(),
+                Some(count) => format!("{count} connections, "),
+            };
+            table.row([
+                (format!("  {}", text(server, "name")), Color::Plain),
+                ("DRAINING".to_owned(), Color::Faint),
+                ("0".to_owned(), Color::Plain),
+                (format!("{left}{} s left", server["seconds_left"]), Color::Faint),
+            ]);
+        }
     }
     table.render(colors)
 }

@@ -168,6 +168,18 @@ pub(crate) fn checkers(
 }
 
 fn of_service(service: &checkers::ServiceStanding) -> Value {
+    let now = crate::timer::now();
+    let draining: Vec<Value> = service
+        .draining
+        .iter()
+        .map(|server| {
+            json!({
+                "name": server.label,
+                "connections": server.connections,
+                "seconds_left": server.until.since(now).as_secs(),
+            })
+        })
+        .collect();
     let servers: Vec<Value> = service
         .servers
         .iter()
@@ -185,6 +197,7 @@ fn of_service(service: &checkers::ServiceStanding) -> Value {
         "quorum": service.quorum_up,
         "suspended": service.suspended,
         "real_servers": servers,
+        "draining": draining,
     })
 }
 

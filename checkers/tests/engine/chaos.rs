@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use checkers::{Event, Failure, ScriptOutcome};
+use checkers::{Connections, Event, Failure, ScriptOutcome};
 use proptest::prelude::*;
 
 use crate::lab::{Lab, Peer, ms, web};
@@ -19,6 +19,8 @@ enum Deed {
     Session(bool),
     Address(bool),
     Reload(Setup),
+    /// So many connections of everything that drains.
+    Connections(u32),
     Crash,
     Wait(u64),
 }
@@ -29,19 +31,29 @@ struct Setup {
     quorum: u8,
     hysteresis: u8,
     weight: u8,
+    drain_timeout: u8,
     flags: [bool; 6],
 }
 
 fn setup() -> impl Strategy<Value = Setup> {
-    (1_u8..5, 1_u8..6, 0_u8..3, 0_u8..4, any::<[bool; 6]>()).prop_map(
-        |(servers, quorum, hysteresis, weight, flags)| Setup {
-            servers,
-            quorum,
-            hysteresis,
-            weight,
-            flags,
-        },
+    (
+        1_u8..5,
+        1_u8..6,
+        0_u8..3,
+        0_u8..4,
+        prop_oneof![Just(0), 1_u8..60],
+        any::<[bool; 6]>(),
     )
+        .prop_map(
+            |(servers, quorum, hysteresis, weight, drain_timeout, flags)| Setup {
+                servers,
+                quorum,
+                hysteresis,
+                weight,
+                drain_timeout,
+                flags,
+            },
+        )
 }
 
 fn deed() -> impl Strategy<Value = Deed> {
@@ -56,6 +68,7 @@ fn deed() -> impl Strategy<Value = Deed> {
         1 => any::<bool>().prop_map(Deed::Session),
         1 => any::<bool>().prop_map(Deed::Address),
         1 => setup().prop_map(Deed::Reload),
+        1 => (0_u32..3).prop_map(Deed::Connections),
         1 => Just(Deed::Crash),
         6 => (1_u64..30_000).prop_map(Deed::Wait),
     ]
@@ -67,6 +80,7 @@ fn text(setup: &Setup) -> String {
         quorum,
         hysteresis,
         weight,
+        drain_timeout,
         flags: [sorry, sorry_inhibit, inhibit, alpha, ha_suspend, own_sorry],
     } = setup;
     let on = |flag: &bool, line: &'static str| if *flag { line } else { "" };
@@ -77,7 +91,7 @@ fn text(setup: &Setup) -> String {
     };
     let sorry_inhibit = on(&(*sorry_inhibit && !sorry.is_empty()), "sorry_server_inhibit");
     let lines = format!(
-        "quorum {quorum}\n hysteresis {hysteresis}\n {sorry}\n {sorry_inhibit}\n {}\n {}\n {}",
+        "quorum {quorum}\n hysteresis {hysteresis}\n drain_timeout {drain_timeout}\n {sorry}\n {sorry_inhibit}\n {}\n {}\n {}",
         on(inhibit, "inhibit_on_failure"),
         on(alpha, "alpha"),
         on(ha_suspend, "ha_suspend"),
@@ -147,6 +161,13 @@ fn check(lab: &Lab) {
         assert!(alive > 0 && alive >= u64::from(config.quorum - config.hysteresis));
     }
     assert_eq!(lab.kernel.get(&service), Some(&table), "changed without a word");
+    let latest = lab.now + config.drain_timeout;
+    for drain in engine.standing(service).unwrap().draining {
+        assert!(lab.now < drain.until && drain.until <= latest, "{drain:?}");
+    }
+    for draining in &table.draining {
+        assert!(!weights.contains_key(&draining.address), "{draining:?} is in use");
+    }
 }
 
 /// What is said of one thing takes turns.
@@ -184,10 +205,28 @@ fn perform(lab: &mut Lab, setup: &mut Setup, deed: &Deed) {
             *setup = next.clone();
             lab.reload(&text(setup));
         }
+        Deed::Connections(active) => {
+            let service = lab.engine.services().next().unwrap();
+            for server in lab.engine.table(service).draining {
+                let counted = Some(Connections {
+                    active: *active,
+                    inactive: 0,
+                });
+                lab.handle(Event::Connections {
+                    service,
+                    server,
+                    counted,
+                });
+            }
+        }
         Deed::Crash => {
             let (before, saved) = (lab.pool(), lab.engine.snapshot());
-            let next = Lab::resume(&text(setup), &saved);
+            let service = lab.engine.services().next().unwrap();
+            let drains = lab.engine.table(service).draining;
+            let next = Lab::resume_at(&text(setup), &saved, lab.now);
             assert_eq!(next.pool(), before, "{saved}");
+            let service = next.engine.services().next().unwrap();
+            assert_eq!(next.engine.table(service).draining, drains);
             assert!(next.notices.is_empty());
         }
         Deed::Wait(millis) => lab.run_for(ms(*millis)),

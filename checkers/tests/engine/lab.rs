@@ -108,7 +108,10 @@ impl Lab {
     }
 
     pub(crate) fn resume(text: &str, saved: &str) -> Self {
-        let now = Instant::default();
+        Self::resume_at(text, saved, Instant::default())
+    }
+
+    pub(crate) fn resume_at(text: &str, saved: &str, now: Instant) -> Self {
         let mut lab = Self {
             engine: Engine::new(Arc::new(config(text)), saved, 7, now),
             now,

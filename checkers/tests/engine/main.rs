@@ -7,6 +7,7 @@
 )]
 
 mod chaos;
+mod draining;
 mod lab;
 mod listening;
 mod probes;

@@ -292,6 +292,31 @@ proptest! {
     }
 
     #[test]
+    fn what_drains_loses_its_weight_and_nothing_else(
+        wanted in wishes(), before in kernel(),
+    ) {
+        let mut first = BTreeSet::new();
+        for wish in wanted.iter().filter(|wish| first.insert(wish.service.key)) {
+            let stays = |key: &DestinationKey| wish.destinations.iter().any(|it| it.key == *key);
+            let drains = |key: &DestinationKey| wish.draining.contains(key) && !stays(key);
+            for change in plan(&wanted, &before.entries(), |_| true) {
+                match change {
+                    Change::EditDestination(service, after) if service == wish.service.key && drains(&after.key) => {
+                        let before = before.0[&service].1[&after.key];
+                        prop_assert!(before.weight > 0);
+                        prop_assert_eq!(after, Destination { weight: 0, ..before });
+                    }
+                    Change::AddDestination(service, Destination { key, .. })
+                    | Change::DeleteDestination(service, key) => {
+                        prop_assert!(service != wish.service.key || !drains(&key), "{}", change);
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    #[test]
     fn each_entry_is_written_once_at_most(
         wanted in wishes(), before in kernel(), ours in btree_set(service_key(), 0..6),
     ) {
@@ -387,6 +412,12 @@ fn a_drained_destination_first_loses_its_weight_and_goes_when_it_is_wished_away(
     assert_eq!(
         plan(&[web(&[(1, 1)])], &present, |_| true),
         [Change::DeleteDestination(key, leaving)]
+    );
+    let back = web(&[(1, 1), (2, 3)]);
+    assert_eq!(
+        plan(&[back], &present, |_| true),
+        [Change::EditDestination(key, real(2, 3))],
+        "never removed and added again"
     );
     let gone = there(&web(&[(1, 1)]));
     assert_eq!(plan(&[draining], &gone, |_| true), []);

@@ -114,6 +114,8 @@ fn servers(text: &mut Text, server: &VirtualServer) {
     text.flag("omega", server.omega);
     text.set("quorum", server.quorum);
     text.set("hysteresis", server.hysteresis);
+    // A keyword of our own: who does not use it can give the text to keepalived.
+    text.seconds_unless_zero("drain_timeout", server.drain_timeout);
     text.script("quorum_up", server.quorum_up.as_ref());
     text.script("quorum_down", server.quorum_down.as_ref());
 }

@@ -62,8 +62,13 @@ impl Mirror {
         }
     }
 
-    /// What has become of a service that was known here.
-    pub(super) fn difference(&self, key: &ServiceKey, found: &Self) -> Option<Difference> {
+    /// What has become of a service that was known here. What drains there may be removed.
+    pub(super) fn difference(
+        &self,
+        key: &ServiceKey,
+        found: &Self,
+        draining: &[DestinationKey],
+    ) -> Option<Difference> {
         let before = self.0.get(key)?;
         let of = |kind| Some(Difference { key: *key, kind });
         let Some(now) = found.0.get(key) else {
@@ -72,11 +77,11 @@ impl Mirror {
         let differing = before
             .destinations
             .iter()
-            .filter(|(key, destination)| now.destinations.get(key) != Some(destination));
+            .filter(|(key, destination)| now.destinations.get(key).is_some_and(|now| now != *destination));
         let removed = before
             .destinations
             .keys()
-            .filter(|key| !now.destinations.contains_key(key));
+            .filter(|key| !now.destinations.contains_key(key) && !draining.contains(key));
         let added = now
             .destinations
             .keys()
@@ -180,7 +185,7 @@ mod tests {
             for change in plan(&[wanted(next)], &present, |_| true) {
                 mirror.note(&change);
             }
-            assert_eq!(mirror.difference(&key, &Mirror::of(table(next))), None);
+            assert_eq!(mirror.difference(&key, &Mirror::of(table(next)), &[]), None);
         }
         mirror.note(&Change::DeleteService(key));
         assert!(mirror.entry(&key).is_none());
@@ -190,7 +195,7 @@ mod tests {
     fn what_others_did_is_said() {
         let before = Mirror::of(table(&[destination(1, 1), destination(2, 1)]));
         let said = |table: Vec<Entry>| {
-            let difference = before.difference(&service().key, &Mirror::of(table));
+            let difference = before.difference(&service().key, &Mirror::of(table), &[]);
             difference.map_or(String::new(), |difference| difference.to_string())
         };
         let mut rescheduled = table(&[destination(1, 1), destination(2, 1)]);

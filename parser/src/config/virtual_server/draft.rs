@@ -26,6 +26,7 @@ pub(crate) const KEYWORDS: &[&str] = &[
     "mh-fallback", "lb_kind", "lvs_method", "persistence_engine", "persistence_timeout", "persistence_granularity",
     "protocol", "ha_suspend", "smtp_alert", "virtualhost", "snmp_name", "alpha", "omega", "quorum_up", "quorum_down",
     "quorum", "hysteresis", "weight", "sorry_server", "sorry_server_inhibit", "sorry_server_lvs_method", "real_server",
+    "drain_timeout",
 ];
 
 /// What a `virtual_server` block says, before defaults.
@@ -50,6 +51,7 @@ pub(in crate::config) struct Draft<'t> {
     pub(super) hysteresis: Option<u32>,
     pub(super) quorum_up: Option<Script>,
     pub(super) quorum_down: Option<Script>,
+    pub(super) drain_timeout: Option<Duration>,
     pub(super) alpha: bool,
     pub(super) omega: bool,
     pub(super) ha_suspend: bool,
@@ -159,6 +161,7 @@ impl<'t> Draft<'t> {
             hysteresis: None,
             quorum_up: None,
             quorum_down: None,
+            drain_timeout: None,
             alpha: false,
             omega: false,
             ha_suspend: false,
@@ -216,6 +219,10 @@ impl<'t> Draft<'t> {
             "quorum_down" => report.keep_first(line, &mut self.quorum_down, Line::script),
             "quorum" => self.quorum = Some(line.number(1..=u32::MAX, report).unwrap_or(1)),
             "hysteresis" => set(&mut self.hysteresis, line.number(0..=u32::MAX, report)),
+            "drain_timeout" => set(
+                &mut self.drain_timeout,
+                line.whole_seconds(0..=LONGEST_DRAIN, report),
+            ),
             "weight" => set(&mut self.weight, line.number(1..=WEIGHT_MAX, report)),
             "sorry_server" => {
                 if line.setting(report).is_some() {
@@ -294,6 +301,9 @@ impl<'t> Draft<'t> {
         self.sorry_server.as_mut()
     }
 }
+
+/// Seconds: 31 days, as for `persistence_timeout`.
+const LONGEST_DRAIN: u32 = 31 * 24 * 60 * 60;
 
 const PROTOCOLS: [(&str, Protocol); 3] = [
     ("TCP", Protocol::Tcp),

@@ -10,6 +10,7 @@ mod scheduler;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub(crate) use draft::KEYWORDS;
 pub(super) use draft::{Draft, parse};
@@ -60,6 +61,9 @@ pub struct VirtualServer {
     pub quorum_up: Option<Script>,
     /// `quorum_down`.
     pub quorum_down: Option<Script>,
+    /// `drain_timeout`, at most 31 days: so long a real server that a reload removes keeps its connections; zero, by default,
+    /// removes it at once.
+    pub drain_timeout: Duration,
     /// `alpha`: the default of real servers; the quorum is missing until checks say otherwise.
     pub alpha: bool,
     /// `omega`: the scripts of going down run at the end too.

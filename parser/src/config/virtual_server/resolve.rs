@@ -87,6 +87,7 @@ impl<'t> Draft<'t> {
             hysteresis,
             quorum_up: self.quorum_up,
             quorum_down: self.quorum_down,
+            drain_timeout: self.drain_timeout.unwrap_or_default(),
             alpha: self.alpha,
             omega: self.omega,
             ha_suspend: self.ha_suspend,

@@ -62,6 +62,7 @@ fn status_and_plan_know_virtual_and_real_servers() {
                 {"name": "[192.0.2.21]:tcp:80", "alive": true, "weight": 2, "failing": []},
                 {"name": "[192.0.2.22]:tcp:80", "alive": second_alive, "weight": 1, "failing": failing},
             ],
+            "draining": [],
         }])
     };
     scene.expect("all is well", || servers(&scene) == standing(true, true));

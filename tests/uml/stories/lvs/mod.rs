@@ -2,6 +2,7 @@
 //! that were told must be the same after each step.
 
 mod asked;
+mod draining;
 mod dump;
 mod elsewhere;
 mod flush;
@@ -40,6 +41,7 @@ pub(crate) fn stories() -> Vec<Story> {
         elsewhere::stories(),
         sync::stories(),
         traffic::stories(),
+        draining::stories(),
         pair::stories(),
         scale::stories(),
     ]

@@ -39,6 +39,24 @@ impl Site {
         }
     }
 
+    /// The real servers, 198.51.100.21 and .22, have 198.51.100.1 as their gateway, which is to be the director.
+    pub(super) fn behind_nat() -> Self {
+        let site = Self::new(2);
+        set_up(&site.client, "ip link set eth1 down");
+        set_up(
+            &site.director,
+            "ip address add 198.51.100.11/24 dev eth1
+            sysctl -qw net.ipv4.ip_forward=1",
+        );
+        let behind = "ip link set eth0 down
+            ip address add ADDRESS/24 dev eth1
+            ip route add default via 198.51.100.1";
+        for (server, address) in site.servers.iter().zip(["198.51.100.21", "198.51.100.22"]) {
+            set_up(server, behind.replace("ADDRESS", address).leak());
+        }
+        site
+    }
+
     pub(super) fn expect(&self, what: &str, condition: impl FnMut() -> bool) {
         let came = soon(condition);
         assert!(
@@ -102,19 +120,7 @@ fn balances(site: &Site, example: &str, port: u16) -> u64 {
 }
 
 fn nat_with_the_director_as_the_gateway() {
-    let site = Site::new(2);
-    set_up(&site.client, "ip link set eth1 down");
-    set_up(
-        &site.director,
-        "ip address add 198.51.100.11/24 dev eth1
-        sysctl -qw net.ipv4.ip_forward=1",
-    );
-    let behind = "ip link set eth0 down
-        ip address add ADDRESS/24 dev eth1
-        ip route add default via 198.51.100.1";
-    for (server, address) in site.servers.iter().zip(["198.51.100.21", "198.51.100.22"]) {
-        set_up(server, behind.replace("ADDRESS", address).leak());
-    }
+    let site = Site::behind_nat();
     let example = include_str!("../../../../conf-examples/lvs-nat/director.conf");
     assert!(balances(&site, example, 8080) > 0);
 }
