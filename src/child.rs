@@ -60,9 +60,8 @@ impl Role {
     pub fn takes(self, order: &ToChild) -> bool {
         match order {
             ToChild::Reload | ToChild::Stop | ToChild::Data | ToChild::Status => true,
-            ToChild::Stats | ToChild::StatsClear | ToChild::Json => self == Role::Vrrp,
+            ToChild::Stats | ToChild::StatsClear | ToChild::Json | ToChild::Inherit => self == Role::Vrrp,
             ToChild::Bfd(_) => matches!(self, Role::Checkers | Role::Vrrp),
-            ToChild::Inherit => self == Role::Vrrp,
         }
     }
 
