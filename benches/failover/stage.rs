@@ -1,6 +1,6 @@
 //! The stage of a scene: a lab, one or two hosts `a` and `b` that run the daemon, and eyes.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::thread;
@@ -81,9 +81,8 @@ pub(crate) fn until(
             return Ok(());
         }
         if begin.elapsed() > limit {
-            return Err(LabError::Io(io::Error::other(format!(
-                "{what} has not come about within {limit:?}"
-            ))));
+            let message = format!("{what} has not come about within {limit:?}");
+            return Err(LabError::Io(io::Error::new(ErrorKind::TimedOut, message)));
         }
         thread::sleep(GLANCE);
     }

@@ -4,10 +4,9 @@
 //! the pipe closes, the first process ends, and the kernel kills the rest and takes the namespaces down. `/run` is a
 //! file system of the host's own, so that daemons do not share process files and nothing is left on disk.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::net::Ipv4Addr;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -138,9 +137,8 @@ impl Host {
 
     /// Writes an executable file inside the host.
     pub fn write_script(&self, path: &str, text: &str) -> Result<(), LabError> {
-        self.write(path, text)?;
-        let path = path.to_owned();
-        self.run(move || fs::set_permissions(path, fs::Permissions::from_mode(0o755)))?
+        let (path, text) = (path.to_owned(), text.to_owned());
+        self.run(move || write_executable(&path, &text))?
             .map_err(LabError::Io)
     }
 
@@ -261,6 +259,25 @@ fn start_first_process() -> Result<Child, LabError> {
         BufReader::new(pipe).read_line(&mut String::new())?;
     }
     Ok(child)
+}
+
+/// Writes an executable file. Another process does it: while we held it open for writing, a child that another thread starts
+/// could inherit that, and the file could not be executed ("text file busy").
+pub fn write_executable(path: &str, text: &str) -> io::Result<()> {
+    let mut writer = Command::new("/bin/sh")
+        .args(["-c", "cat >\"$0\" && chmod 755 \"$0\"", path])
+        .stdin(Stdio::piped())
+        .spawn()?;
+    if let Some(mut pipe) = writer.stdin.take() {
+        pipe.write_all(text.as_bytes())?;
+    }
+    let status = writer.wait()?;
+    let refused = || {
+        io::Error::other(format!(
+            "{path} cannot be written: the shell that was to do it ended with {status}"
+        ))
+    };
+    status.success().then_some(()).ok_or_else(refused)
 }
 
 impl From<io::Error> for LabError {

@@ -28,7 +28,7 @@ use std::time::SystemTime;
 use nix::errno::Errno;
 
 pub use frame::{Advert, Frame, Seen};
-pub use host::{Host, LINK};
+pub use host::{Host, LINK, write_executable};
 pub use log::Log;
 pub use node::{Daemon, Node};
 pub use process::Process;

@@ -15,7 +15,7 @@ use super::repair::Loss;
 use super::round::{Owner, Step, Written};
 use super::uppers::Stands;
 use super::wants::{self, Wants};
-use super::{Process, VrrpProcessError, name_of};
+use super::{Process, SLICE, VrrpProcessError, name_of};
 use crate::notify::Party;
 use crate::receive_buffer;
 use crate::timer::now;
@@ -23,9 +23,6 @@ use crate::timer::now;
 /// When links or addresses of the host change, the kernel may drop routes without a word. They are looked at so much
 /// later, once for a burst of changes.
 const RECHECK: Duration = Duration::from_millis(100);
-
-/// How long announcements and notifies may keep the loop from its next turn.
-const SLICE: Duration = Duration::from_micros(500);
 
 impl Process {
     pub(super) fn kernel(
@@ -420,6 +417,7 @@ impl Process {
                 return;
             }
         }
+        self.tell_news(begin);
     }
 
     /// Says what the kernel refused; of something static only once, it is tried again with every change of a link.

@@ -66,6 +66,12 @@ use writer::Writer;
 /// waits in the sockets comes first then.
 const LATE: Duration = Duration::from_millis(2);
 
+/// How long what is not an advert may keep the loop from its next turn.
+const SLICE: Duration = Duration::from_micros(500);
+
+/// How often the state is saved at most: that of a thousand routers takes a millisecond.
+const SAVE_EVERY: Duration = Duration::from_millis(20);
+
 /// Why the VRRP process cannot run.
 #[derive(Debug, thiserror::Error)]
 pub enum VrrpProcessError {
@@ -146,8 +152,13 @@ struct Process {
     sync_follower: SyncFollower,
     dumps: VrrpDumps,
     events: Events,
+    /// News that have not been told yet.
+    news: VecDeque<News>,
     /// What a successor needs is not what was saved last.
     unsaved: bool,
+    /// It is to be saved at once, which may be [`SAVE_EVERY`] after it was last saved.
+    urgent: bool,
+    saved_at: Instant,
     /// What the log has said does not work: a socket that cannot be opened (no destination), a way that cannot be sent.
     ailing: HashSet<(Endpoint, Option<IpAddr>)>,
     /// The sockets may not be those that the engine's instances need.
@@ -211,7 +222,10 @@ impl Process {
             sync_follower: SyncFollower::new(child.ipvs_namespace.take()),
             dumps: VrrpDumps::new(&config),
             events: Events::default(),
+            news: VecDeque::new(),
             unsaved: false,
+            urgent: false,
+            saved_at: Instant::default(),
             ailing: HashSet::new(),
             sockets_stale: false,
             settled: false,
@@ -231,7 +245,7 @@ impl Process {
         let port = self.rounds.port();
         self.make_uppers(&mut beat).await;
         // What an earlier run left behind is known, and gone, before a stop ends the loop.
-        while !(self.stopping && self.settled && self.rounds.is_idle() && self.following.is_empty()) {
+        while !(self.stopping && self.settled && self.rounds.is_idle() && !self.lags()) {
             tokio::select! {
                 rung = self.timer.rings() => rung?,
                 got = self.sockets.receive(&mut received) => self.packets(got, &mut received),
@@ -247,7 +261,7 @@ impl Process {
                     self.unsaved = true;
                 }
                 order = self.child.next_order() => self.order(order),
-                () = std::future::ready(()), if !self.following.is_empty() => self.follow_up(),
+                () = std::future::ready(()), if self.lags() => self.follow_up(),
                 () = std::future::ready(()), if self.dumps.is_busy() => {
                     if let Some(status) = self.dumps.turn(&self.engine, &self.config, now()) {
                         self.child.tell_status(&status);
@@ -255,7 +269,7 @@ impl Process {
                 }
                 _ = beat.tick() => {
                     self.child.beat();
-                    self.save();
+                    self.urgent |= self.unsaved;
                     // What could not be opened is tried again.
                     self.sockets_stale |= !self.ailing.is_empty();
                 }
@@ -293,6 +307,8 @@ impl Process {
             self.keep_sockets();
         }
         self.carry_out();
+        self.tell_news(now);
+        self.save(now);
         if !self.stopping {
             self.sync_follower.follow(&self.engine);
         }
@@ -314,13 +330,13 @@ impl Process {
             self.engine.next_deadline(),
             self.repairs.next_deadline(),
             self.recheck_at,
+            self.urgent.then(|| self.saved_at + SAVE_EVERY),
             self.uppers.next_deadline(),
         ];
         self.timer.arm(deadlines.into_iter().flatten().min())
     }
 
     fn carry_out(&mut self) {
-        let mut transitions = false;
         let mut adverts = Vec::new();
         while let Some(action) = self.engine.next_action() {
             if let Action::Send(advert) = action {
@@ -344,7 +360,7 @@ impl Process {
                     .rounds
                     .push(Step::Announce(instance, Some((link, address)), repeat)),
                 Action::Notify(transition) => {
-                    transitions = true;
+                    (self.unsaved, self.urgent) = (true, true);
                     let (of, name) = match &transition.whose {
                         Whose::Instance(id) => ("instance", name_of(&self.engine, *id)),
                         Whose::Group(name) => ("group", &**name),
@@ -354,26 +370,39 @@ impl Process {
                     self.rounds.push(Step::Notify(transition));
                 }
                 Action::RunScript(script) => self.run_script(script),
-                Action::Tell(news) => {
-                    if !news.is_detail() {
-                        self.events.news("vrrp", &news.subject, &news.to_string());
-                    }
-                    tell(&news);
-                }
+                Action::Tell(news) => self.news.push_back(news),
+            }
+        }
+        self.send(&mut adverts);
+    }
+
+    /// Tells news for a while. When a thousand routers take over at once, what is left waits until there is nothing more
+    /// urgent to do.
+    fn tell_news(&mut self, begin: Instant) {
+        while let Some(news) = self.news.pop_front() {
+            if !news.is_detail() {
+                self.events.news("vrrp", &news.subject, &news.to_string());
+            }
+            tell(&news);
+            if now() - begin > SLICE {
+                break;
             }
         }
         if let Some(events) = self.events.take() {
             self.child.tell_events(&events);
         }
-        self.send(&mut adverts);
-        if transitions {
-            self.unsaved = true;
-            self.save();
-        }
     }
 
-    fn save(&mut self) {
-        if std::mem::take(&mut self.unsaved) {
+    /// Whether something waits for a quiet moment.
+    fn lags(&self) -> bool {
+        !self.following.is_empty() || !self.news.is_empty()
+    }
+
+    /// Saves what a successor needs, if it is time.
+    fn save(&mut self, now: Instant) {
+        if self.urgent && now >= self.saved_at + SAVE_EVERY {
+            (self.unsaved, self.urgent) = (false, false);
+            self.saved_at = now;
             self.child.save_state(&self.engine.snapshot());
         }
     }

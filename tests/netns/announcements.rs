@@ -53,6 +53,17 @@ const SETTINGS: &[Setting] = &[
         instance: "garp_master_repeat 2\ngarp_master_delay 0\ngarp_master_refresh 2",
         bursts: 3,
     },
+    Setting {
+        global: "vrrp_min_garp",
+        instance: "garp_master_refresh 2\ngarp_master_refresh_repeat 3",
+        bursts: 3,
+    },
+    // What is written counts, whether it comes before or after.
+    Setting {
+        global: "vrrp_garp_master_refresh 2\nvrrp_garp_master_refresh_repeat 2\nvrrp_min_garp\nvrrp_garp_master_delay 1",
+        instance: "",
+        bursts: 4,
+    },
 ];
 
 fn configuration(setting: &Setting) -> String {
@@ -88,7 +99,7 @@ fn configuration(setting: &Setting) -> String {
 type Burst = BTreeMap<String, usize>;
 
 /// The address that a frame announces.
-fn announced(frame: &Frame) -> Option<String> {
+pub(crate) fn announced(frame: &Frame) -> Option<String> {
     if let Seen::Gratuitous(address) = frame.seen {
         return Some(address.to_string());
     }
@@ -149,6 +160,29 @@ fn every_option_gives_keepaliveds_bursts() {
                 assert_eq!(ours, theirs, "{} {}", setting.global, setting.instance);
             }
         });
+    }
+}
+
+/// keepalived 2.2.7 sends no refresh with `vrrp_min_garp` unless its number of frames is written too.
+#[test]
+fn a_refresh_that_is_asked_for_comes_with_vrrp_min_garp_too() {
+    let setting = Setting {
+        global: "vrrp_min_garp",
+        instance: "garp_master_refresh 2",
+        bursts: 0,
+    };
+    let heard = beside_keepalived(|daemon| {
+        let scene = Scene::new();
+        let _node = daemon.start(&scene.a, &configuration(&setting)).unwrap();
+        adverts(&scene, 4);
+        bursts(&scene, SystemTime::UNIX_EPOCH)
+    });
+    if let Some((ours, theirs)) = heard {
+        assert_eq!(theirs.len(), 1, "{theirs:?}");
+        assert!(
+            ours.len() > 1 && ours.iter().all(|burst| *burst == theirs[0]),
+            "{ours:?}"
+        );
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use holdfast::lab::node::CONFIGURATION;
-use holdfast::lab::{Frame, Host, Node, Process, Seen};
+use holdfast::lab::{Frame, Host, Process, Seen, wait_until};
 use nix::sys::signal::Signal;
 
 use crate::scene::{NODE1, SOON, Scene, VIRTUAL, expect, holdfast, ready};
@@ -93,6 +93,7 @@ fn every_mode(priority: u8, own: &str, peer: &str) -> String {
         "global_defs {\nscript_user root\n}\n".to_owned(),
         "vrrp_script needed {\nscript /bin/true\ninterval 1\n}\ntrack_file load {\nfile /run/load\n}\n"
             .to_owned(),
+        format!("bfd_instance session {{\nneighbor_ip {peer}\nmin_rx 200\nmin_tx 200\n}}\n"),
         "vrrp_sync_group G {\ngroup {\nGROUPED_1\nGROUPED_2\n}\nnotify \"/run/notify.sh\"\n}\n".to_owned(),
         instance("PASS", 11, &(v4(111) + &auth("PASS"))),
         instance("AH", 12, &(v4(112) + &auth("AH"))),
@@ -115,11 +116,19 @@ fn every_mode(priority: u8, own: &str, peer: &str) -> String {
             ),
         ),
         instance("REFUSING", 20, &format!("{}no_accept\n", v4(120))),
+        instance("VMAC", 21, &(v4(121) + "use_vmac\n")),
+        instance(
+            "VMAC_6",
+            22,
+            "use_vmac\nvirtual_ipaddress {\nfe80::122\n2001:db8::122/64\n}\n",
+        ),
+        instance("VMAC_BASE", 23, &(v4(123) + "use_vmac\nvmac_xmit_base\n")),
+        instance("WATCHING", 24, &(v4(124) + "track_bfd {\nsession\n}\n")),
     ]
     .concat()
 }
 
-const INSTANCES: usize = 10;
+const INSTANCES: usize = 14;
 
 /// What a VRRP process asks of the kernel, as strace sees it, from now on.
 struct Requests<'a> {
@@ -128,15 +137,8 @@ struct Requests<'a> {
 }
 
 impl<'a> Requests<'a> {
-    fn of(host: &'a Host, node: &Node) -> Self {
-        let children = node.process.descendants();
-        assert_eq!(children.len(), 1, "{children:?}");
-        let child = children[0];
-        let status = std::fs::read_to_string(format!("/proc/{child}/status")).unwrap();
-        let inside = status
-            .lines()
-            .find_map(|line| line.strip_prefix("NSpid:")?.split_whitespace().next_back())
-            .unwrap();
+    fn of(host: &'a Host) -> Self {
+        let process = host.read("/run/vrrp.pid").unwrap();
         let arguments = [
             "-f",
             "-yy",
@@ -147,7 +149,7 @@ impl<'a> Requests<'a> {
             "-o",
             "/run/strace",
             "-p",
-            inside,
+            process.trim(),
         ];
         let strace = host.spawn("strace", "/usr/bin/strace", &arguments).unwrap();
         let requests = Self {
@@ -192,12 +194,12 @@ fn in_every_mode_what_is_unchanged_misses_no_advert_and_writes_nothing() {
         host.write("/run/load", "5").unwrap();
     }
     let nodes = [0, 1].map(|node| holdfast().start(hosts[node], &texts[node]).unwrap());
-    expect("a is master of all", || {
-        nodes[0].said("Entering MASTER STATE") == INSTANCES
-    });
+    let masters = || nodes[0].said("Entering MASTER STATE") == INSTANCES;
+    let all = wait_until(6 * SOON, masters);
+    assert!(all.is_some(), "a is master of all");
     // The second burst of announcements, and whatever else belongs to the start, is over then.
     scene.watch_adverts("a", 5 * INSTANCES);
-    let requests = [0, 1].map(|node| Requests::of(hosts[node], &nodes[node]));
+    let requests = hosts.map(|host| Requests::of(host));
 
     // What is asked of the kernel is seen.
     let taken = "/sbin/ip address del 192.0.2.111/24 dev eth0";

@@ -1,13 +1,12 @@
 //! A directory of scripts, and the words to speak of them.
 
 use std::fs::Permissions;
-use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use holdfast::lab::write_executable;
 use holdfast::scripts::{Identity, Policy, Prepared, prepare};
 use parser::Place;
 use parser::config::{RunAs, Script};
@@ -29,17 +28,10 @@ impl Stage {
         self.0.path().join(name).to_str().unwrap().to_owned()
     }
 
-    /// An executable file; its path. Another process writes it: while we held it open for writing, a child started by
-    /// another test could inherit that, and the file could not be executed ("text file busy").
+    /// An executable file; its path.
     pub(crate) fn file(&self, name: &str, text: &str) -> String {
         let path = self.path(name);
-        let mut writer = Command::new("sh")
-            .args(["-c", "cat >\"$0\" && chmod 755 \"$0\"", &path])
-            .stdin(Stdio::piped())
-            .spawn()
-            .unwrap();
-        writer.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
-        assert!(writer.wait().unwrap().success());
+        write_executable(&path, text).unwrap();
         path
     }
 

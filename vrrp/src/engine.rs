@@ -27,9 +27,14 @@ use crate::snapshot::{self, Snapshot};
 use crate::state::{State, next_in_series};
 use crate::stats::Stats;
 use crate::time::Instant;
+use crate::timers::Timers;
 use crate::track::{Kind, TrackedFile, TrackedProcess, TrackedSession};
 use crate::transition::LOOK_AGAIN;
 use crate::world::World;
+
+/// Instances that begin or take over in one call: their adverts, and what the caller does for them, take less than a
+/// millisecond.
+pub const TURN: usize = 64;
 
 /// Every virtual router of the process.
 ///
@@ -50,7 +55,7 @@ pub struct Engine {
     /// Packets that no instance wants.
     pub strays: Strays,
     /// Over the deadlines of `instances`.
-    pub(crate) deadlines: Deadlines,
+    pub(crate) timers: Timers,
     /// Over the deadlines of `world.scripts`.
     pub(crate) script_deadlines: Deadlines,
     /// Who may get a packet.
@@ -139,7 +144,7 @@ impl Engine {
             world: World::new(config),
             out: Outbox::default(),
             strays: Strays::default(),
-            deadlines: Deadlines::default(),
+            timers: Timers::default(),
             script_deadlines: Deadlines::default(),
             routes: BTreeMap::new(),
             clock: None,
@@ -192,14 +197,22 @@ impl Engine {
         self.pace(now);
     }
 
-    /// [`Engine::next_deadline`] has come, or any time has passed. Afterwards the next deadline is later than `now`.
+    /// [`Engine::next_deadline`] has come, or any time has passed. Masters do all that is due; of the others at most
+    /// [`TURN`] begin or take over, the longest waiting first, and for the rest the next deadline is not later than `now`:
+    /// what was asked for is carried out in between, and adverts that become due meanwhile come first.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.tell_time(now);
         if self.delayed_until.take_if(|until| *until <= now).is_some() {
             self.tell_all(Happening::DelayedStartCompleted);
         }
-        while let Some(index) = self.deadlines.due(now) {
-            self.on_deadline(InstanceId(index), now);
+        while let Some(id) = self.timers.due_master(now) {
+            self.on_deadline(id, now);
+        }
+        for _ in 0..TURN {
+            let Some(id) = self.timers.due_other(now) else {
+                break;
+            };
+            self.on_deadline(id, now);
         }
         while let Some(index) = self.script_deadlines.due(now) {
             let script = &mut self.world.scripts[index as usize];
@@ -221,7 +234,7 @@ impl Engine {
     /// When [`Engine::handle_timeout`] must be called next.
     pub fn next_deadline(&self) -> Option<Instant> {
         [
-            self.deadlines.first(),
+            self.timers.first(),
             self.script_deadlines.first(),
             self.paces.deadline(),
             self.world.next_turn().filter(|_| !self.stopped),
@@ -346,7 +359,7 @@ impl Engine {
             for fellow in self.fellows(id) {
                 let fellow = &mut self.instances[fellow.0 as usize];
                 fellow.announce_over_lower(now, &mut self.out);
-                self.deadlines.set(fellow.id.0, fellow.state.deadline());
+                self.timers.set(fellow);
             }
         }
     }
@@ -364,7 +377,7 @@ impl Engine {
                 instance.advance(now, &mut self.out);
                 self.follow_up(id, before, now);
             }
-            State::Stopped | State::Removed => self.deadlines.set(id.0, None),
+            State::Stopped | State::Removed => self.timers.set(instance),
         }
     }
 
@@ -382,7 +395,7 @@ impl Engine {
             if let State::Init { start_at } = &mut instance.state {
                 *start_at = None;
             }
-            self.deadlines.set(id.0, instance.state.deadline());
+            self.timers.set(instance);
         }
     }
 
@@ -548,7 +561,7 @@ impl Engine {
         for id in &self.order {
             let instance = &mut self.instances[id.0 as usize];
             instance.change(State::Stopped, now, &mut self.out);
-            self.deadlines.set(id.0, None);
+            self.timers.set(instance);
         }
         self.stop_groups();
         for script in &mut self.world.scripts {

@@ -79,7 +79,7 @@ impl Engine {
         let after = instance.stance();
         match instance.group {
             Some(group) if before != after => self.agree(group, id, before == Stance::Master, now),
-            Some(_) | None => self.deadlines.set(id.0, instance.state.deadline()),
+            Some(_) | None => self.timers.set(instance),
         }
     }
 
@@ -92,7 +92,7 @@ impl Engine {
                 None => {
                     let may_lead = instance.would_lead(now);
                     instance.conclude(BTreeSet::new(), may_lead, now, &mut self.out);
-                    self.deadlines.set(id.0, instance.state.deadline());
+                    self.timers.set(instance);
                 }
                 Some(group) => {
                     if groups.insert(group) {
@@ -124,8 +124,7 @@ impl Engine {
         }
         self.tell_group(group, told);
         for id in members {
-            let deadline = self.instances[id.0 as usize].state.deadline();
-            self.deadlines.set(id.0, deadline);
+            self.timers.set(&self.instances[id.0 as usize]);
         }
     }
 

@@ -140,7 +140,7 @@ impl Instance {
                 ..
             } = &mut self.state
             {
-                *at = (*at).min((now + skew).max(self.not_before));
+                *at = (*at).min(now.max(self.not_before) + skew);
             }
             return;
         }
@@ -155,7 +155,8 @@ impl Instance {
         let follows = !is_lower || self.config.nopreempt || preempt_at.is_some_and(|at| now < at);
         if follows {
             self.follow(heard, now, out);
-            let take_over_at = (now + self.master_down()).max(self.not_before);
+            // What was heard while `vrrp_startup_delay` ran is listened for once more after it.
+            let take_over_at = now.max(self.not_before) + self.master_down();
             self.state = State::Backup {
                 take_over_at: Some(take_over_at),
                 preempt_at,

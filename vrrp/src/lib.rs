@@ -30,6 +30,7 @@ mod seal;
 mod snapshot;
 pub mod state;
 pub mod stats;
+mod timers;
 pub mod track;
 mod trailer;
 mod transition;
@@ -40,7 +41,7 @@ pub use clockwork::time;
 use clockwork::{deadlines, text};
 
 pub use action::{Action, Datagram, Endpoint, Notified, Transition, Whose};
-pub use engine::{Engine, Owned, Strays};
+pub use engine::{Engine, Owned, Strays, TURN};
 pub use event::{Event, FileId, InstanceId, Link, LinkId, Packet, ProcessId, ScriptId, ScriptOutcome};
 pub use fault::FaultReason;
 pub use group::Group;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use parser::Config;
 
 use crate::action::Action;
-use crate::engine::Engine;
+use crate::engine::{Engine, Owned};
 use crate::event::{InstanceId, LinkId};
 use crate::time::Instant;
 
@@ -144,9 +144,7 @@ impl Engine {
         for action in std::mem::take(&mut self.out.announces) {
             match action {
                 Action::Announce { instance, repeat } if self.is_paced(instance) => {
-                    for (link, address) in self.placed(instance) {
-                        self.queue(instance, link, address, repeat, now);
-                    }
+                    self.part(instance, repeat, now);
                 }
                 Action::AnnounceAddress {
                     instance,
@@ -164,35 +162,61 @@ impl Engine {
         }
     }
 
-    /// `garp_extra_if`: one frame on each of the other links that its addresses are on.
+    /// `garp_extra_if`: one frame on each of the other links that its addresses are on; without `all` on macvlans only.
     fn announce_elsewhere(&mut self, instance: InstanceId) {
-        let Some(router) = self.instance(instance).filter(|router| router.state.is_master()) else {
+        let Some(router) = self.instance(instance) else {
             return;
         };
-        let all = router.config.garp.extra_if.all || router.config.use_vmac.is_some();
-        let home = router.link;
+        let (config, home) = (&router.config, router.link);
+        // With `vmac_xmit_base` the instance lives on the parent, its addresses on the macvlan.
+        let all = config.garp.extra_if.all || config.use_vmac.is_some() && config.vmac_xmit_base;
+        let is_meant = |owned: &Owned<'_>| {
+            let on_macvlan = owned.address.use_vmac || config.use_vmac_addr && owned.address.dev.is_some();
+            Some(owned.link) != home && (all || on_macvlan)
+        };
         let mut links = Vec::new();
-        for (link, address) in self.placed(instance) {
-            if all && Some(link) != home && !links.contains(&link) {
-                links.push(link);
-                self.out.announces.push_back(Action::AnnounceAddress {
-                    instance,
-                    link,
-                    address,
-                    repeat: 1,
-                });
+        for Owned { link, address } in self.owned(instance).filter(is_meant) {
+            if links.iter().all(|(known, _)| *known != link) {
+                links.push((link, address.address));
             }
         }
+        let announces = links.into_iter().map(|(link, address)| Action::AnnounceAddress {
+            instance,
+            link,
+            address,
+            repeat: 1,
+        });
+        self.out.announces.extend(announces);
     }
 
     /// Whether a burst must be parted. One of addresses whose links are not there is: it comes when they do.
     fn is_paced(&mut self, instance: InstanceId) -> bool {
         let placed = self.placed(instance);
-        let mut names = placed.iter().map(|(link, address)| {
-            let link = self.world.link(*link);
-            (link.map_or("", |link| link.name.as_str()), *address)
-        });
-        placed.is_empty() || names.any(|(name, address)| self.paces.lane(name, address).is_some())
+        placed.is_empty()
+            || placed
+                .into_iter()
+                .any(|(link, address)| self.is_parted(link, address))
+    }
+
+    /// Queues the frames of a burst that must be; those that need not wait leave as in any burst, address by address.
+    fn part(&mut self, instance: InstanceId, repeat: u32, now: Instant) {
+        let (parted, free): (Vec<_>, Vec<_>) = self
+            .placed(instance)
+            .into_iter()
+            .partition(|(link, address)| self.is_parted(*link, *address));
+        for (link, address) in parted {
+            self.queue(instance, link, address, repeat, now);
+        }
+        for _ in 0..repeat {
+            for (link, address) in &free {
+                self.queue(instance, *link, *address, 1, now);
+            }
+        }
+    }
+
+    fn is_parted(&mut self, link: LinkId, address: IpAddr) -> bool {
+        let name = self.world.link(link).map_or("", |link| link.name.as_str());
+        self.paces.lane(name, address).is_some()
     }
 
     fn queue(&mut self, instance: InstanceId, link: LinkId, address: IpAddr, repeat: u32, now: Instant) {

@@ -99,7 +99,7 @@ impl Engine {
             if instance.place().is_none() {
                 self.roamers.push(*id);
             }
-            self.deadlines.set(id.0, instance.state.deadline());
+            self.timers.set(instance);
         }
         for script in &mut self.world.scripts {
             let is_tracked = self
@@ -205,7 +205,7 @@ impl Engine {
             self.unroute(id);
             let instance = &mut self.instances[id.0 as usize];
             instance.change(State::Removed, now, &mut self.out);
-            self.deadlines.set(id.0, None);
+            self.timers.set(instance);
         }
     }
 

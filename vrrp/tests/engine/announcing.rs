@@ -207,6 +207,37 @@ fn garp_extra_if_reaches_the_other_interfaces() {
 }
 
 #[test]
+fn garp_extra_if_without_all_reaches_macvlans_only() {
+    let extra = |lines: &str, there: &str| {
+        let text = format!(
+            "vrrp_instance VI_1 {{\ninterface eth0\nvirtual_router_id 51\npriority 255\ngarp_master_delay 0\n\
+             garp_extra_if 10\n{lines}\nvirtual_ipaddress {{\n10.0.0.100\n10.0.0.101 dev eth1 {there}\n}}\n}}\n"
+        );
+        let mut lan = Lan::with([("a", parsed(&text))]);
+        let other = Link {
+            id: LinkId(7),
+            name: "eth1".to_owned(),
+            ..eth0(1)
+        };
+        lan.handle("a", Event::Link(other));
+        lan.run_for(ms(25_000));
+        let actions = lan.take_actions("a").into_iter();
+        actions
+            .filter(|(_, action)| matches!(action, Action::AnnounceAddress { .. }))
+            .count()
+    };
+    assert_eq!(extra("", ""), 0);
+    assert_eq!(
+        extra("use_vmac", ""),
+        0,
+        "the instance's own macvlan is no other link"
+    );
+    assert_eq!(extra("", "use_vmac"), 2);
+    assert_eq!(extra("use_vmac\nuse_vmac_addr", ""), 2);
+    assert_eq!(extra("use_vmac\nvmac_xmit_base", ""), 2);
+}
+
+#[test]
 fn lower_prio_settings_and_their_absence() {
     let garp = Garp {
         lower_prio_repeat: 2,

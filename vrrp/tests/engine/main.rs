@@ -8,11 +8,13 @@
 
 mod announcing;
 mod chaos;
+mod crowd;
 mod faults;
 mod fixture;
 mod grouped;
 mod lan;
 mod packets;
+mod reasons;
 mod recording;
 mod reloading;
 mod resuming;

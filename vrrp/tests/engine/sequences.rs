@@ -18,6 +18,17 @@ const EVERYTHING: &str = "
 global_defs {
     dynamic_interfaces
     vrrp_garp_interval 0.01
+    vrrp_startup_delay 2
+}
+garp_group {
+    garp_interval 0.05
+    gna_interval 0.02
+    interfaces {
+        eth1
+    }
+}
+interface_up_down_delays {
+    eth1 0.5 0.7
 }
 track_file f {
     file /run/f
@@ -95,6 +106,10 @@ vrrp_instance SIX {
     virtual_router_id 51
     version 3
     nopreempt
+    timer_expired_backup 80
+    down_timer_adverts 5
+    garp_master_refresh 3
+    garp_extra_if all 2
     priority 90
     track_bfd {
         b

@@ -531,6 +531,30 @@ fn vrrp_startup_delay_comes_before_every_first_timer() {
 }
 
 #[test]
+fn a_master_that_is_silent_before_the_startup_delay_is_over_is_waited_for_after_it() {
+    let last_words = |stops: bool| {
+        let mut delayed = config(vec![instance(100)], vec![]);
+        delayed.global.vrrp_startup_delay = Duration::from_secs(10);
+        let mut lan = Lan::with([("a", config(vec![instance(255)], vec![])), ("b", delayed)]);
+        lan.run_for(Duration::from_secs(4));
+        if stops {
+            lan.stop("a");
+        } else {
+            lan.crash("a");
+        }
+        lan.run_for(Duration::from_secs(6));
+        assert_eq!(lan.masters(), [""; 0]);
+        let started = lan.now;
+        while lan.masters() != ["b"] {
+            lan.run_for(ms(1));
+        }
+        lan.now - started
+    };
+    assert_eq!(last_words(false), ms(3610), "the whole time");
+    assert_eq!(last_words(true), ms(610), "the skew, as it had resigned");
+}
+
+#[test]
 fn the_world_is_notified_of_each_change_once_and_in_order() {
     let mut lan = Lan::new([("a", 150), ("b", 100)]);
     lan.run_for(Duration::from_secs(5));
