@@ -117,6 +117,11 @@ impl Ipvs {
         let mut socket = Socket::attach(unattached)?;
         let mut family = find_family(&mut socket).await?;
         if family.is_none() {
+            ask_by_name(&mut socket).await?;
+            family = find_family(&mut socket).await?;
+        }
+        if family.is_none() {
+            // It says why not.
             module::load()?;
             family = find_family(&mut socket).await?;
         }
@@ -342,6 +347,19 @@ async fn find_family(socket: &mut Socket) -> Result<Option<u16>, Error> {
     };
     let numbers = socket.dump(&ask, |_, payload| wire::family_id(payload)).await?;
     Ok(numbers.first().copied())
+}
+
+/// Asks for the family by its name, for which the kernel loads the module, with rights of its own: a process may have let go
+/// of `CAP_SYS_MODULE` for good (`no_new_privs`). What came of it is seen in the list.
+async fn ask_by_name(socket: &mut Socket) -> Result<(), Error> {
+    let ask = Ask {
+        message: wire::get_family()?,
+        words: "tell the family of IPVS",
+    };
+    match socket.request(&ask).await {
+        Ok(()) | Err(netlink::Error::Refused(_)) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// A message and what it asks in words.
