@@ -22,6 +22,7 @@ mod nft_guard;
 pub mod notify;
 pub mod reactor;
 mod receive_buffer;
+mod repair;
 pub mod scripts;
 pub mod signal;
 pub mod standing;
@@ -53,6 +54,7 @@ pub fn run_with(work: fn(Child) -> ExitCode) -> ExitCode {
         Ok(None) => run_command(),
         Ok(Some(child)) => {
             log::start(&child.options, Some(child.role));
+            log::carry();
             let status = work(child);
             log::finish();
             status

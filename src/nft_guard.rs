@@ -2,25 +2,18 @@
 //!
 //! Absent: what is in them. The VRRP process has its firewall, the checker process its marks.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use netlink::nftables::{Family, Named, Nftables, Table, Touched, Watch};
 use netlink::{Error, OpenError};
 use tracing::{error, info};
 
 use crate::net_place::NetPlace;
+use crate::repair::Repairs;
+use crate::timer::now;
 
 /// A repair waits so long, as changes come in bursts.
 const BURST: Duration = Duration::from_millis(5);
-
-/// The second repair in a row waits so long, each after it twice as long as the one before.
-const FIRST_WAIT: Duration = Duration::from_millis(250);
-
-/// No repair waits longer.
-const LONGEST_WAIT: Duration = Duration::from_mins(1);
-
-/// So long after a repair nobody may have touched anything for the next to be the first again; or twice the last wait.
-const CALM: Duration = Duration::from_secs(10);
 
 /// The tables, once there have been any.
 #[derive(Debug)]
@@ -31,11 +24,8 @@ pub(crate) struct Guard {
     place: NetPlace,
     open: Option<Open>,
     wanted: Vec<Table>,
-    repaired: Option<Instant>,
-    /// How long the last repair waited.
-    wait: Duration,
-    /// When the next repair is made.
-    due: Option<Instant>,
+    /// Of tables, by their family.
+    repairs: Repairs<Family>,
     /// What the log was told last is wrong.
     complaint: Option<String>,
 }
@@ -54,9 +44,7 @@ impl Guard {
             place,
             open: None,
             wanted: Vec::new(),
-            repaired: None,
-            wait: Duration::ZERO,
-            due: None,
+            repairs: Repairs::new(BURST),
             complaint: None,
         }
     }
@@ -72,7 +60,8 @@ impl Guard {
                 }
             }
         }
-        self.write(tables).await;
+        self.write(&tables).await;
+        self.wanted = tables;
     }
 
     /// The same, but their sets keep what else is in them now.
@@ -116,42 +105,45 @@ impl Guard {
         }
     }
 
-    /// Waits until somebody else has changed a table of ours and the repair is due: soon, and later and later against
-    /// someone who does it again and again. Nothing is lost when this future is dropped.
-    pub(crate) async fn touched(&mut self) {
+    /// Waits until the repair is due of a table of ours that somebody else has changed: soon, and later and later against
+    /// someone who does it again and again. `tell` hears of each such loss. Nothing is lost when this future is dropped.
+    pub(crate) async fn touched(&mut self, tell: impl Fn(Family)) {
         let Some(Open { nftables, watch }) = &mut self.open else {
             return std::future::pending().await;
         };
         loop {
             let next = watch.next(nftables.port());
-            let told = match self.due {
+            let told = match self.repairs.next_deadline() {
                 None => next.await,
                 Some(due) => {
-                    let left = due.saturating_duration_since(Instant::now());
-                    let Ok(told) = tokio::time::timeout(left, next).await else {
-                        self.due = None;
+                    let Ok(told) = tokio::time::timeout(due - now(), next).await else {
                         return;
                     };
                     told
                 }
             };
-            if hear(nftables, &self.wanted, &told) && self.due.is_none() {
-                self.wait = wait_after(self.wait, self.repaired.map(|repaired| repaired.elapsed()));
-                self.due = Some(Instant::now() + self.wait);
+            for table in hear(nftables, &self.wanted, &told) {
+                let loss = self.repairs.lost(table.family, now());
+                // After lost events all that is known is that nothing is.
+                if matches!(told, Ok(Touched::Table(..))) {
+                    let family = match table.family {
+                        Family::V4 => "ip",
+                        Family::V6 => "ip6",
+                    };
+                    let name = &table.name;
+                    info!("nftables table {family} {name} was changed by another program, {loss}");
+                    tell(table.family);
+                }
             }
         }
     }
 
-    /// Writes anew what was changed.
+    /// Writes anew what was changed and is due.
     pub(crate) async fn repair(&mut self) {
-        self.repaired = Some(Instant::now());
-        if let Some(table) = self.wanted.first() {
-            info!(
-                "nftables table {} was changed by another program, writing it anew",
-                table.name
-            );
-        }
-        self.write(self.wanted.clone()).await;
+        let due = self.repairs.due(now());
+        let tables = self.wanted.clone().into_iter();
+        let tables: Vec<Table> = tables.filter(|table| due.contains(&table.family)).collect();
+        self.write(&tables).await;
     }
 
     fn open(&self) -> Result<Open, OpenError> {
@@ -168,16 +160,14 @@ impl Guard {
         wanted.any(|table| table.family == found.family && table.name == found.name)
     }
 
-    async fn write(&mut self, tables: Vec<Table>) {
+    async fn write(&mut self, tables: &[Table]) {
         let Some(open) = &mut self.open else {
             return;
         };
         let mut wrong: Option<Error> = None;
-        for table in &tables {
+        for table in tables {
             wrong = open.nftables.apply(table).await.err().or(wrong);
         }
-        self.wanted = tables;
-        self.due = None;
         match wrong {
             Some(error) => self.complain(&error.to_string()),
             None => self.complaint = None,
@@ -204,47 +194,16 @@ impl Guard {
     }
 }
 
-/// How long a repair waits: `before` is what the last one waited, and `since` how long ago that was.
-fn wait_after(before: Duration, since: Option<Duration>) -> Duration {
-    match since {
-        Some(since) if since < CALM.max(before * 2) => (before * 2).clamp(FIRST_WAIT, LONGEST_WAIT),
-        _ => BURST,
-    }
-}
-
-/// Whether a table of ours is not what it was.
-fn hear(nftables: &mut Nftables, wanted: &[Table], told: &Result<Touched, Error>) -> bool {
+/// The tables of ours that are not what they were.
+fn hear<'a>(nftables: &mut Nftables, wanted: &'a [Table], told: &Result<Touched, Error>) -> Vec<&'a Table> {
     let ours = wanted.iter().filter(|table| match told {
         Ok(Touched::Table(family, name)) => table.family == *family && table.name == *name,
         Ok(Touched::Any) | Err(_) => true,
     });
-    let mut any = false;
+    let mut changed = Vec::new();
     for table in ours {
-        any |= nftables.written(table.family, &table.name).is_some();
+        changed.extend(nftables.written(table.family, &table.name).map(|_| table));
         nftables.touched(table.family, &table.name);
     }
-    any
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn who_is_fought_over_waits_longer_and_longer_and_in_calm_hardly_at_all() {
-        let mut wait = wait_after(Duration::ZERO, None);
-        assert_eq!(wait, BURST);
-        let mut waits = Vec::new();
-        for _ in 0..10 {
-            wait = wait_after(wait, Some(Duration::from_millis(1)));
-            waits.push(wait.as_millis());
-        }
-        assert_eq!(
-            waits,
-            [250, 500, 1000, 2000, 4000, 8000, 16000, 32000, 60000, 60000]
-        );
-        assert_eq!(wait_after(wait, Some(Duration::from_secs(119))), LONGEST_WAIT);
-        assert_eq!(wait_after(wait, Some(Duration::from_mins(2))), BURST);
-        assert_eq!(wait_after(FIRST_WAIT, Some(CALM)), BURST);
-    }
+    changed
 }

@@ -11,6 +11,7 @@ use rtnetlink::{LinkBridge, LinkDummy, LinkUnspec, LinkVeth};
 
 use crate::socket::Request;
 use crate::socket::frame::{attributes, number, text};
+use crate::upper;
 
 /// `sizeof(struct ifinfomsg)`
 const HEADER_LEN: usize = 16;
@@ -66,6 +67,8 @@ pub struct Link {
     pub alias: Option<String>,
     /// Routing table of a VRF.
     pub vrf_table: Option<u32>,
+    /// What it is if it is on top of another link as [`upper`] makes them.
+    pub upper: Option<upper::Kind>,
 }
 
 impl Link {
@@ -95,8 +98,10 @@ impl Link {
             group: 0,
             alias: None,
             vrf_table: None,
+            upper: None,
         };
         let mut lower_is_elsewhere = false;
+        let mut info = None;
         for attribute in attributes(&payload[HEADER_LEN..]) {
             let value = attribute.value();
             match attribute.kind() {
@@ -108,9 +113,12 @@ impl Link {
                 IFLA_MASTER => link.master = number(value).filter(|master| *master != 0),
                 IFLA_IFALIAS => link.alias = text(value),
                 IFLA_GROUP => link.group = number(value)?,
-                IFLA_LINKINFO => link.read_info(value),
+                IFLA_LINKINFO => info = Some(attribute),
                 _ => {}
             }
+        }
+        if let Some(info) = info {
+            link.read_info(info.value());
         }
         if lower_is_elsewhere {
             link.lower = None;
@@ -128,13 +136,15 @@ impl Link {
                 _ => {}
             }
         }
-        if self.kind.as_deref() == Some("vrf")
-            && let Some(data) = data
-        {
+        let (Some(kind), Some(data)) = (self.kind.as_deref(), data) else {
+            return;
+        };
+        if kind == "vrf" {
             self.vrf_table = attributes(data.value())
                 .find(|attribute| attribute.kind() == IFLA_VRF_TABLE)
                 .and_then(|attribute| number(attribute.value()));
         }
+        self.upper = upper::Kind::read(kind, &self.hardware_address, data.value());
     }
 }
 

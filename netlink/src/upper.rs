@@ -6,6 +6,7 @@ use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NetlinkSerializable};
 
 use crate::attribute::Raw;
 use crate::socket::Request;
+use crate::socket::frame::attributes;
 
 /// `sizeof(struct ifinfomsg)`
 const HEADER_LEN: usize = 16;
@@ -46,6 +47,28 @@ impl Kind {
         match self {
             Self::Macvlan(_) => "macvlan",
             Self::Ipvlan(_) => "ipvlan",
+        }
+    }
+
+    /// From what the kernel tells of a link: its driver, its link-layer address and the driver's own attributes. `None`:
+    /// another driver, or another mode of these.
+    pub(crate) fn read(driver: &str, address: &[u8], attributes_of_it: &[u8]) -> Option<Self> {
+        let find = |kind| attributes(attributes_of_it).find(|attribute| attribute.kind() == kind);
+        let mode = find(MODE)?;
+        match driver {
+            "macvlan" if mode.value() == MACVLAN_MODE_PRIVATE.to_ne_bytes() => {
+                Some(Self::Macvlan(address.try_into().ok()?))
+            }
+            "ipvlan" if mode.value() == IPVLAN_MODE_L2.to_ne_bytes() => {
+                let flags = match find(IFLA_IPVLAN_FLAGS) {
+                    Some(flags) => u16::from_ne_bytes(flags.value().try_into().ok()?),
+                    // Kernels before 4.15 know bridges only, and do not say so.
+                    None => 0,
+                };
+                let mut all = [Siblings::Bridge, Siblings::Private, Siblings::Vepa].into_iter();
+                all.find(|it| *it as u16 == flags).map(Self::Ipvlan)
+            }
+            _ => None,
         }
     }
 }

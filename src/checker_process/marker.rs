@@ -81,7 +81,7 @@ async fn work(mut orders: UnboundedReceiver<Order>, owner: String, place: NetPla
                 }
                 None => return,
             },
-            () = guard.touched() => guard.repair().await,
+            () = guard.touched(|_| {}) => guard.repair().await,
             () = again(is_wrong) => guard.keep(wanted.clone()).await,
         }
     }

@@ -77,7 +77,13 @@ impl VrrpDumps {
     }
 
     /// Goes on for less than a millisecond. Answers with a status that is complete.
-    pub(crate) fn turn(&mut self, engine: &Engine, config: &Config, now: vrrp::Instant) -> Option<String> {
+    pub(crate) fn turn(
+        &mut self,
+        engine: &Engine,
+        config: &Config,
+        statics_lost: u64,
+        now: vrrp::Instant,
+    ) -> Option<String> {
         let (asked, rendering, links) = self.waiting.front_mut()?;
         let view = View {
             engine,
@@ -94,7 +100,7 @@ impl VrrpDumps {
         };
         let text = rendering.turn(|part, item, lines| match kind {
             Some(_) => parts.get(part).map(|render| render(&view, item, lines)),
-            None => status::vrrp(engine, view.wall, part, item, lines),
+            None => status::vrrp(engine, statics_lost, view.wall, part, item, lines),
         })?;
         self.waiting.pop_front();
         let Some(kind) = kind else { return Some(text) };

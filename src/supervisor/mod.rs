@@ -84,8 +84,10 @@ pub fn run(options: Options) -> ExitCode {
             failure.exit_status()
         }
     };
+    // The last words are the last line.
     log::finish();
     tracing::info!("Stopped {}", banner());
+    log::finish();
     status.into()
 }
 
@@ -131,6 +133,7 @@ fn start(mut options: Options) -> Result<Running, Failure> {
     } else {
         Some(daemon::detach().map_err(failed("Unable to become a daemon"))?)
     };
+    log::carry();
     pid_file.write(std::process::id())?;
     let control = Control::open(&control::socket_path(&options.pid));
     let systemd = Systemd::from_environment();

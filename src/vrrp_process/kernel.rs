@@ -11,7 +11,6 @@ use tracing::{debug, error, info, warn};
 use vrrp::{Event, InstanceId, LinkId, Whose};
 
 use super::announce::{Announcement, forwards_ipv6};
-use super::repair::Loss;
 use super::round::{Owner, Step, Written};
 use super::uppers::Stands;
 use super::wants::{self, Wants};
@@ -170,20 +169,17 @@ impl Process {
     /// Something of an owner was taken away and is put back, the more often it happens the later.
     fn lost(&mut self, owner: Owner, what: &str) {
         let name = match owner {
-            Owner::Statics => "static",
+            Owner::Statics => {
+                self.statics_lost += 1;
+                "static"
+            }
             Owner::Instance(instance) => {
                 self.engine.handle(Event::Lost { instance }, now());
                 name_of(&self.engine, instance)
             }
         };
-        match self.repairs.lost((owner, what.to_owned()), now()) {
-            Loss { wait, losses: 1 } if wait.is_zero() => {
-                info!("({name}) {what} was removed by another program, putting it back");
-            }
-            Loss { wait, losses } => info!(
-                "({name}) {what} was removed by another program, putting it back in {wait:?} (removal number {losses})"
-            ),
-        }
+        let loss = self.repairs.lost((owner, what.to_owned()), now());
+        info!("({name}) {what} was removed by another program, {loss}");
     }
 
     /// Puts back what was taken away, where the time for it has come.
@@ -425,12 +421,15 @@ impl Process {
         if statics && self.refused.contains(failure.change.object()) {
             return;
         }
-        match failure.change.object() {
+        let (change, why) = (&failure.change, failure.error.reason());
+        match change.object() {
             Object::Address(address) => {
-                let link = self.mirror.name_of(address.link);
-                error!("Unable to {} on {link}: {}", failure.change, failure.error);
+                error!(
+                    "Unable to {change} ({}): {why}",
+                    self.mirror.name_of(address.link)
+                );
             }
-            Object::Route(_) | Object::Rule(_) => error!("Unable to {}: {}", failure.change, failure.error),
+            Object::Route(_) | Object::Rule(_) => error!("Unable to {change}: {why}"),
         }
     }
 

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
-use netlink::address::{Key, flags};
+use netlink::address::{FOREVER, Key, flags};
 use netlink::{Address, Change, Object};
 use parser::config::VirtualAddress;
 use vrrp::LinkId;
@@ -26,6 +26,8 @@ pub(super) struct Mirror {
     /// Those of each link that are not virtual, in the kernel's order: the first is the primary. Static ones are among them.
     of_host: HashMap<u32, Vec<Address>>,
     claims: HashMap<Claim, Owner>,
+    /// Preferred life times that end, in seconds, as the configuration says.
+    lives: HashMap<Claim, u32>,
 }
 
 impl Mirror {
@@ -35,19 +37,32 @@ impl Mirror {
         lines: impl Iterator<Item = (Owner, &'a str, &'a VirtualAddress)>,
     ) -> Vec<Address> {
         self.claims.clear();
+        let before = std::mem::take(&mut self.lives);
         for (owner, dev, line) in lines {
-            self.claims
-                .entry((dev.to_owned(), line.address, prefix_len(line)))
-                .or_insert(owner);
+            let claim = (dev.to_owned(), line.address, prefix_len(line));
+            if let Some(seconds) = line
+                .preferred_lft
+                .filter(|seconds| ![0, FOREVER].contains(seconds))
+            {
+                self.lives.insert(claim.clone(), seconds);
+            }
+            self.claims.entry(claim).or_insert(owner);
         }
         let mut known: Vec<Address> = self.ours.drain().map(|(_, address)| address).collect();
         let orphans = known
             .extract_if(.., |address| self.owner(address).is_none())
             .collect();
-        for address in known
+        for mut address in known
             .into_iter()
             .chain(std::mem::take(&mut self.of_host).into_values().flatten())
         {
+            // What is left of a life does not tell how long it was to be.
+            if let Some(claim) = self.claim_on(&address)
+                && let Some(seconds) = self.lives.get(&claim)
+                && before.get(&claim) != Some(seconds)
+            {
+                address.preferred_lft = FOREVER;
+            }
             self.address(address);
         }
         orphans
@@ -237,10 +252,12 @@ impl Mirror {
 
     /// Who claims this address.
     pub(super) fn owner(&self, address: &Address) -> Option<Owner> {
+        self.claims.get(&self.claim_on(address)?).copied()
+    }
+
+    fn claim_on(&self, address: &Address) -> Option<Claim> {
         let name = &self.links.get(&address.link)?.name;
-        self.claims
-            .get(&(name.clone(), address.local, address.prefix_len))
-            .copied()
+        Some((name.clone(), address.local, address.prefix_len))
     }
 
     /// The link has another name now, or none; the old name may be another link's by now.

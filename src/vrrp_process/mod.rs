@@ -12,7 +12,6 @@ mod leftovers;
 mod mirror;
 mod objects;
 mod promote;
-mod repair;
 mod round;
 mod socket;
 mod sync_follower;
@@ -31,6 +30,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use netlink::nftables::Family;
 use netlink::{Monitor, Object, Objects, Removal, Removals};
 use parser::Config;
 use tokio::sync::mpsc;
@@ -47,13 +47,13 @@ use crate::dump::{self, VrrpDumps};
 use crate::herald::Herald;
 use crate::message::BEAT_INTERVAL;
 use crate::receive_buffer;
+use crate::repair::Repairs;
 use crate::scripts::{Inspector, Policy, Prepared, Runner};
 use crate::timer::{Timer, now, utc};
 use announce::Announcer;
 use firewall::Firewall;
 use mirror::Mirror;
 use promote::Promoted;
-use repair::Repairs;
 use round::{Owner, Rounds, Step};
 use socket::{Received, Sockets};
 use sync_follower::SyncFollower;
@@ -125,10 +125,14 @@ struct Process {
     announcer: Announcer,
     timer: Timer,
     rounds: Rounds,
+    /// Tables of the firewall that others changed.
+    tables_lost: mpsc::UnboundedReceiver<Family>,
     /// What follows the rounds that are done.
     following: VecDeque<Step>,
     /// Addresses, routes and rules, by whose they are and what in words.
     repairs: Repairs<(Owner, String)>,
+    /// Times that others took away something static.
+    statics_lost: u64,
     /// When routes are looked at again that the kernel may have dropped without a word.
     recheck_at: Option<vrrp::Instant>,
     promoted: Promoted,
@@ -191,6 +195,7 @@ impl Process {
         Firewall::note(&config);
         let wishes = uppers::put_on(&mut config).await?;
         let owner = vmac::owner(&child.options.vrrp_pid);
+        let (writer, tables_lost) = Writer::start(&owner, config.global.vrrp_netlink_cmd_rcv_bufs)?;
         let mut process = Self {
             engine: Engine::new(&config, &child.saved_state(), now()),
             mirror: Mirror::default(),
@@ -202,9 +207,11 @@ impl Process {
             sockets: Sockets::new(),
             announcer: Announcer::open()?,
             timer: Timer::new()?,
-            rounds: Rounds::new(Writer::start(&owner, config.global.vrrp_netlink_cmd_rcv_bufs)?),
+            rounds: Rounds::new(writer),
+            tables_lost,
             following: VecDeque::new(),
-            repairs: Repairs::new(),
+            repairs: Repairs::new(Duration::ZERO),
+            statics_lost: 0,
             recheck_at: None,
             promoted: Promoted::default(),
             uppers: Uppers::new(wishes),
@@ -252,6 +259,7 @@ impl Process {
                 written = self.rounds.done(now) => self.finish_round(written),
                 event = self.monitor.next() => self.kernel(event)?,
                 removal = next_removal(&mut self.removals, port) => self.removal(&removal),
+                Some(family) = self.tables_lost.recv() => self.table_lost(family),
                 Some((script, outcome)) = self.ended.hear.recv() => {
                     self.engine.handle(Event::ScriptEnded { script, outcome }, now());
                     self.unsaved = true;
@@ -263,7 +271,7 @@ impl Process {
                 order = self.child.next_order() => self.order(order),
                 () = std::future::ready(()), if self.lags() => self.follow_up(),
                 () = std::future::ready(()), if self.dumps.is_busy() => {
-                    if let Some(status) = self.dumps.turn(&self.engine, &self.config, now()) {
+                    if let Some(status) = self.dumps.turn(&self.engine, &self.config, self.statics_lost, now()) {
                         self.child.tell_status(&status);
                     }
                 }

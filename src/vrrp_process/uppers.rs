@@ -2,15 +2,15 @@
 //! else has removed them, and go last.
 
 use netlink::Netlink;
+use netlink::nftables::Family;
 use netlink::upper::Kind;
 use parser::Config;
 use tokio::time::Interval;
 use tracing::info;
-use vrrp::{Event, Instant, LinkId};
+use vrrp::{Engine, Event, Instance, Instant, LinkId};
 
 use super::firewall::order::Order;
 use super::firewall::{Firewall, Macvlan, Subject};
-use super::repair::Loss;
 use super::round::Step;
 use super::vmac::{self, Uppers, Wish};
 use super::wants::Wants;
@@ -148,31 +148,36 @@ impl Process {
         if self.stopping || !self.settled || !self.uppers.withhold(name, index, &self.mirror, now()) {
             return false;
         }
-        if !self.uppers.is_leaving(name) {
-            match self.uppers.repairs.lost(name.to_owned(), now()) {
-                Loss { wait, .. } if wait.is_zero() => {
-                    info!("VMAC interface {name} was {how} by another program, putting it back");
-                }
-                Loss { wait, losses } => info!(
-                    "VMAC interface {name} was {how} by another program, putting it back in {wait:?} (time number {losses})"
-                ),
-            }
-            self.count_loss_of(name);
+        if self.uppers.repairs.is_away(&name.to_owned()) {
+            info!("VMAC interface {name} was {how} by another program");
+        } else if !self.uppers.is_leaving(name) {
+            let loss = self.uppers.repairs.lost(name.to_owned(), now());
+            info!("VMAC interface {name} was {how} by another program, {loss}");
+            self.count_loss(|_, instance| instance.config.interface == name);
         }
         true
     }
 
-    /// The masters on an interface of ours have lost it.
-    fn count_loss_of(&mut self, name: &str) {
-        let masters = self
+    /// A table of ours was changed: the masters have lost it who refuse packets to addresses of its family, or whose reports
+    /// it keeps off their macvlan.
+    pub(super) fn table_lost(&mut self, family: Family) {
+        self.count_loss(|engine, instance| {
+            let config = &instance.config;
+            let mut owned = engine.owned(instance.id).map(|owned| owned.address.address);
+            (!config.accept || config.use_vmac.is_some() || config.use_vmac_addr)
+                && owned.any(|address| address.is_ipv4() == (family == Family::V4))
+        });
+    }
+
+    /// These masters have lost something that they share.
+    fn count_loss(&mut self, concerns: impl Fn(&Engine, &Instance) -> bool) {
+        let concerned: Vec<_> = self
             .engine
             .instances()
-            .filter(|instance| instance.state.is_master());
-        let on_it: Vec<_> = masters
-            .filter(|instance| instance.config.interface == name)
+            .filter(|instance| instance.state.is_master() && concerns(&self.engine, instance))
             .map(|instance| instance.id)
             .collect();
-        for instance in on_it {
+        for instance in concerned {
             self.engine.handle(Event::Lost { instance }, now());
         }
     }

@@ -6,7 +6,7 @@
 pub(super) mod make;
 mod sysctl;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::{IpAddr, Ipv6Addr};
 use std::path::Path;
 use std::sync::Arc;
@@ -16,15 +16,18 @@ use netlink::upper::{Kind, Siblings};
 use parser::Config;
 use parser::config::VrrpInstance;
 use parser::config::vrrp_instance::IpvlanMode;
-use parser::units::Family;
+use parser::units::{Family, Vrid};
 use vrrp::{Instant, LinkId};
 
 use super::firewall::Firewall;
 use super::mirror::Mirror;
-use super::repair::Repairs;
+use crate::repair::Repairs;
 
 /// Characters of a path in a mark: aliases and comments have some 250 bytes.
 const OWNER_LEN: usize = 40;
+
+/// So long a repair waits: what is removed is set down first.
+const BURST: Duration = Duration::from_millis(5);
 
 /// So long the engine is not told that an interface of ours is gone or down: it is put back meanwhile.
 const GRACE: Duration = Duration::from_secs(1);
@@ -65,6 +68,11 @@ impl Wish {
     fn borrows_addresses(&self) -> bool {
         matches!(self.kind, Kind::Macvlan(_))
     }
+
+    /// Whether one interface fulfils both wishes.
+    fn is_same_link(&self, other: &Self) -> bool {
+        self.name == other.name && self.parent == other.parent && self.kind == other.kind
+    }
 }
 
 /// Puts the instances of a configuration on the interfaces that are to be made for them; answers which.
@@ -82,12 +90,15 @@ pub(super) fn put_on(config: &mut Config, links: &[netlink::Link]) -> Vec<Wish> 
         let parent = instance.interface.clone();
         if let Some((name, kind, group, address)) = own(instance) {
             let wish = Wish {
-                name: name.unwrap_or_else(|| namer.name(&prefix, instance, &parent, kind)),
+                name: name.unwrap_or_else(|| {
+                    let (vrid, family) = (instance.virtual_router_id, instance.family);
+                    namer.name(&prefix, vrid, family, &parent, kind)
+                }),
                 parent: parent.clone(),
                 kind,
                 group,
                 ipv4: instance.family == Family::Ipv4,
-                ipv6: carries_ipv6(instance, |line| line.is_none()) || instance.family == Family::Ipv6,
+                ipv6: carries_ipv6(instance) || instance.family == Family::Ipv6,
                 address,
                 tells_parent: instance
                     .use_vmac
@@ -122,7 +133,10 @@ type Own = (Option<String>, Kind, Option<u32>, Option<(IpAddr, u8)>);
 /// What an instance says of an interface of its own.
 fn own(instance: &VrrpInstance) -> Option<Own> {
     if let Some(vmac) = &instance.use_vmac {
-        let kind = Kind::Macvlan(vmac.mac.unwrap_or_else(|| virtual_address(instance)));
+        let mac = vmac
+            .mac
+            .unwrap_or_else(|| virtual_address(instance.virtual_router_id, instance.family));
+        let kind = Kind::Macvlan(mac);
         return Some((vmac.name.clone(), kind, vmac.group, None));
     }
     let ipvlan = instance.use_ipvlan.as_ref()?;
@@ -139,38 +153,40 @@ fn own(instance: &VrrpInstance) -> Option<Own> {
     ))
 }
 
-/// Macvlans for the addresses of an instance that are on other interfaces.
+/// Macvlans for the addresses of an instance that are on other interfaces, one for each family there.
 fn for_addresses(instance: &mut VrrpInstance, prefix: &str, namer: &mut Namer<'_>, wishes: &mut Vec<Wish>) {
-    let kind = Kind::Macvlan(virtual_address(instance));
     let (all, own, name) = (
         instance.use_vmac_addr,
         instance.interface.clone(),
         instance.name.clone(),
     );
-    let mut found: BTreeMap<String, String> = BTreeMap::new();
-    let devs: Vec<String> = lines(instance)
+    let mut found: HashMap<(String, Family), String> = HashMap::new();
+    let places: Vec<(String, Family)> = lines(instance)
         .filter(|line| line.use_vmac || all && line.dev.as_ref().is_some_and(|dev| *dev != own))
-        .filter_map(|line| line.dev.clone())
+        .filter_map(|line| Some((line.dev.clone()?, Family::of(line.address))))
         .collect();
-    for dev in devs {
-        if found.contains_key(&dev) || namer.taken.contains(&dev) {
+    let vrid = instance.virtual_router_id;
+    for (dev, family) in places {
+        if found.contains_key(&(dev.clone(), family)) || namer.taken.contains(&dev) {
             continue;
         }
+        let kind = Kind::Macvlan(virtual_address(vrid, family));
         let wish = Wish {
-            name: namer.name(prefix, instance, &dev, kind),
+            name: namer.name(prefix, vrid, family, &dev, kind),
             parent: dev.clone(),
             kind,
             group: None,
-            ipv4: true,
-            ipv6: carries_ipv6(instance, |line| line == Some(dev.as_str())),
+            ipv4: family == Family::Ipv4,
+            ipv6: family == Family::Ipv6,
             address: None,
             tells_parent: false,
             instance: name.clone(),
         };
-        found.insert(dev, namer.share(wish, wishes));
+        found.insert((dev, family), namer.share(wish, wishes));
     }
     for line in lines(instance).filter(|line| line.use_vmac || all) {
-        if let Some(name) = line.dev.as_ref().and_then(|dev| found.get(dev)) {
+        let place = line.dev.clone().map(|dev| (dev, Family::of(line.address)));
+        if let Some(name) = place.and_then(|place| found.get(&place)) {
             line.dev = Some(name.clone());
         }
     }
@@ -183,21 +199,24 @@ fn lines(instance: &mut VrrpInstance) -> impl Iterator<Item = &mut parser::confi
         .chain(&mut instance.virtual_ipaddress_excluded)
 }
 
-fn carries_ipv6(instance: &VrrpInstance, on: impl Fn(Option<&str>) -> bool) -> bool {
-    instance
+/// Whether an instance has IPv6 addresses on its own interface.
+fn carries_ipv6(instance: &VrrpInstance) -> bool {
+    let lines = instance
         .virtual_ipaddress
         .iter()
-        .chain(&instance.virtual_ipaddress_excluded)
-        .any(|line| line.address.is_ipv6() && on(line.dev.as_deref()))
+        .chain(&instance.virtual_ipaddress_excluded);
+    lines
+        .filter(|line| line.dev.is_none())
+        .any(|line| line.address.is_ipv6())
 }
 
 /// RFC 9568 7.3: 00-00-5E-00-01-{VRID} for IPv4, 00-00-5E-00-02-{VRID} for IPv6.
-fn virtual_address(instance: &VrrpInstance) -> [u8; 6] {
-    let family = match instance.family {
+fn virtual_address(vrid: Vrid, family: Family) -> [u8; 6] {
+    let family = match family {
         Family::Ipv4 => 1,
         Family::Ipv6 => 2,
     };
-    [0, 0, 0x5e, 0, family, instance.virtual_router_id.get()]
+    [0, 0, 0x5e, 0, family, vrid.get()]
 }
 
 /// Finds names that nobody has.
@@ -209,7 +228,7 @@ struct Namer<'a> {
 impl Namer<'_> {
     /// That of an interface which is there and is what is wanted; else the first that is free of vrrp.N, for IPv6
     /// vrrp6.N, then vrrp1.N, vrrp2.N ...
-    fn name(&self, prefix: &str, instance: &VrrpInstance, parent: &str, kind: Kind) -> String {
+    fn name(&self, prefix: &str, vrid: Vrid, family: Family, parent: &str, kind: Kind) -> String {
         let parent = self.links.iter().find(|link| link.name == parent);
         let fitting = self.links.iter().find(|link| {
             parent.is_some_and(|parent| fits(link, kind, parent.index)) && self.is_free(&link.name)
@@ -217,8 +236,8 @@ impl Namer<'_> {
         if let Some(link) = fitting {
             return link.name.clone();
         }
-        let vrid = instance.virtual_router_id.get();
-        let six = (instance.family == Family::Ipv6).then(|| format!("{prefix}6.{vrid}"));
+        let vrid = vrid.get();
+        let six = (family == Family::Ipv6).then(|| format!("{prefix}6.{vrid}"));
         let numbered = (1..).map(|number| format!("{prefix}{number}.{vrid}"));
         std::iter::once(format!("{prefix}.{vrid}"))
             .chain(six)
@@ -262,12 +281,7 @@ fn is_served(wish: &Wish, mirror: &Mirror) -> bool {
 
 /// Whether a link is the wanted one.
 fn fits(link: &netlink::Link, kind: Kind, parent: u32) -> bool {
-    link.kind.as_deref() == Some(kind.name())
-        && link.lower == Some(parent)
-        && match kind {
-            Kind::Macvlan(address) => link.hardware_address == address,
-            Kind::Ipvlan(_) => true,
-        }
+    link.upper == Some(kind) && link.lower == Some(parent)
 }
 
 /// A configuration that comes into force when its interfaces are there.
@@ -302,7 +316,7 @@ impl Uppers {
             stale: false,
             retired: None,
             withheld: BTreeMap::new(),
-            repairs: Repairs::new(),
+            repairs: Repairs::new(BURST),
         }
     }
 
@@ -352,10 +366,12 @@ impl Uppers {
         self.coming.is_some()
     }
 
-    /// Whether an interface of ours of this name goes with the coming configuration.
+    /// Whether an interface of ours of this name goes with the coming configuration, if only to make room for another.
     pub(super) fn is_leaving(&self, name: &str) -> bool {
-        let coming = self.coming.as_ref();
-        coming.is_some_and(|coming| coming.wishes.iter().all(|wish| wish.name != name))
+        let (Some(coming), Some(known)) = (&self.coming, self.wish(name)) else {
+            return false;
+        };
+        !coming.wishes.iter().any(|wish| wish.is_same_link(known))
     }
 
     /// Whether an interface of ours of this name goes, with what is on it, by our own doing.
@@ -504,15 +520,19 @@ mod tests {
             instance(
                 "A",
                 "e0",
-                "use_vmac_addr\nvirtual_ipaddress {\n10.0.0.1\n10.0.1.1 dev e1\n}",
+                "use_vmac_addr\nvirtual_ipaddress {\n10.0.0.1\n10.0.1.1 dev e1\n}\n\
+                 virtual_ipaddress_excluded {\n2001:db8::1 dev e1\n}",
             ),
             instance("B", "e1", "use_vmac\nvirtual_ipaddress {\n10.0.1.2\n}"),
         ];
         let (config, wishes) = put(&text.concat());
-        assert_eq!(wishes.len(), 1, "{wishes:?}");
+        let names: Vec<&str> = wishes.iter().map(|wish| wish.name.as_str()).collect();
+        assert_eq!(names, ["vrrp.61", "vrrp6.61"], "one for each family");
         let first = &config.vrrp_instances[0];
         assert_eq!(first.interface, "e0");
         assert_eq!(first.virtual_ipaddress[1].dev.as_deref(), Some("vrrp.61"));
+        let excluded = &first.virtual_ipaddress_excluded[0];
+        assert_eq!(excluded.dev.as_deref(), Some("vrrp6.61"));
         assert_eq!(config.vrrp_instances[1].interface, "vrrp.61");
     }
 }

@@ -9,6 +9,7 @@ use std::net::Ipv6Addr;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::Builder;
 
+use netlink::nftables::Family;
 use netlink::{Address, Change, Error, Failure, Netlink, Objects, OpenError, Route, Rule, plan, route};
 use parser::config::global_defs;
 use tokio::sync::mpsc;
@@ -63,10 +64,14 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Starts the thread in the network namespace of the caller, and waits until it can write. What it makes is marked as this
-    /// owner's.
-    pub(super) fn start(owner: &str, buffer: global_defs::ReceiveBuffer) -> Result<Self, OpenError> {
+    /// owner's. It tells of the tables of its firewall that others changed, by their family.
+    pub(super) fn start(
+        owner: &str,
+        buffer: global_defs::ReceiveBuffer,
+    ) -> Result<(Self, mpsc::UnboundedReceiver<Family>), OpenError> {
         let (jobs, waiting) = mpsc::unbounded_channel();
         let (told, outcomes) = mpsc::unbounded_channel();
+        let (tell_lost, tables_lost) = mpsc::unbounded_channel();
         let (opened, open) = sync_channel(1);
         let owner = owner.to_owned();
         let failed = |source| OpenError::Socket {
@@ -75,13 +80,13 @@ impl Writer {
         };
         Builder::new()
             .name("netlink".to_owned())
-            .spawn(move || work(waiting, &told, &opened, owner, buffer))
+            .spawn(move || work(waiting, &told, &tell_lost, &opened, owner, buffer))
             .map_err(failed)?;
         // The thread says one thing or ends.
         let port = open
             .recv()
             .unwrap_or_else(|_| Err(failed(io::ErrorKind::Other.into())))?;
-        Ok(Self { jobs, outcomes, port })
+        Ok((Self { jobs, outcomes, port }, tables_lost))
     }
 
     /// Hands a job over. One at a time is out.
@@ -102,6 +107,7 @@ impl Writer {
 fn work(
     mut jobs: mpsc::UnboundedReceiver<Job>,
     outcomes: &mpsc::UnboundedSender<Outcome>,
+    lost: &mpsc::UnboundedSender<Family>,
     opened: &SyncSender<Result<u32, OpenError>>,
     owner: String,
     buffer: global_defs::ReceiveBuffer,
@@ -136,10 +142,15 @@ fn work(
                         return;
                     }
                 }
-                () = guard.touched() => guard.repair().await,
+                () = guard.touched(|family| tell(lost, family)) => guard.repair().await,
             }
         }
     });
+}
+
+fn tell(lost: &mpsc::UnboundedSender<Family>, family: Family) {
+    // Nobody counts any more when the process is ending.
+    let _ = lost.send(family);
 }
 
 /// What the firewall is for, after "Unable to".

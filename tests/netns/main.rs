@@ -42,6 +42,7 @@ mod script;
 mod secrets;
 mod settings;
 mod signed;
+mod statics;
 mod strict;
 mod takeover;
 mod telling;

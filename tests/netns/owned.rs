@@ -355,7 +355,7 @@ vrrp_instance VI_1 {
     let addresses = |host: &Host| -> Vec<String> {
         let lines = run(
             host,
-            "/sbin/ip -o address show scope global; /sbin/ip -o address show scope link",
+            "/sbin/ip -d -o address show scope global; /sbin/ip -d -o address show scope link",
         );
         let inet6 = lines.into_iter().filter(|line| !line.contains(" fe80:"));
         let mut lines: Vec<String> = inet6

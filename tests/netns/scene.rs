@@ -91,7 +91,12 @@ pub(crate) fn each<T: Sync, R: Send>(all: &[T], story: impl Fn(&T) -> R + Sync) 
 
 impl Scene {
     pub(crate) fn new() -> Self {
-        let lab = Lab::new().unwrap();
+        Self::with_segments(1)
+    }
+
+    /// The same with an interface of each host in each of so many segments.
+    pub(crate) fn with_segments(segments: u32) -> Self {
+        let lab = Lab::with_segments(segments).unwrap();
         let a = lab.host("a", Ipv4Addr::new(192, 0, 2, 11)).unwrap();
         let b = lab.host("b", Ipv4Addr::new(192, 0, 2, 12)).unwrap();
         Self { lab, a, b }

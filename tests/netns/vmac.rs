@@ -1,19 +1,18 @@
-//! Virtual link-layer addresses and `no_accept`: the same on the wire as keepalived's, put back when others take them away,
-//! gone at the end.
+//! Virtual link-layer addresses and `no_accept`: the same on the wire as keepalived's, changed by a reload, gone at the end.
+
+mod settings;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use holdfast::control::Request;
 use holdfast::lab::node::CONFIGURATION;
-use holdfast::lab::{Daemon, Host, Seen};
+use holdfast::lab::{Daemon, Host, Node, Seen};
 use nix::sys::signal::{Signal, kill};
 
-use crate::control::ask;
 use crate::scene::{SOON, Scene, VIRTUAL, beside_keepalived, each_pairing, expect, holdfast, ready};
 
-const NODE1: &str = include_str!("../../conf-examples/vmac-pair/node1.conf");
-const NODE2: &str = include_str!("../../conf-examples/vmac-pair/node2.conf");
+pub(crate) const NODE1: &str = include_str!("../../conf-examples/vmac-pair/node1.conf");
+pub(crate) const NODE2: &str = include_str!("../../conf-examples/vmac-pair/node2.conf");
 
 /// RFC 9568 7.3, VRID 51.
 const VIRTUAL_MAC: [u8; 6] = [0, 0, 0x5e, 0, 1, 51];
@@ -36,6 +35,27 @@ const WHOLE: &str = "cd /proc/sys/net; grep -s . ipv4/conf/eth0/* ipv4/conf/vrrp
 
 /// Tells the interface's index.
 const INDEX: &str = "ip -o link show vrrp.51 | cut -d: -f1";
+
+/// The pair of the example: Holdfast has the address, keepalived waits.
+struct Pair {
+    a: Node,
+    b: Node,
+    /// Sysctls of the first host before the daemon was there.
+    before: String,
+    scene: Scene,
+}
+
+impl Pair {
+    /// `None` where stories cannot be played.
+    fn new() -> Option<Self> {
+        let scene = ready().then(Scene::new)?;
+        let before = run(&scene.a, SYSCTLS);
+        let a = holdfast().start(&scene.a, NODE1).unwrap();
+        let b = Daemon::Keepalived.start(&scene.b, NODE2).unwrap();
+        scene.expect_owner("a");
+        Some(Self { a, b, before, scene })
+    }
+}
 
 /// Sources of the frames from a host that `wanted` picks, in Ethernet and, for ARP, in the packet.
 fn sources(scene: &Scene, host: &str, wanted: fn(&Seen) -> bool) -> BTreeSet<Vec<u8>> {
@@ -139,54 +159,10 @@ except TimeoutError: print('silence')\"";
 }
 
 #[test]
-fn what_others_take_away_comes_back_and_the_master_stays() {
-    if !ready() {
-        return;
-    }
-    let scene = Scene::new();
-    let a = holdfast().start(&scene.a, NODE1).unwrap();
-    let b = Daemon::Keepalived.start(&scene.b, NODE2).unwrap();
-    scene.expect_owner("a");
-    let whole = |after: &str| {
-        expect(&format!("all is back after {after}"), || {
-            let link = run(&scene.a, "ip -o -4 address show dev vrrp.51");
-            let table = run(&scene.a, "nft list table ip keepalived");
-            link.contains("192.0.2.10/24")
-                && table.contains("{ 192.0.2.10 }")
-                && table.contains("{ \"vrrp.51\" : \"eth0\" }")
-        });
-    };
-    whole("the start");
-    for command in [
-        "ip link del vrrp.51",
-        "ip link set vrrp.51 down",
-        "nft flush ruleset",
-        "nft delete element ip keepalived vips '{ 192.0.2.10 }'",
-    ] {
-        assert_eq!(run(&scene.a, command), "", "{command}");
-        whole(command);
-        scene.watch_adverts("a", 1);
-    }
-    let status = ask(&scene.a, Request::Status).unwrap();
-    let lost = status["vrrp"]["instances"][0]["objects_lost"].as_u64();
-    assert!(lost >= Some(2), "the interface was taken away twice: {lost:?}");
-    let again = "putting it back in 125ms (time number 2)";
-    assert_eq!(a.said(again), 1, "who does it again is answered later");
-    assert_eq!(b.said("Entering MASTER STATE"), 0, "the other node took over");
-    assert_eq!(a.said("Entering MASTER STATE"), 1, "it stays master");
-    assert_eq!(a.said("Entering FAULT STATE"), 0);
-}
-
-#[test]
 fn the_end_of_the_vrrp_process_leaves_the_interface_to_its_successor() {
-    if !ready() {
+    let Some(Pair { a, b, before, scene }) = Pair::new() else {
         return;
-    }
-    let scene = Scene::new();
-    let before = run(&scene.a, SYSCTLS);
-    let a = holdfast().start(&scene.a, NODE1).unwrap();
-    let b = Daemon::Keepalived.start(&scene.b, NODE2).unwrap();
-    scene.expect_owner("a");
+    };
     let index = run(&scene.a, INDEX);
     let [child] = a.process.descendants()[..] else {
         panic!("one child expected")
@@ -230,13 +206,9 @@ fn a_stop_leaves_nothing_and_a_parent_that_goes_down_is_a_fault() {
 
 #[test]
 fn a_reload_changes_the_interface_without_a_fault() {
-    if !ready() {
+    let Some(Pair { a, b, scene, .. }) = Pair::new() else {
         return;
-    }
-    let scene = Scene::new();
-    let a = holdfast().start(&scene.a, NODE1).unwrap();
-    let b = Daemon::Keepalived.start(&scene.b, NODE2).unwrap();
-    scene.expect_owner("a");
+    };
     scene.watch_adverts("a", 1);
     let vmac = |setting: &str| NODE1.replace("    use_vmac\n", setting);
     let reload = |configuration: &str, carrier: &str| {
@@ -270,6 +242,35 @@ fn a_reload_changes_the_interface_without_a_fault() {
     assert_eq!(a.said("sent 0 priority"), 2);
     assert_eq!(a.said("Entering FAULT STATE"), 0);
     assert_eq!(a.said("by another program"), 0, "it was our own doing");
+}
+
+#[test]
+fn a_reload_gives_the_interface_another_link_layer_address_and_ipv6() {
+    let Some(Pair { a, b, scene, .. }) = Pair::new() else {
+        return;
+    };
+    let reload = |configuration: &str, looks: &str, shows: &str| {
+        scene.a.write(CONFIGURATION, configuration).unwrap();
+        a.process.signal(Signal::SIGHUP);
+        expect(&format!("{looks} shows {shows}"), || {
+            run(&scene.a, looks).contains(shows)
+                && run(&scene.a, "ip -o -4 address show").contains("vrrp.51    inet 192.0.2.10/24")
+        });
+        scene.watch_adverts("a", 2);
+    };
+    let link = "ip -o link show vrrp.51";
+    let named = |address: &str| NODE1.replace("use_vmac", &format!("use_vmac vrrp.51 {address}"));
+    reload(&named("02:00:00:00:00:51"), link, "02:00:00:00:00:51");
+    reload(&named(""), link, "00:00:5e:00:01:33");
+    let six = "    virtual_ipaddress_excluded {\n        2001:db8::10/64\n    }\n    virtual_ipaddress {";
+    let with_ipv6 = NODE1.replace("    virtual_ipaddress {", six);
+    let addresses = "ip -o -6 address show dev vrrp.51";
+    reload(&with_ipv6, addresses, "2001:db8::10/64");
+    reload(NODE1, "cat /proc/sys/net/ipv6/conf/vrrp.51/disable_ipv6", "1");
+    assert_eq!(a.said("Entering MASTER STATE"), 1);
+    assert_eq!(a.said("Entering FAULT STATE"), 0);
+    assert_eq!(a.said("by another program"), 0, "it was our own doing");
+    assert_eq!(b.said("Entering MASTER STATE"), 0, "the other node took over");
 }
 
 #[test]

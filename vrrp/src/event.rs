@@ -77,8 +77,8 @@ pub enum Event<'a> {
         /// What is missing.
         items: Vec<String>,
     },
-    /// Another program took away something that a master owns: an address, a route, a rule or its VMAC interface. It is
-    /// counted, and put back by who told.
+    /// Another program took away something that a master owns: an address, a route, a rule, its VMAC interface or what
+    /// nftables have of it. It is counted, and put back by who told.
     Lost {
         /// The master.
         instance: InstanceId,

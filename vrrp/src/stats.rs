@@ -55,6 +55,7 @@ pub struct Stats {
     pub clock_skew: u64,
     /// Adverts with our own address and priority while master; keepalived does not count these.
     pub own_address_err: u64,
-    /// Times that another program took away an address, route, rule or VMAC interface while master; keepalived does not count these.
+    /// Times that another program took away an address, route, rule, VMAC interface or the nftables of one while master;
+    /// keepalived does not count these.
     pub objects_lost: u64,
 }

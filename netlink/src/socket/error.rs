@@ -68,10 +68,17 @@ pub struct KernelError {
 
 impl fmt::Display for KernelError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot {}: {}", self.request, self.errno.desc())?;
+        write!(f, "cannot {}: {}", self.request, self.reason())
+    }
+}
+
+impl KernelError {
+    /// Why, for who says himself what could not be done.
+    pub fn reason(&self) -> String {
+        let why = self.errno.desc();
         match &self.message {
-            Some(message) => write!(f, " ({message})"),
-            None => Ok(()),
+            Some(message) => format!("{why} ({message})"),
+            None => why.to_owned(),
         }
     }
 }

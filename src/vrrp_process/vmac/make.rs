@@ -1,14 +1,14 @@
 //! Makes the interfaces that are wished for and removes those that no more are, many in one batch.
 
 use std::collections::BTreeSet;
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use netlink::address::flags;
 use netlink::upper::{Change, Kind, Settings, What, conf};
 use netlink::{Address, Error, KernelError, Link, Netlink};
 use tracing::{error, info};
 
-use super::sysctl::{self, MARK, Saved, disable_ipv6, is_marked};
+use super::sysctl::{self, MARK, Saved, is_marked, set_ipv6};
 use super::{Wish, fits};
 use crate::vrrp_process::firewall::Macvlan;
 
@@ -22,6 +22,8 @@ pub(in crate::vrrp_process) struct Made {
     pub(in crate::vrrp_process) owner: String,
     wishes: Vec<Wish>,
     saved: Saved,
+    /// Addresses that interfaces had of their own, by name, and are to have no more.
+    outdated: Vec<(String, (IpAddr, u8))>,
 }
 
 /// Interfaces that are there, those of them that were made just now still down.
@@ -41,6 +43,7 @@ impl Made {
             owner,
             wishes: Vec::new(),
             saved: Saved::default(),
+            outdated: Vec::new(),
         }
     }
 
@@ -94,13 +97,15 @@ impl Made {
                 changes.extend(ours.map(|_| change(wish, What::Remove)));
                 continue;
             };
-            let fitting = there.filter(|link| fits(link, wish.kind, parent.index));
+            let fitting = there.filter(|link| self.serves(link, wish, parent.index));
             self.prepare(wish, fitting);
-            let new = !self.wishes.iter().any(|known| known.name == wish.name);
+            let known = self.learn(wish);
             if let Some(link) = fitting {
-                if new {
+                if let Some(known) = known {
+                    self.alter(&known, wish, link, parent, &mut changes);
+                } else {
                     info!("({}) Found matching interface {}", wish.instance, wish.name);
-                    changes.push(self.settings(wish, parent));
+                    changes.push(self.settings(wish, parent, Some(link)));
                 }
                 if !link.up {
                     changes.push(change(wish, What::Up));
@@ -118,11 +123,8 @@ impl Made {
                         group,
                     },
                 ));
-                changes.push(self.settings(wish, parent));
+                changes.push(self.settings(wish, parent, None));
                 made.push(wish.clone());
-            }
-            if new {
-                self.wishes.push(wish.clone());
             }
         }
         let refused = netlink.change_uppers(&changes).await?;
@@ -154,7 +156,7 @@ impl Made {
             ..
         } = created;
         for wish in made.iter().filter(|wish| !wish.ipv6) {
-            disable_ipv6(&wish.name);
+            set_ipv6(&wish.name, false);
         }
         let mut up: Vec<Change> = made.iter().map(|wish| change(wish, What::Up)).collect();
         up.extend(told);
@@ -168,11 +170,49 @@ impl Made {
         for (_, error) in refused.iter().filter(|(change, _)| change.what != What::Up) {
             error!("Unable to make an interface: {error}");
         }
-        Self::addresses(netlink, wishes).await
+        self.addresses(netlink, wishes).await
     }
 
-    /// Two macvlans of the same address on one parent cannot both be up: one of ours that is wished for no more, or was
-    /// given another name, goes first.
+    /// Whether a link is the wanted one. All ipvlans on a parent have the mode of the last that was made: one of ours that
+    /// was in another then is no worse for it.
+    fn serves(&self, link: &Link, wish: &Wish, parent: u32) -> bool {
+        let is_ipvlan = matches!((wish.kind, link.upper), (Kind::Ipvlan(_), Some(Kind::Ipvlan(_))));
+        fits(link, wish.kind, parent)
+            || is_ipvlan
+                && link.lower == Some(parent)
+                && self.wishes.iter().any(|known| known.is_same_link(wish))
+    }
+
+    /// Remembers a wish; answers with what was wished for by that name before.
+    fn learn(&mut self, wish: &Wish) -> Option<Wish> {
+        let known = self.wishes.iter_mut().find(|known| known.name == wish.name);
+        let before = known.map(|known| std::mem::replace(known, wish.clone()));
+        if before.is_none() {
+            self.wishes.push(wish.clone());
+        }
+        before
+    }
+
+    /// Makes an interface that is there what is wished for now; it follows its parent from one VRF to another.
+    fn alter(&mut self, known: &Wish, wish: &Wish, link: &Link, parent: &Link, changes: &mut Vec<Change>) {
+        if known.ipv4 != wish.ipv4 || vrf_of(link) != vrf_of(parent) {
+            changes.push(self.settings(wish, parent, Some(link)));
+        }
+        if known.group != wish.group {
+            let group = wish.group.unwrap_or(parent.group);
+            changes.push(change(wish, What::Join(group)));
+        }
+        if known.ipv6 != wish.ipv6 {
+            set_ipv6(&wish.name, wish.ipv6);
+        }
+        if known.address != wish.address {
+            let address = known.address.map(|address| (wish.name.clone(), address));
+            self.outdated.extend(address);
+        }
+    }
+
+    /// Two macvlans of the same address on one parent cannot both be up, and a macvlan and an ipvlan cannot both be there:
+    /// one of ours that is wished for no more, or was given another name, goes first.
     fn make_room(
         &mut self,
         wish: &Wish,
@@ -181,11 +221,15 @@ impl Made {
         wishes: &[(Wish, Option<Ipv6Addr>)],
         changes: &mut Vec<Change>,
     ) {
-        if !wish.borrows_addresses() {
-            return;
-        }
         let in_the_way = links.iter().filter(|link| {
-            fits(link, wish.kind, parent.index)
+            let excludes = match wish.kind {
+                Kind::Macvlan(_) => {
+                    link.upper == Some(wish.kind) || matches!(link.upper, Some(Kind::Ipvlan(_)))
+                }
+                Kind::Ipvlan(_) => matches!(link.upper, Some(Kind::Macvlan(_))),
+            };
+            excludes
+                && link.lower == Some(parent.index)
                 && is_of(link, &self.owner)
                 && wishes.iter().all(|(wish, _)| wish.name != link.name)
         });
@@ -234,7 +278,7 @@ impl Made {
         }
     }
 
-    fn settings(&self, wish: &Wish, parent: &Link) -> Change {
+    fn settings(&self, wish: &Wish, parent: &Link, there: Option<&Link>) -> Change {
         let macvlan = matches!(wish.kind, Kind::Macvlan(_));
         let ipv4 = match (macvlan, wish.ipv4) {
             (false, _) => Vec::new(),
@@ -246,11 +290,11 @@ impl Made {
             ],
             (true, false) => vec![(conf::ARP_IGNORE, 1)],
         };
-        let in_vrf = parent.master_kind.as_deref() == Some("vrf");
+        let vrf = vrf_of(parent);
         change(
             wish,
             What::Set(Settings {
-                master: parent.master.filter(|_| in_vrf),
+                master: (there.and_then(vrf_of) != vrf).then_some(vrf.unwrap_or(0)),
                 alias: Some(self.saved.alias(&wish.parent, &self.owner)),
                 no_generated_address: macvlan,
                 ipv4,
@@ -259,16 +303,26 @@ impl Made {
     }
 
     /// The addresses that they have before any virtual one: an ipvlan its own, an IPv6 macvlan its parent's.
-    async fn addresses(netlink: &mut Netlink, wishes: &[(Wish, Option<Ipv6Addr>)]) -> Result<(), Error> {
-        if wishes
-            .iter()
-            .all(|(wish, link_local)| wish.address.is_none() && link_local.is_none())
-        {
+    async fn addresses(
+        &mut self,
+        netlink: &mut Netlink,
+        wishes: &[(Wish, Option<Ipv6Addr>)],
+    ) -> Result<(), Error> {
+        let has_none =
+            |(wish, link_local): &(Wish, Option<Ipv6Addr>)| wish.address.is_none() && link_local.is_none();
+        let outdated = std::mem::take(&mut self.outdated);
+        if outdated.is_empty() && wishes.iter().all(has_none) {
             return Ok(());
         }
         let links = netlink.links().await?;
         let present = netlink.addresses().await?;
         let mut changes = Vec::new();
+        for (name, (address, prefix_len)) in outdated {
+            if let Some(link) = links.iter().find(|link| link.name == name) {
+                let address = Address::new(link.index, address, prefix_len);
+                changes.push(netlink::Change::Delete(address.into()));
+            }
+        }
         for (wish, link_local) in wishes {
             let Some(link) = links.iter().find(|link| link.name == wish.name) else {
                 continue;
@@ -288,7 +342,7 @@ impl Made {
             changes.extend(missing.map(|address| netlink::Change::Add(address.into())));
         }
         for failure in netlink.apply(&changes).await? {
-            error!("Unable to {}: {}", failure.change, failure.error);
+            error!("Unable to {}: {}", failure.change, failure.error.reason());
         }
         Ok(())
     }
@@ -312,6 +366,11 @@ fn macvlans(wishes: &[(Wish, Option<Ipv6Addr>)], links: &[Link]) -> Vec<Macvlan>
 
 fn is_upper(link: &Link) -> bool {
     matches!(link.kind.as_deref(), Some("macvlan" | "ipvlan"))
+}
+
+/// The VRF that a link is in.
+fn vrf_of(link: &Link) -> Option<u32> {
+    link.master.filter(|_| link.master_kind.as_deref() == Some("vrf"))
 }
 
 fn is_of(link: &Link, owner: &str) -> bool {

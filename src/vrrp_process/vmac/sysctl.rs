@@ -118,10 +118,10 @@ pub(super) fn is_marked(alias: &str, owner: &str) -> bool {
         .is_some_and(|rest| rest.starts_with(' '))
 }
 
-/// Keeps IPv6 off an interface that needs none: it would greet the network with reports and solicitations.
-pub(super) fn disable_ipv6(interface: &str) {
+/// Whether an interface has IPv6. One that needs none would greet the network with reports and solicitations.
+pub(super) fn set_ipv6(interface: &str, has: bool) {
     let path = format!("ipv6/conf/{interface}/disable_ipv6");
-    match write(&path, "1") {
+    match write(&path, if has { "0" } else { "1" }) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             tracing::warn!("Unable to set net/{path}: {error}");
         }

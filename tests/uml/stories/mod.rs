@@ -1,10 +1,12 @@
 //! The stories, and what they share.
 
+mod clocks;
 mod daemons;
 mod ipvs;
 mod links;
 mod lvs;
 mod places;
+mod uppers;
 
 use std::fs;
 use std::os::unix::net::UnixDatagram;
@@ -21,6 +23,8 @@ pub(crate) fn all() -> Vec<Story> {
         daemons::stories(),
         lvs::stories(),
         places::stories(),
+        clocks::stories(),
+        uppers::stories(),
     ]
     .into_iter()
     .flatten()

@@ -2,12 +2,13 @@
 //! takes the same again and again. Pure: `now` is lent.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use vrrp::Instant;
 
 /// The second repair in a row waits so long, each after it twice as long as the one before.
-const FIRST_WAIT: Duration = Duration::from_millis(125);
+const SECOND_WAIT: Duration = Duration::from_millis(125);
 
 /// No repair waits longer.
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
@@ -17,9 +18,11 @@ const CALM: Duration = Duration::from_secs(10);
 
 /// What was taken away, each thing by its name `K`.
 #[derive(Debug)]
-pub(super) struct Repairs<K> {
+pub(crate) struct Repairs<K> {
     /// There are no more than the configuration has.
     objects: BTreeMap<K, Repair>,
+    /// How long the first repair waits.
+    first_wait: Duration,
 }
 
 #[derive(Debug, Default)]
@@ -36,30 +39,44 @@ struct Repair {
 
 /// What is to be said of a loss.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Loss {
+pub(crate) struct Loss {
     /// How long it stays away.
-    pub(super) wait: Duration,
+    pub(crate) wait: Duration,
     /// How often it has been lost since the start, this time included.
-    pub(super) losses: u64,
+    pub(crate) losses: u64,
+}
+
+impl fmt::Display for Loss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("putting it back")?;
+        if self.losses == 1 {
+            return Ok(());
+        }
+        if !self.wait.is_zero() {
+            write!(f, " in {:?}", self.wait)?;
+        }
+        write!(f, " (time number {})", self.losses)
+    }
 }
 
 impl<K: Ord + Clone> Repairs<K> {
-    /// Nothing has been taken away yet.
-    pub(super) fn new() -> Self {
+    /// Nothing has been taken away yet. The first repair waits so long: losses that come together are repaired together.
+    pub(crate) fn new(first_wait: Duration) -> Self {
         Self {
             objects: BTreeMap::new(),
+            first_wait,
         }
     }
 
     /// This object was taken away.
-    pub(super) fn lost(&mut self, what: K, now: Instant) -> Loss {
+    pub(crate) fn lost(&mut self, what: K, now: Instant) -> Loss {
         let repair = self.objects.entry(what).or_default();
         repair.losses += 1;
         let due = repair.due.unwrap_or_else(|| {
             let calm = CALM.max(repair.wait * 2);
             repair.wait = match repair.made_at {
-                Some(made_at) if now - made_at < calm => (repair.wait * 2).clamp(FIRST_WAIT, LONGEST_WAIT),
-                _ => Duration::ZERO,
+                Some(made_at) if now - made_at < calm => (repair.wait * 2).clamp(SECOND_WAIT, LONGEST_WAIT),
+                _ => self.first_wait,
             };
             now + repair.wait
         });
@@ -70,8 +87,13 @@ impl<K: Ord + Clone> Repairs<K> {
         }
     }
 
+    /// Whether this object was taken away and is to be put back.
+    pub(crate) fn is_away(&self, what: &K) -> bool {
+        self.objects.get(what).is_some_and(|repair| repair.due.is_some())
+    }
+
     /// Which repairs are due.
-    pub(super) fn due(&mut self, now: Instant) -> Vec<K> {
+    pub(crate) fn due(&mut self, now: Instant) -> Vec<K> {
         let mut due = Vec::new();
         for (what, repair) in &mut self.objects {
             if repair.due.take_if(|due| *due <= now).is_some() {
@@ -83,12 +105,12 @@ impl<K: Ord + Clone> Repairs<K> {
     }
 
     /// When the next repair is due.
-    pub(super) fn next_deadline(&self) -> Option<Instant> {
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
         self.objects.values().filter_map(|repair| repair.due).min()
     }
 
     /// After a reload the objects are others; those that stay keep their count.
-    pub(super) fn keep(&mut self, stays: impl Fn(&K) -> bool) {
+    pub(crate) fn keep(&mut self, stays: impl Fn(&K) -> bool) {
         self.objects.retain(|what, _| stays(what));
     }
 }
@@ -107,7 +129,7 @@ mod tests {
 
     #[test]
     fn the_first_repair_is_made_at_once_and_the_next_ones_wait_longer_and_longer() {
-        let mut repairs = Repairs::new();
+        let mut repairs = Repairs::new(Duration::ZERO);
         let mut now = at(0);
         let mut waits = Vec::new();
         for losses in 1..=14 {
@@ -128,21 +150,48 @@ mod tests {
     }
 
     #[test]
+    fn the_first_repair_may_wait_for_what_comes_together() {
+        let first_wait = Duration::from_millis(5);
+        let mut repairs = Repairs::new(first_wait);
+        let mut now = at(0);
+        let waits = [0; 3].map(|_| {
+            let loss = lose(&mut repairs, now);
+            now = now + loss.wait;
+            assert_eq!(repairs.due(now), ["address"]);
+            loss.wait.as_millis()
+        });
+        assert_eq!(waits, [5, 125, 250]);
+    }
+
+    #[test]
+    fn a_loss_says_how_often_it_happened_and_how_long_it_stays() {
+        let says = |wait, losses| {
+            let wait = Duration::from_millis(wait);
+            Loss { wait, losses }.to_string()
+        };
+        assert_eq!(says(0, 1), "putting it back");
+        assert_eq!(says(0, 2), "putting it back (time number 2)");
+        assert_eq!(says(125, 2), "putting it back in 125ms (time number 2)");
+    }
+
+    #[test]
     fn losses_before_a_repair_are_repaired_together() {
-        let mut repairs = Repairs::new();
+        let mut repairs = Repairs::new(Duration::ZERO);
         lose(&mut repairs, at(0));
         repairs.due(at(0));
         let first = lose(&mut repairs, at(1));
         let second = lose(&mut repairs, at(100));
         assert_eq!((first.wait.as_millis(), second.wait.as_millis()), (125, 26));
+        assert!(repairs.is_away(&"address"));
         assert_eq!(repairs.due(at(125)), [""; 0]);
         assert_eq!(repairs.due(at(126)), ["address"]);
+        assert!(!repairs.is_away(&"address"));
         assert_eq!(repairs.next_deadline(), None);
     }
 
     #[test]
     fn who_is_left_alone_for_a_while_is_repaired_at_once_again() {
-        let mut repairs = Repairs::new();
+        let mut repairs = Repairs::new(Duration::ZERO);
         for now in [0, 1, 2] {
             lose(&mut repairs, at(now * 1000));
             repairs.due(at(now * 1000 + 999));
@@ -152,7 +201,7 @@ mod tests {
 
     #[test]
     fn another_object_need_not_wait_for_one_that_is_fought_over() {
-        let mut repairs = Repairs::new();
+        let mut repairs = Repairs::new(Duration::ZERO);
         for now in 0..4 {
             lose(&mut repairs, at(now * 1000));
             repairs.due(at(now * 1000 + 999));
