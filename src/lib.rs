@@ -52,6 +52,7 @@ pub fn run_with(work: fn(Child) -> ExitCode) -> ExitCode {
         Ok(None) => run_command(),
         Ok(Some(child)) => {
             log::start(&child.options, Some(child.role));
+            log::carry();
             let status = work(child);
             log::finish();
             status

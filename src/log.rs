@@ -2,9 +2,11 @@
 //!
 //! A line is the event's plain message; its fields are shown in JSON only. `tracing::info!` is an ordinary line, `warn!` and `error!` are
 //! worse ones, `debug!` is detail that `-D` shows and `trace!` extra detail that a second `-D` shows. Nothing here makes a process
-//! wait: what a destination cannot take at once is dropped, counted, and the count is told when it takes lines again. What is
-//! said over and over is counted and summed up (`flood`).
+//! wait before its end: lines for syslog wait for a slow daemon with a thread (`courier`); what a destination cannot take is dropped,
+//! counted, and the count is told when it takes lines again. What is said over and over is counted and summed up (`flood`).
 
+mod connection;
+mod courier;
 mod file;
 mod flood;
 mod stderr;
@@ -23,7 +25,7 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
 use crate::child::Role;
 use crate::cli::{Format, Options};
-use crate::sys;
+use crate::sys::{self, LocalTime};
 use file::LogFile;
 use flood::{Flood, Verdict};
 use stderr::Stderr;
@@ -67,7 +69,10 @@ pub fn start(options: &Options, role: Option<Role>) {
     };
     let process = role.map_or("supervisor", Role::word);
     let output = OUTPUT.get_or_init(|| Mutex::new(Output::new(destinations, ident, process)));
-    std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
+    std::panic::set_hook(Box::new(|panic| {
+        tracing::error!("{panic}");
+        finish();
+    }));
     // A second subscriber is refused, which leaves the first at work.
     let _ =
         tracing::subscriber::set_global_default(tracing_subscriber::registry().with(Lines { output, level }));
@@ -95,10 +100,23 @@ pub fn catch_up() {
     }
 }
 
-/// Tells all that was counted: the process ends.
+/// Lets a thread carry lines from now on, so that none is lost when many come at once. Only where the process will fork no more.
+pub fn carry() {
+    if let Some(output) = OUTPUT.get() {
+        for destination in &mut lock(output).destinations {
+            destination.carry();
+        }
+    }
+}
+
+/// Tells all that was counted, and waits until what was said is written: the process ends.
 pub fn finish() {
     if let Some(output) = OUTPUT.get() {
-        lock(output).catch_up(Instant::now(), true);
+        let output = &mut *lock(output);
+        output.catch_up(Instant::now(), true);
+        for destination in &mut output.destinations {
+            destination.finish();
+        }
     }
 }
 
@@ -106,6 +124,12 @@ pub fn finish() {
 trait Destination: Send {
     /// Writes one line. Never waits.
     fn write(&mut self, line: &Line<'_>);
+
+    /// The process may have threads from now on.
+    fn carry(&mut self) {}
+
+    /// Waits until all lines are written, or will not be.
+    fn finish(&mut self) {}
 }
 
 /// One line.
@@ -114,6 +138,7 @@ struct Line<'a> {
     /// Has no end-of-line and no control characters.
     message: &'a str,
     fields: &'a Map<String, Value>,
+    time: LocalTime,
     /// The name in syslog.
     ident: &'a str,
     /// `supervisor`, or the role of a child.
@@ -156,7 +181,11 @@ struct Lost(u64);
 
 impl Lost {
     fn count(&mut self) {
-        self.0 = self.0.saturating_add(1);
+        self.count_all(1);
+    }
+
+    fn count_all(&mut self, lines: usize) {
+        self.0 = self.0.saturating_add(lines as u64);
     }
 
     /// The line that tells how many, once.
@@ -173,6 +202,34 @@ struct Output {
     plain_ident: String,
     ident: String,
     process: &'static str,
+    clock: Clock,
+}
+
+/// The time of day, read now and then: of ten thousand lines at once not each asks the kernel for two times.
+struct Clock {
+    read: Instant,
+    /// What was read then, since 1970 UTC.
+    time: Duration,
+}
+
+impl Clock {
+    /// How long a reading counts.
+    const COUNTS: Duration = Duration::from_millis(100);
+
+    fn read(now: Instant) -> Self {
+        Self {
+            read: now,
+            time: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
+        }
+    }
+
+    fn time(&mut self, now: Instant) -> LocalTime {
+        if now.duration_since(self.read) >= Self::COUNTS {
+            *self = Self::read(now);
+        }
+        let time = self.time + now.duration_since(self.read);
+        LocalTime::at(time.as_secs(), time.subsec_nanos())
+    }
 }
 
 impl Output {
@@ -183,6 +240,7 @@ impl Output {
             plain_ident: ident.to_owned(),
             ident: ident.to_owned(),
             process,
+            clock: Clock::read(Instant::now()),
         }
     }
 
@@ -196,7 +254,7 @@ impl Output {
             return;
         }
         for message in text.message.lines().map(printable) {
-            self.write(level, &message, &text.fields);
+            self.write(level, &message, &text.fields, now);
         }
     }
 
@@ -206,15 +264,16 @@ impl Output {
             let (count, seconds) = (held.count, held.during.max(Duration::from_secs(1)).as_secs());
             let message = format!("{message} - {count} more like this in {seconds} s");
             let fields = Map::from_iter([("repeated".to_owned(), Value::from(count))]);
-            self.write(held.level, &message, &fields);
+            self.write(held.level, &message, &fields, now);
         }
     }
 
-    fn write(&mut self, level: Level, message: &str, fields: &Map<String, Value>) {
+    fn write(&mut self, level: Level, message: &str, fields: &Map<String, Value>, now: Instant) {
         let line = Line {
             level,
             message,
             fields,
+            time: self.clock.time(now),
             ident: &self.ident,
             process: self.process,
         };
@@ -328,6 +387,7 @@ mod tests {
             level,
             message,
             fields: &fields,
+            time: sys::local_time(),
             ident: "Keepalived",
             process: "supervisor",
         });

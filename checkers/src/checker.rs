@@ -28,7 +28,7 @@ pub(crate) struct Checker {
     /// What it adds to the weight.
     pub(crate) contribution: i64,
     /// `MISC_CHECK`: when the last run that ended had begun, and the exit status of the last that exited.
-    pub(crate) last_run: Option<(Instant, u8)>,
+    pub(crate) last_run: Option<Box<(Instant, u8)>>,
     /// `HTTP_GET`: the url that is next, and whether it is the one that took the checker down.
     pub(crate) url: u16,
     pub(crate) url_failed: bool,

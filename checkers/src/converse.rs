@@ -101,11 +101,11 @@ impl Engine {
             return;
         };
         let checker = &mut self.checkers[id.0 as usize];
-        let before = checker.last_run.map_or(0, |(_, status)| status);
-        checker.last_run = Some(match outcome {
+        let before = checker.last_run.as_deref().map_or(0, |(_, status)| *status);
+        checker.last_run = Some(Box::new(match outcome {
             ScriptOutcome::Exited(status) => (since, status),
             _ => (since, before),
-        });
+        }));
         let config = self.checker_config(id);
         let Probe::Misc(misc) = &config.probe else { return };
         let (verdict, weight) = probe::misc::judge(misc, outcome);

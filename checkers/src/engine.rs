@@ -72,14 +72,15 @@ impl Engine {
             .virtual_servers
             .iter()
             .flat_map(|service| &service.real_servers);
+        let checkers = servers.clone().map(|server| server.checkers.len()).sum();
         let marks = Marks::of(&config, &Marks::restored(&snapshot.marks));
         let mut engine = Self {
             services: Vec::with_capacity(config.virtual_servers.len()),
-            servers: Vec::with_capacity(servers.clone().count()),
-            checkers: Vec::with_capacity(servers.map(|server| server.checkers.len()).sum()),
+            servers: Vec::with_capacity(servers.count()),
+            checkers: Vec::with_capacity(checkers),
             order: Vec::with_capacity(config.virtual_servers.len()),
             out: Outbox::default(),
-            deadlines: Deadlines::default(),
+            deadlines: Deadlines::with_capacity(checkers),
             drains: Drains::default(),
             chance: Chance::new(seed),
             patterns: Patterns::default(),

@@ -117,7 +117,7 @@ impl Engine {
                 has_run: checker.has_run,
                 failures: checker.failures,
                 contribution: checker.contribution,
-                last_run: checker.last_run,
+                last_run: checker.last_run.as_deref().copied(),
             }
         })
     }

@@ -9,11 +9,22 @@ use crate::time::Instant;
 #[derive(Clone, Debug, Default)]
 pub struct Deadlines {
     heap: Vec<(Instant, u32)>,
-    /// Where each number stands in `heap`.
-    places: Vec<Option<usize>>,
+    /// Where each number stands in `heap`, or [`NOWHERE`].
+    places: Vec<u32>,
 }
 
+/// The place of a number that has no deadline. As many numbers as that there are not.
+const NOWHERE: u32 = u32::MAX;
+
 impl Deadlines {
+    /// With room for so many numbers.
+    pub fn with_capacity(numbers: usize) -> Self {
+        Self {
+            heap: Vec::with_capacity(numbers),
+            places: Vec::with_capacity(numbers),
+        }
+    }
+
     /// The earliest deadline.
     pub fn first(&self) -> Option<Instant> {
         self.heap.first().map(|(at, _)| *at)
@@ -31,29 +42,36 @@ impl Deadlines {
     pub fn set(&mut self, who: u32, at: Option<Instant>) {
         let index = who as usize;
         if self.places.len() <= index {
-            self.places.resize(index + 1, None);
+            self.places.resize(index + 1, NOWHERE);
         }
-        match (self.places[index], at) {
-            (None, None) => {}
-            (None, Some(at)) => {
+        let place = self.places[index] as usize;
+        match (self.places[index] != NOWHERE, at) {
+            (false, None) => {}
+            (false, Some(at)) => {
                 self.heap.push((at, who));
                 let place = self.heap.len() - 1;
-                self.places[index] = Some(place);
+                self.note(place);
                 self.settle(place);
             }
-            (Some(place), Some(at)) => {
+            (true, Some(at)) => {
                 self.heap[place].0 = at;
                 self.settle(place);
             }
-            (Some(place), None) => {
-                self.places[index] = None;
+            (true, None) => {
+                self.places[index] = NOWHERE;
                 self.heap.swap_remove(place);
-                if let Some((_, moved)) = self.heap.get(place) {
-                    self.places[*moved as usize] = Some(place);
+                if place < self.heap.len() {
+                    self.note(place);
                     self.settle(place);
                 }
             }
         }
+    }
+
+    /// Remembers who stands at a place.
+    fn note(&mut self, place: usize) {
+        let who = self.heap[place].1;
+        self.places[who as usize] = u32::try_from(place).unwrap_or(NOWHERE);
     }
 
     fn settle(&mut self, mut place: usize) {
@@ -75,8 +93,8 @@ impl Deadlines {
 
     fn swap(&mut self, one: usize, other: usize) {
         self.heap.swap(one, other);
-        self.places[self.heap[one].1 as usize] = Some(one);
-        self.places[self.heap[other].1 as usize] = Some(other);
+        self.note(one);
+        self.note(other);
     }
 }
 

@@ -8,6 +8,7 @@
 
 mod connecting;
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -27,7 +28,7 @@ use super::tls::Tls;
 use connecting::Connecting;
 
 /// What waits for the loop at most; tasks with more to tell wait, and their peers with them.
-const WAITING: usize = 1024;
+const WAITING: usize = 128;
 
 /// What is heard of it in one turn of the loop.
 const AT_ONCE: usize = 64;
@@ -40,6 +41,11 @@ const LARGEST_DATAGRAM: usize = 65_535;
 
 /// What is left of a conversation that ends with `close_notify` ends after this, whatever it is at.
 const FAREWELL: Duration = Duration::from_secs(1);
+
+thread_local! {
+    /// Where a datagram is received: one place for all conversations.
+    static DATAGRAM: RefCell<Box<[u8]>> = RefCell::new(vec![0; LARGEST_DATAGRAM].into());
+}
 
 /// What a conversation has to tell the engine.
 #[derive(Debug)]
@@ -372,7 +378,6 @@ async fn stream_both_ways(
 }
 
 async fn datagrams_both_ways(socket: &UdpSocket, end: &mut End) -> Result<(), Failure> {
-    let mut bytes = Vec::new();
     end.tell(Happened::Opened).await;
     loop {
         tokio::select! {
@@ -380,7 +385,7 @@ async fn datagrams_both_ways(socket: &UdpSocket, end: &mut End) -> Result<(), Fa
                 if ready.map_err(|error| network(&error))?.is_error() {
                     refused(socket)?;
                 }
-                if let Some(datagram) = receive(socket, &mut bytes)? {
+                if let Some(datagram) = receive(socket)? {
                     end.tell(Happened::Received(datagram)).await;
                 }
             }
@@ -403,13 +408,12 @@ fn refused(socket: &UdpSocket) -> Result<(), Failure> {
     }
 }
 
-fn receive(socket: &UdpSocket, bytes: &mut Vec<u8>) -> Result<Option<Vec<u8>>, Failure> {
-    bytes.resize(LARGEST_DATAGRAM, 0);
-    match socket.try_recv(bytes) {
+fn receive(socket: &UdpSocket) -> Result<Option<Vec<u8>>, Failure> {
+    DATAGRAM.with_borrow_mut(|bytes| match socket.try_recv(bytes) {
         Ok(count) => Ok(Some(bytes.get(..count).unwrap_or_default().to_vec())),
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
         Err(error) => Err(network(&error)),
-    }
+    })
 }
 
 fn errno(error: &io::Error) -> i32 {

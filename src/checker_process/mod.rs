@@ -65,7 +65,7 @@ const TICK: u64 = 4_000_000;
 /// How long the end waits for mails under way.
 const LAST_MAILS: Duration = Duration::from_secs(1);
 
-/// What is needed once the process has begun: the rest is let go of. Scripts are started by a thread that keeps all.
+/// What is needed: the rest is let go of at once. Scripts are started by a thread that keeps all.
 const KEPT: &[Capability] = &[
     Capability::Chown,
     Capability::DacReadSearch,
@@ -134,6 +134,8 @@ struct Process {
     files: Vec<String>,
     /// What is to be told, each when the writes are done that were asked for before it.
     outbox: VecDeque<(u64, Told)>,
+    /// What was told, for those who watch the daemon.
+    events: Events,
     /// The state differs from what is saved.
     is_unsaved: bool,
     /// The status that is being made for the control socket.
@@ -146,6 +148,10 @@ struct Process {
 impl Process {
     fn start(mut child: Child) -> Result<Self, CheckerProcessError> {
         let mut scripts = Scripts::start(child.options.run_vrrp)?;
+        // The other threads are made later, and have no more.
+        if let Err(error) = capability::keep_only(KEPT) {
+            warn!("Unable to let go of privileges that are not needed: {error}");
+        }
         let config = Arc::new(scripts.learn(&child.take_config_text()));
         child.stand(&config);
         let owner = owner(&child.options.checkers_pid);
@@ -167,6 +173,7 @@ impl Process {
             trackers: Trackers::of_checkers(&config, saved.engine.is_empty()),
             files: Vec::new(),
             outbox: VecDeque::new(),
+            events: Events::default(),
             is_unsaved: true,
             status: None,
             dumps: CheckerDumps::new(Arc::clone(&config)),
@@ -175,9 +182,6 @@ impl Process {
             child,
         };
         process.learn(&config);
-        if let Err(error) = capability::keep_only(KEPT) {
-            warn!("Unable to let go of privileges that are not needed: {error}");
-        }
         Ok(process)
     }
 
@@ -295,7 +299,7 @@ impl Process {
 
     /// Tells some of what has become true.
     fn tell(&mut self) {
-        let mut events = Events::default();
+        self.events.begin_turn();
         for _ in 0..AT_ONCE {
             let Some((_, told)) = self
                 .outbox
@@ -307,7 +311,7 @@ impl Process {
                 Told::News(news) => {
                     let line = news.to_string();
                     info!(service = news.service, "{line}");
-                    events.news("checkers", &news.service, &line);
+                    self.events.news("checkers", &news.service, &line);
                 }
                 Told::Notice(notice) => {
                     self.scripts.notify(&notice);
@@ -320,7 +324,9 @@ impl Process {
                 }
             }
         }
-        if let Some(events) = events.take() {
+        if (self.events.is_large() || !self.can_tell())
+            && let Some(events) = self.events.take()
+        {
             self.child.tell_events(&events);
         }
         if self.outbox.is_empty() {

@@ -26,12 +26,11 @@ pub fn read(sealed: OwnedFd) -> io::Result<String> {
             "the configuration is not in a sealed memfd",
         ));
     }
-    let mut bytes = Vec::new();
-    FromStart {
-        file: sealed.into(),
-        offset: 0,
-    }
-    .read_to_end(&mut bytes)?;
+    let file = File::from(sealed);
+    let length = usize::try_from(file.metadata()?.len()).unwrap_or_default();
+    // One more, so that the end is seen without asking for room.
+    let mut bytes = Vec::with_capacity(length.saturating_add(1));
+    FromStart { file, offset: 0 }.read_to_end(&mut bytes)?;
     String::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 

@@ -68,6 +68,11 @@ impl Control {
         }
     }
 
+    /// Whether somebody watches.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.events.receiver_count() > 0
+    }
+
     /// Tells those who watch: lines of JSON.
     pub(crate) fn publish(&self, lines: &str) {
         for line in lines.lines() {
@@ -78,7 +83,7 @@ impl Control {
 
     /// Tells those who watch of something that the supervisor did or saw.
     pub(crate) fn happened(&self, subject: &str, text: &str) {
-        if self.events.receiver_count() > 0 {
+        if self.is_watched() {
             let event = json!({"event": "daemon", "time": epoch(), "subject": subject, "text": text});
             self.publish(&event.to_string());
         }

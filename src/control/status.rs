@@ -208,30 +208,53 @@ fn of_service(service: &checkers::ServiceStanding) -> Value {
     })
 }
 
-/// Events of one turn of a process's loop.
+/// Bytes of events that are to be sent, though more may follow at once.
+const LARGE: usize = 64 * 1024;
+
+/// Events that are told together.
 #[derive(Debug, Default)]
-pub(crate) struct Events(String);
+pub(crate) struct Events {
+    lines: String,
+    /// When they happened: those of one turn of a loop at the same time.
+    time: Option<f64>,
+}
 
 impl Events {
     /// An instance or a sync group changed its state.
     pub(crate) fn transition(&mut self, whose: &str, name: &str, to: Notified, priority: u8) {
+        let time = self.time();
         self.add(&json!({
-            "event": "transition", "time": epoch(), "subject": name, "of": whose, "state": to.word(), "priority": priority,
+            "event": "transition", "time": time, "subject": name, "of": whose, "state": to.word(), "priority": priority,
         }));
     }
 
     /// A line of the log.
     pub(crate) fn news(&mut self, of: &str, subject: &str, text: &str) {
-        self.add(&json!({"event": of, "time": epoch(), "subject": subject, "text": text}));
+        let time = self.time();
+        self.add(&json!({"event": of, "time": time, "subject": subject, "text": text}));
+    }
+
+    /// Another turn of the loop begins.
+    pub(crate) fn begin_turn(&mut self) {
+        self.time = None;
+    }
+
+    fn time(&mut self) -> f64 {
+        *self.time.get_or_insert_with(epoch)
+    }
+
+    /// Whether it is time to send what has come together.
+    pub(crate) fn is_large(&self) -> bool {
+        self.lines.len() >= LARGE
     }
 
     /// What has come together, to be sent.
     pub(crate) fn take(&mut self) -> Option<String> {
-        Some(std::mem::take(&mut self.0)).filter(|lines| !lines.is_empty())
+        Some(std::mem::take(self).lines).filter(|lines| !lines.is_empty())
     }
 
     fn add(&mut self, event: &Value) {
-        self.0.push_str(&event.to_string());
-        self.0.push('\n');
+        self.lines.push_str(&event.to_string());
+        self.lines.push('\n');
     }
 }

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::Format;
 use crate::log::{Destination, Line, Lost};
-use crate::sys;
 
 /// A log file, appended to line by line.
 pub(super) struct LogFile {
@@ -38,7 +37,7 @@ impl LogFile {
 
     fn put(&mut self, line: &Line<'_>) -> bool {
         // One write: lines of two processes never mix, and none waits in a buffer when the process is killed.
-        let text = line.shown(self.format, sys::local_time().file());
+        let text = line.shown(self.format, line.time.file());
         self.file.write_all(text.as_bytes()).is_ok()
     }
 }

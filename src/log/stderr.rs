@@ -11,7 +11,6 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::cli::Format;
 use crate::log::{Destination, Line, Lost};
-use crate::sys;
 
 /// How long a reader who was quick so far is given, in milliseconds, once, before lines are dropped.
 const PATIENCE: u8 = 20;
@@ -40,7 +39,7 @@ impl<W: Write + AsFd> Stderr<W> {
     }
 
     fn put(&mut self, line: &Line<'_>) -> bool {
-        let whole = line.shown(self.format, sys::local_time().console());
+        let whole = line.shown(self.format, line.time.console());
         whole.as_bytes().chunks(PIPE_BUF).all(|part| {
             let patience = if self.stuck {
                 PollTimeout::ZERO

@@ -1,21 +1,26 @@
 //! Lines to the local syslog daemon: RFC 3164 datagrams on `/dev/log`, as the C library sends them.
 
-use std::io::{self, ErrorKind};
-use std::os::unix::net::UnixDatagram;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use tracing::Level;
 
+use super::connection::Connection;
+use super::courier::Courier;
 use crate::cli::Facility;
 use crate::log::{Destination, Line, Lost};
-use crate::sys;
 
-/// The socket of syslog, connected again whenever the daemon behind it was restarted.
 pub(super) struct Syslog {
     path: PathBuf,
     facility: Facility,
-    socket: Option<UnixDatagram>,
-    lost: Lost,
+    way: Way,
+}
+
+enum Way {
+    /// At once, or not at all.
+    Direct(Connection, Lost),
+    /// By a thread, which waits for the daemon.
+    Carried(Courier),
 }
 
 impl Syslog {
@@ -23,48 +28,52 @@ impl Syslog {
         Syslog {
             path: path.to_owned(),
             facility,
-            socket: None,
-            lost: Lost::default(),
+            way: Way::Direct(Connection::hasty(path.to_owned()), Lost::default()),
         }
-    }
-
-    /// RFC 3164 4.1: priority, local time, process, message.
-    fn datagram(&self, line: &Line<'_>) -> String {
-        let priority = self.facility.0 * 8 + severity(line.level);
-        let (time, ident, pid) = (sys::local_time(), line.ident, std::process::id());
-        format!("<{priority}>{} {ident}[{pid}]: {}", time.syslog(), line.message)
-    }
-
-    fn send(&mut self, datagram: &str) -> io::Result<()> {
-        if let Some(socket) = &self.socket {
-            match socket.send(datagram.as_bytes()) {
-                Ok(_) => return Ok(()),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Err(error),
-                Err(_) => self.socket = None, // the syslog daemon was restarted
-            }
-        }
-        let socket = UnixDatagram::unbound()?;
-        socket.set_nonblocking(true)?;
-        socket.connect(&self.path)?;
-        socket.send(datagram.as_bytes())?;
-        self.socket = Some(socket);
-        Ok(())
     }
 }
 
 impl Destination for Syslog {
     fn write(&mut self, line: &Line<'_>) {
-        let datagram = self.datagram(line);
-        if self.send(&datagram).is_err() {
-            self.lost.count();
-        } else if let Some(lost) = self.lost.tell() {
-            let datagram = self.datagram(&Line {
+        let (connection, lost) = match &mut self.way {
+            Way::Carried(courier) => return courier.take(self.facility, line),
+            Way::Direct(connection, lost) => (connection, lost),
+        };
+        let mut send = |line: &Line<'_>| {
+            let mut datagram = Vec::new();
+            write_datagram(&mut datagram, self.facility, line, std::process::id());
+            connection.send(&[&datagram]) > 0
+        };
+        if !send(line) {
+            lost.count();
+        } else if let Some(lost) = lost.tell() {
+            send(&Line {
                 level: Level::WARN,
                 ..line.instead(&lost)
             });
-            let _ = self.send(&datagram);
         }
     }
+
+    fn carry(&mut self) {
+        // Where no thread can be had lines go as they went.
+        if let Ok(courier) = Courier::start(self.path.clone(), self.facility) {
+            self.way = Way::Carried(courier);
+        }
+    }
+
+    fn finish(&mut self) {
+        if let Way::Carried(courier) = &self.way {
+            courier.finish();
+        }
+    }
+}
+
+/// Appends a datagram. RFC 3164 4.1: priority, local time, process, message.
+pub(super) fn write_datagram(bytes: &mut Vec<u8>, facility: Facility, line: &Line<'_>, pid: u32) {
+    let priority = facility.0 * 8 + severity(line.level);
+    let (time, ident, message) = (line.time.syslog(), line.ident, line.message);
+    // A vector takes all.
+    let _ = write!(bytes, "<{priority}>{time} {ident}[{pid}]: {message}");
 }
 
 /// keepalived logs nearly everything at `LOG_INFO`, detail too; only what needs an operator is `LOG_ALERT`.
@@ -78,8 +87,17 @@ fn severity(level: Level) -> u8 {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::net::UnixDatagram;
+
     use super::*;
     use crate::log::tests::with_line;
+
+    fn carried(path: &Path) -> Syslog {
+        let mut syslog = Syslog::new(path, Facility::DAEMON);
+        syslog.carry();
+        assert!(matches!(syslog.way, Way::Carried(_)));
+        syslog
+    }
 
     fn received(socket: &UnixDatagram) -> String {
         let mut bytes = [0; 8192];
@@ -141,10 +159,63 @@ mod tests {
         let daemon = UnixDatagram::bind(&path).unwrap();
         let mut syslog = Syslog::new(&path, Facility::DAEMON);
         (0..10_000).for_each(|_| with_line(Level::INFO, "flood", |line| syslog.write(line)));
-        assert!(syslog.lost.0 > 0);
+        assert!(matches!(&syslog.way, Way::Direct(_, lost) if lost.0 > 0));
         while daemon.set_nonblocking(true).is_ok() && daemon.recv(&mut [0; 8192]).is_ok() {}
         with_line(Level::INFO, "after", |line| syslog.write(line));
         assert!(received(&daemon).ends_with(": after"));
         assert!(received(&daemon).contains("log messages could not be written"));
+    }
+
+    #[test]
+    fn a_burst_reaches_a_slow_reader_line_by_line_and_in_order() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("log");
+        let daemon = UnixDatagram::bind(&path).unwrap();
+        let mut syslog = carried(&path);
+        for number in 0..10_000 {
+            with_line(Level::INFO, &format!("line {number}"), |line| syslog.write(line));
+        }
+        let reader = std::thread::spawn(move || {
+            (0..10_000).all(|number| received(&daemon).ends_with(&format!("]: line {number}")))
+        });
+        syslog.finish();
+        assert!(reader.join().unwrap());
+    }
+
+    #[test]
+    fn what_was_lost_while_nobody_listened_is_told_by_the_thread_too() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("log");
+        let mut syslog = carried(&path);
+        for _ in 0..3 {
+            with_line(Level::INFO, "nobody listens", |line| syslog.write(line));
+        }
+        syslog.finish();
+        for _ in 0..2 {
+            let daemon = UnixDatagram::bind(&path).unwrap();
+            with_line(Level::INFO, "hello", |line| syslog.write(line));
+            assert!(received(&daemon).ends_with(": hello"));
+            assert!(received(&daemon).contains("]: 3 log messages could not be written"));
+            std::fs::remove_file(&path).unwrap();
+            // What is connected to a daemon that is gone is refused, and connects anew.
+            drop(daemon);
+            for _ in 0..3 {
+                with_line(Level::INFO, "nobody listens", |line| syslog.write(line));
+            }
+            syslog.finish();
+        }
+    }
+
+    #[test]
+    fn the_end_waits_for_nobody_who_stands_still() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("log");
+        let daemon = UnixDatagram::bind(&path).unwrap();
+        let mut syslog = carried(&path);
+        let long = "long ".repeat(200);
+        (0..10_000).for_each(|_| with_line(Level::INFO, &long, |line| syslog.write(line)));
+        syslog.finish();
+        drop(daemon);
+        syslog.finish();
     }
 }

@@ -82,8 +82,10 @@ pub fn run(options: Options) -> ExitCode {
             failure.exit_status()
         }
     };
+    // The last words are the last line.
     log::finish();
     tracing::info!("Stopped {}", banner());
+    log::finish();
     status.into()
 }
 
@@ -124,6 +126,7 @@ fn start(mut options: Options) -> Result<Running, Failure> {
     } else {
         Some(daemon::detach().map_err(failed("Unable to become a daemon"))?)
     };
+    log::carry();
     pid_file.write(std::process::id())?;
     let control = Control::open(&control::socket_path(&options.pid));
     let systemd = Systemd::from_environment();

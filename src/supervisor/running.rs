@@ -172,8 +172,14 @@ impl Running {
         match message {
             FromChild::Bfd(report) => self.bfd_said(&report),
             FromChild::Status => self.round.answered(index, read_text(beside)),
-            FromChild::Events => self.control.publish(&read_text(beside).unwrap_or_default()),
-            FromChild::Ready | FromChild::Beat | FromChild::Reloaded | FromChild::Stopped => {}
+            FromChild::Events if self.control.is_watched() => {
+                self.control.publish(&read_text(beside).unwrap_or_default());
+            }
+            FromChild::Events
+            | FromChild::Ready
+            | FromChild::Beat
+            | FromChild::Reloaded
+            | FromChild::Stopped => {}
         }
         self.finish_status(Instant::now());
         self.settle();
@@ -419,7 +425,10 @@ impl Running {
         let Some(pid) = slot.pid else { return };
         let killed_by_us = slot.killed;
         slot.reaped();
-        if let Phase::Stopping { .. } = self.phase {
+        if let Phase::Stopping { kill_at, .. } = self.phase {
+            if end == End::Killed(libc::SIGKILL) && !killed_by_us && kill_at.is_some() {
+                self.clear_up(index);
+            }
             return;
         }
         let fate = slot.watch.ended(end, Instant::now());
@@ -443,7 +452,8 @@ impl Running {
             Fate::Respawn(delay) => {
                 let (role, seconds) = (self.slots[index].role, delay.as_secs());
                 tracing::info!("Restart of {role} process delayed {seconds} seconds to limit respawn rate");
-                if delay > ADOPTABLE {
+                // What checkers found is no claim to be master: a later successor may go on with it too.
+                if delay > ADOPTABLE && role != Role::Checkers {
                     self.slots[index].forget_state();
                 }
             }
@@ -465,9 +475,23 @@ impl Running {
             status,
             kill_at: Some(Instant::now() + self.configuration.daemon.child_wait_time),
         };
-        for slot in &mut self.slots {
-            slot.stop();
+        for index in 0..self.slots.len() {
+            let slot = &self.slots[index];
+            if slot.pid.is_none() && slot.watch.deadline().is_some() {
+                self.clear_up(index);
+            } else {
+                self.slots[index].stop();
+            }
         }
+    }
+
+    /// A process died with what it had in the kernel, and the daemon stops: a successor starts, and lets go of it.
+    fn clear_up(&mut self, index: usize) {
+        let role = self.slots[index].role;
+        if self.configuration.needs(role, &self.options) {
+            self.start_child(index);
+        }
+        self.slots[index].stop();
     }
 }
 

@@ -3,9 +3,12 @@
 //! the log.
 
 use std::fmt::Write as _;
+use std::fs::Permissions;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -268,6 +271,147 @@ fn every_peer_gets_its_verdict() {
     assert!(node.stop(LIMIT).unwrap().success());
 }
 
+/// What is kept of a page is 64 KiB at most, what waits to be looked at is little: the rest waits at the peers.
+#[test]
+fn peers_that_flood_do_not_fill_the_memory() {
+    const SERVERS: u32 = 100;
+    const SENT: u64 = 512 << 20;
+    const AT_MOST: u64 = 64 << 10; // in KiB; ten times that would not hold what is sent
+    if !ready() {
+        return;
+    }
+    let scene = Scene::new();
+    let host = &scene.a;
+    let ports = [Peer::FloodHead, Peer::Flood].map(|peer| peer.start(host));
+    let mut text = "
+        virtual_server 192.0.2.10 80 {
+            delay_loop 1
+            warmup 0
+            lvs_sched rr
+            lvs_method NAT
+            protocol TCP
+    "
+    .to_owned();
+    for number in 1..=SERVERS {
+        let [head, body] = ports;
+        let block = match number % 4 {
+            0 => format!("SMTP_CHECK {{\n connect_port {head}"),
+            1 => format!("HTTP_GET {{\n url {{\n path /\n }}\n connect_port {head}"),
+            _ => format!("HTTP_GET {{\n url {{\n path /\n regex nothing\n }}\n connect_port {body}"),
+        };
+        let _ = writeln!(
+            text,
+            "real_server 10.0.0.{number} 80 {{\n {block}\n connect_ip 127.0.0.1\n }}\n}}"
+        );
+    }
+    text.push_str("}\n");
+    let node = holdfast().start(host, &text).unwrap();
+    let flooded = wait_until(2 * LIMIT, || FLOODED.load(Ordering::Relaxed) > SENT);
+    assert!(flooded.is_some(), "{}", scene.lab.report());
+    let pid = host.read("/run/checkers.pid").unwrap();
+    let status = host.read(&format!("/proc/{}/status", pid.trim())).unwrap();
+    let peak = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .unwrap();
+    let peak: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
+    assert!(peak < AT_MOST, "{peak} KiB");
+    assert!(node.stop(LIMIT).unwrap().success());
+}
+
+/// The loop's thread has what is listed and no more; scripts have what their users have.
+#[test]
+fn probes_run_with_few_privileges() {
+    // capabilities(7): CHOWN, DAC_READ_SEARCH, KILL, SETGID, SETUID, NET_BIND_SERVICE, NET_ADMIN, NET_RAW, IPC_LOCK, SYS_NICE,
+    // SYS_RESOURCE.
+    const KEPT: [u8; 11] = [0, 2, 5, 6, 7, 10, 12, 13, 14, 23, 24];
+    if !ready() {
+        return;
+    }
+    let scene = Scene::new();
+    let host = &scene.a;
+    let script = "#!/bin/sh\ncat /proc/self/status >/run/told/$1.new\nmv /run/told/$1.new /run/told/$1\n";
+    host.write_script("/run/misc", script).unwrap();
+    host.run(|| {
+        std::fs::create_dir("/run/told")?;
+        std::fs::set_permissions("/run/told", Permissions::from_mode(0o777))
+    })
+    .unwrap()
+    .unwrap();
+    host.write("/run/weight", "5\n").unwrap();
+    let text = "
+        global_defs {
+            enable_script_security
+            script_user root
+        }
+        track_file weight {
+            file /run/weight
+        }
+        virtual_server 192.0.2.10 80 {
+            delay_loop 1
+            warmup 0
+            lvs_sched rr
+            lvs_method NAT
+            protocol TCP
+            real_server 10.0.0.1 80 {
+                MISC_CHECK {
+                    misc_path \"/run/misc root\"
+                }
+            }
+            real_server 10.0.0.2 80 {
+                MISC_CHECK {
+                    misc_path \"/run/misc nobody\"
+                    user nobody
+                }
+            }
+            real_server 10.0.0.3 80 {
+                FILE_CHECK {
+                    track_file weight
+                }
+            }
+        }
+    ";
+    let node = holdfast().start(host, text).unwrap();
+    let effective = |status: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+        u64::from_str_radix(line.unwrap().trim(), 16).unwrap()
+    };
+    for user in ["root", "nobody"] {
+        let told = wait_until(LIMIT, || host.read(&format!("/run/told/{user}")).is_ok());
+        assert!(told.is_some(), "{user}: {}", scene.lab.report());
+    }
+    let mine = effective(&std::fs::read_to_string("/proc/self/status").unwrap());
+    assert_eq!(effective(&host.read("/run/told/root").unwrap()), mine);
+    assert_eq!(effective(&host.read("/run/told/nobody").unwrap()), 0);
+
+    let kept = KEPT.iter().fold(0, |mask, number| mask | 1_u64 << number) & mine;
+    let pid = host.read("/run/checkers.pid").unwrap();
+    let tasks = host
+        .run(move || {
+            let tasks = std::fs::read_dir(format!("/proc/{}/task", pid.trim()))
+                .unwrap()
+                .flatten();
+            tasks
+                .filter_map(|task| std::fs::read_to_string(task.path().join("status")).ok())
+                .collect::<Vec<_>>()
+        })
+        .unwrap();
+    for status in &tasks {
+        let name = status
+            .lines()
+            .find_map(|line| line.strip_prefix("Name:\t"))
+            .unwrap();
+        let expected = match name {
+            "log" => 0,
+            "scripts" => mine,
+            _ => kept,
+        };
+        assert_eq!(effective(status), expected, "thread {name}");
+    }
+    assert!(tasks.len() > 2, "{tasks:?}");
+    assert!(node.stop(LIMIT).unwrap().success());
+}
+
 /// `printf 'this is a' | md5sum`
 const DIGEST: &str = "10b643f048c7b33a2e734fe583fce2c3";
 
@@ -369,6 +513,17 @@ enum Peer {
     Silent,
 }
 
+/// Bytes that peers have flooded checkers with.
+static FLOODED: AtomicU64 = AtomicU64::new(0);
+
+fn flood(stream: &mut TcpStream, beginning: &[u8]) -> std::io::Result<()> {
+    stream.write_all(beginning)?;
+    loop {
+        stream.write_all(&[b'x'; 4096])?;
+        FLOODED.fetch_add(4096, Ordering::Relaxed);
+    }
+}
+
 impl Peer {
     fn start(self, host: &Host) -> u16 {
         let listener = host.run(|| TcpListener::bind(("127.0.0.1", 0))).unwrap().unwrap();
@@ -395,18 +550,8 @@ impl Peer {
                 stream.write_all(b"H")?;
                 thread::sleep(Duration::from_millis(300));
             },
-            Self::FloodHead => {
-                stream.write_all(b"HTTP/1.0 200 OK\r\nX: ")?;
-                loop {
-                    stream.write_all(&[b'x'; 4096])?;
-                }
-            }
-            Self::Flood => {
-                stream.write_all(b"HTTP/1.0 200 OK\r\n\r\n")?;
-                loop {
-                    stream.write_all(&[b'x'; 4096])?;
-                }
-            }
+            Self::FloodHead => flood(&mut stream, b"HTTP/1.0 200 OK\r\nX: "),
+            Self::Flood => flood(&mut stream, b"HTTP/1.0 200 OK\r\n\r\n"),
             Self::Lie => {
                 let mut request = [0; 2048];
                 let _ = stream.read(&mut request)?;

@@ -13,6 +13,14 @@ pub(crate) const ALL: &[(&str, fn())] = &[
         a_killed_child_is_replaced,
     ),
     (
+        "who_died_before_the_end_has_a_successor_that_clears_up",
+        who_died_before_the_end_has_a_successor_that_clears_up,
+    ),
+    (
+        "who_is_killed_at_the_end_has_a_successor_that_clears_up",
+        who_is_killed_at_the_end_has_a_successor_that_clears_up,
+    ),
+    (
         "a_frozen_child_is_noticed_killed_and_replaced",
         a_frozen_child_is_noticed_killed_and_replaced,
     ),
@@ -149,6 +157,30 @@ fn a_killed_child_is_replaced() {
     );
     daemon.says(&format!("child WELL finds 'left by {second}'"));
     assert!(start.elapsed() >= Duration::from_secs(1));
+}
+
+/// What it had in the kernel would stay there.
+fn who_died_before_the_end_has_a_successor_that_clears_up() {
+    let mut daemon = Daemon::with_instance("WELL");
+    send(daemon.child(), SIGKILL);
+    daemon.says("child WELL finds 'left by");
+    let second = daemon.child();
+    send(second, SIGKILL);
+    daemon.says("Restart of VRRP process delayed 1 seconds to limit respawn rate");
+    daemon.signal(SIGTERM);
+    assert_eq!(daemon.ends(), 0);
+    assert!(daemon.place("Stopping") < daemon.place(&format!("child WELL finds 'left by {second}'")));
+    assert_eq!(daemon.said("child stops"), 1);
+}
+
+fn who_is_killed_at_the_end_has_a_successor_that_clears_up() {
+    let mut daemon = Daemon::with_instance("STUBBORN");
+    let first = daemon.child();
+    daemon.signal(SIGTERM);
+    daemon.says("Stopping");
+    send(first, SIGKILL);
+    daemon.says(&format!("child STUBBORN finds 'left by {first}'"));
+    assert_eq!(daemon.ends(), 0);
 }
 
 fn a_frozen_child_is_noticed_killed_and_replaced() {

@@ -58,7 +58,7 @@ pub(crate) enum Talk {
     /// `HTTP_GET`, `SSL_GET`.
     Http(Box<http::Talk>),
     /// `SMTP_CHECK`.
-    Smtp(smtp::Talk),
+    Smtp(Box<smtp::Talk>),
     /// `DNS_CHECK`.
     Dns(dns::Talk),
     /// `UDP_CHECK`.
@@ -93,11 +93,7 @@ pub(crate) fn begin<'c>(
             let talk = Talk::Http(Box::new(http::Talk::new(url, patterns)));
             (http::transport(http, url), &http.connection, talk)
         }
-        Probe::Smtp(smtp) => (
-            Transport::Tcp,
-            &smtp.connection,
-            Talk::Smtp(smtp::Talk::default()),
-        ),
+        Probe::Smtp(smtp) => (Transport::Tcp, &smtp.connection, Talk::Smtp(Box::default())),
         Probe::Dns(dns) => (Transport::Udp, &dns.connection, Talk::Dns(dns::Talk::new(chance))),
         Probe::Udp(udp) => (
             Transport::Udp,
