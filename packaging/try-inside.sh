@@ -27,8 +27,12 @@ has_address() { ip -brief address show dev dummy0 | grep -q 192.0.2.10; }
 has_no_address() { ! has_address; }
 main_pid() { systemctl show --property=MainPID --value holdfast; }
 children() { pgrep -P "$(main_pid)"; }
-child() { pgrep -P "$(main_pid)" | head -1; }
+child() { cat "/run/$1.pid"; }
 told() { grep -q "$1" /run/told; }
+# ipvsadm would load the kernel's IPVS by itself, which is to be seen of the service.
+balances() { [ -e /proc/net/ip_vs ] && ipvsadm -Sn | grep -q -- "-a -t 192.0.2.10:80 -r 192.0.2.1:$1 "; }
+balances_not() { ! balances "$1"; }
+hears() { grep -q ":$(printf %04X 4784) " /proc/net/udp /proc/net/udp6; }
 
 ip link add dummy0 type dummy
 ip link set lo up
@@ -68,6 +72,28 @@ vrrp_instance VI_1 {
         chk
     }
     notify /usr/local/sbin/tell
+}
+virtual_server 192.0.2.10 80 {
+    delay_loop 1
+    protocol TCP
+    lvs_sched rr
+    lvs_method NAT
+    quorum_up "/usr/local/sbin/tell quorum up"
+    real_server 192.0.2.1 8080 {
+        MISC_CHECK {
+            misc_path "/usr/bin/test -e /run/healthy"
+            user nobody
+        }
+    }
+    real_server 192.0.2.1 8081 {
+        PING_CHECK {
+        }
+    }
+}
+bfd_instance other {
+    neighbor_ip 192.0.2.2
+    source_ip 192.0.2.1
+    multihop
 }
 CONF
 touch /run/healthy
@@ -111,21 +137,32 @@ pidof keepalived | grep -qw "$(main_pid)" || fail "pidof keepalived finds it"
 say "pidof keepalived finds it"
 until_ "the notify script ran inside the hardened unit" told "INSTANCE VI_1 MASTER 200"
 until_ "and could talk to systemd" told "^active"
+until_ "the checker process has loaded IPVS, and balances between two servers" balances 8080
+until_ "one of them is checked by ping" balances 8081
+until_ "a quorum was told" told "^quorum up"
+until_ "the BFD process hears" hears
+[ "$(children | wc -l)" = 3 ] || fail "there are three processes"
 
 rm /run/healthy
 until_ "a failing check, run as nobody, gives the address up" has_no_address
+until_ "and takes a real server out" balances_not 8080
 touch /run/healthy
 until_ "and gets it back" has_address
+until_ "and the real server too" balances 8080
 
 before=$(main_pid)
 systemctl reload holdfast || fail "the service reloads"
 [ "$(main_pid)" = "$before" ] && has_address || fail "a reload changes nothing"
 say "a reload keeps process and address"
 
-kill -KILL "$(child)"
-sleep 1
-has_address && systemctl is-active --quiet holdfast || fail "a killed VRRP process costs nothing"
-say "a killed VRRP process costs nothing"
+for role in vrrp checkers bfd; do
+    killed=$(child $role)
+    kill -KILL "$killed"
+    replaced() { pid=$(child $role) && [ -n "$pid" ] && [ "$pid" != "$killed" ]; }
+    until_ "a killed $role process is replaced" replaced
+    has_address && balances 8080 && systemctl is-active --quiet holdfast || fail "a killed $role process costs nothing"
+done
+say "none of that cost anything"
 
 # The supervisor dies: its processes let go in order, one of them tells the scripts so, and systemd starts all anew.
 : >/run/told
@@ -133,6 +170,7 @@ kill -KILL "$before"
 restarted() { [ "$(main_pid)" != "$before" ] && [ "$(main_pid)" != 0 ]; }
 until_ "a killed supervisor is replaced" restarted
 until_ "its processes had let go in order" told "INSTANCE VI_1 STOP"
+until_ "and the table is there again" balances 8080
 until_ "and the address is there again" has_address
 
 before=$(main_pid)
@@ -145,8 +183,10 @@ systemctl stop holdfast
 for pid in $old; do [ ! -d "/proc/$pid" ] || fail "process $pid has ended"; done
 ! journalctl --no-pager -u holdfast | grep -q "forcing termination" || fail "nobody had to be killed"
 has_no_address || fail "the address is gone after the stop"
+[ -z "$(ipvsadm -Sn)" ] || fail "the table is empty after the stop"
 told "INSTANCE VI_1 STOP" || fail "the stop was told"
-say "the service is stopped: address gone, scripts told"
+! journalctl --no-pager -u holdfast | grep -E "Unable|cannot|not permitted" || fail "nothing was refused to it"
+say "the service is stopped: address gone, table empty, scripts told"
 
 dpkg --remove holdfast >/run/dpkg 2>&1 || { cat /run/dpkg; fail "the package can be removed"; }
 [ ! -e /usr/sbin/keepalived ] || fail "the alternative name is gone with it"

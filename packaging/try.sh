@@ -4,7 +4,7 @@
 #
 #     sh packaging/try.sh PACKAGE.deb
 #
-# Needs the packages user-mode-linux, kmod, systemd and iproute2.
+# Needs the packages user-mode-linux, kmod, systemd, ipvsadm and iproute2.
 set -eu
 
 if [ "$(id -u)" != 0 ]; then
@@ -31,6 +31,9 @@ root=/run/root
 rm -f \$root/etc/systemd/system/*.wants/* \$root/etc/machine-id
 for unit in systemd-networkd-wait-online NetworkManager-wait-online; do ln -sf /dev/null \$root/etc/systemd/system/\$unit.service; done
 cp "$package" \$root/holdfast.deb
+# The kernel's modules where the service looks for them.
+mkdir -p \$root/lib/modules
+ln -sfn "/usr/lib/uml/modules/\$(uname -r)" "\$root/lib/modules/\$(uname -r)"
 cp "$here/try-inside.sh" \$root/try-inside.sh
 cat >\$root/etc/systemd/system/try.service <<UNIT
 [Unit]

@@ -2,7 +2,8 @@
 //!
 //! The supervisor re-executes the program with its own arguments, so that `ps` shows what keepalived's would, and says in
 //! the environment variable `HOLDFAST_CHILD` that it is a child: `ROLE:SOCKET:CONFIGURATION:STATE`, the last three being
-//! numbers of inherited descriptors. The variable is forgotten at once, so that no script of ours carries it on.
+//! numbers of inherited descriptors; where IPVS is in another network namespace (`net_namespace_ipvs`), a fourth one is
+//! that. The variable is forgotten at once, so that no script of ours carries it on.
 //! Absent: what a child does for a living.
 
 pub mod state;
@@ -59,7 +60,7 @@ impl Role {
     pub fn takes(self, order: &ToChild) -> bool {
         match order {
             ToChild::Reload | ToChild::Stop | ToChild::Data | ToChild::Status => true,
-            ToChild::Stats | ToChild::StatsClear | ToChild::Json => self == Role::Vrrp,
+            ToChild::Stats | ToChild::StatsClear | ToChild::Json | ToChild::Inherit => self == Role::Vrrp,
             ToChild::Bfd(_) => matches!(self, Role::Checkers | Role::Vrrp),
         }
     }
@@ -90,6 +91,9 @@ impl fmt::Display for Role {
 pub enum Order {
     /// Take up the configuration with this text, already judged, then call [`Child::reloaded`].
     Reload(String),
+    /// Remove what the predecessor left in the kernel under the configuration with this text: it died, and another
+    /// configuration came before it was replaced.
+    Inherit(String),
     /// Let go of everything in order and exit with status 0. Also when the supervisor is gone.
     Stop,
     /// Write the data dump.
@@ -113,13 +117,13 @@ pub enum Order {
 pub enum ChildError {
     /// The environment variable is not as the supervisor writes it.
     #[error(
-        "{VARIABLE}={0:?} is not ROLE:SOCKET:CONFIGURATION:STATE; only holdfast itself sets it, unset it"
+        "{VARIABLE}={0:?} is not ROLE:SOCKET:CONFIGURATION:STATE[:NAMESPACE]; only holdfast itself sets it, unset it"
     )]
     Variable(OsString),
     /// An inherited descriptor is missing or of the wrong kind.
     #[error("the inherited {what} (descriptor {number}) cannot be used: {error}")]
     Descriptor {
-        /// Which of the three.
+        /// Which of them.
         what: &'static str,
         /// Its number.
         number: RawFd,
@@ -140,6 +144,8 @@ pub struct Child {
     pub role: Role,
     /// The command line, the same as the supervisor's.
     pub options: Options,
+    /// The network namespace where IPVS is, if it is another one than the process's own.
+    pub ipvs_namespace: Option<OwnedFd>,
     link: Link,
     text: String,
     state: SavedState,
@@ -156,7 +162,7 @@ impl Child {
             return Ok(None);
         };
         sys::forget_variable(VARIABLE);
-        let (role, [socket, configuration, state]) =
+        let (role, [socket, configuration, state], namespace) =
             parse_variable(&variable).ok_or_else(|| ChildError::Variable(variable.clone()))?;
 
         let options = match cli::parse(std::env::args_os()) {
@@ -177,11 +183,14 @@ impl Child {
             .and_then(text::read)
             .map_err(at("configuration", configuration))?;
         let state_fd = sys::take_fd(state).map_err(at("state", state))?;
+        let take_namespace = |number| sys::take_fd(number).map_err(at("network namespace", number));
+        let ipvs_namespace = namespace.map(take_namespace).transpose()?;
 
         let link = Link::new(socket_fd);
         Ok(Some(Child {
             role,
             options,
+            ipvs_namespace,
             link,
             text,
             state: SavedState::new(state_fd),
@@ -300,13 +309,14 @@ impl Child {
     }
 }
 
-/// Makes `command`, the program itself, start as a child that inherits these descriptors.
-pub fn prepare(command: &mut Command, role: Role, [socket, configuration, state]: [RawFd; 3]) {
-    command.env(
-        VARIABLE,
-        format!("{}:{socket}:{configuration}:{state}", role.word()),
-    );
-    sys::inherit_fds(command, vec![socket, configuration, state]);
+/// Makes `command`, the program itself, start as a child that inherits these descriptors: socket, configuration, state, and
+/// the network namespace of IPVS if that is another one.
+pub fn prepare(command: &mut Command, role: Role, descriptors: [RawFd; 3], ipvs_namespace: Option<RawFd>) {
+    let descriptors: Vec<RawFd> = descriptors.into_iter().chain(ipvs_namespace).collect();
+    let numbers = descriptors.iter().map(RawFd::to_string);
+    let words: Vec<String> = std::iter::once(role.word().to_owned()).chain(numbers).collect();
+    command.env(VARIABLE, words.join(":"));
+    sys::inherit_fds(command, descriptors);
 }
 
 /// Names the process after the program, which an exec of `/proc/self/exe` does not.
@@ -320,12 +330,18 @@ pub fn set_process_name() -> io::Result<()> {
     )
 }
 
-fn parse_variable(variable: &OsString) -> Option<(Role, [RawFd; 3])> {
+fn parse_variable(variable: &OsString) -> Option<(Role, [RawFd; 3], Option<RawFd>)> {
     let mut words = variable.to_str()?.split(':');
     let word = words.next()?;
     let role = Role::ALL.into_iter().find(|role| role.word() == word)?;
     let numbers: Vec<RawFd> = words.map(|word| word.parse().ok()).collect::<Option<_>>()?;
-    Some((role, numbers.try_into().ok()?))
+    match *numbers {
+        [socket, configuration, state] => Some((role, [socket, configuration, state], None)),
+        [socket, configuration, state, namespace] => {
+            Some((role, [socket, configuration, state], Some(namespace)))
+        }
+        _ => None,
+    }
 }
 
 fn take_socket(number: RawFd) -> io::Result<OwnedFd> {
@@ -346,11 +362,8 @@ fn order_of(received: io::Result<Received<ToChild>>) -> Option<Order> {
         Ok(Received::End) | Err(_) => return Some(Order::Stop),
     };
     match message {
-        ToChild::Reload => match beside.map(text::read) {
-            Some(Ok(text)) => Some(Order::Reload(text)),
-            Some(Err(error)) => complain(&error),
-            None => complain(&"no configuration came with the order to reload"),
-        },
+        ToChild::Reload => with_text(beside, Order::Reload),
+        ToChild::Inherit => with_text(beside, Order::Inherit),
         ToChild::Stop => Some(Order::Stop),
         ToChild::Data => Some(Order::Data),
         ToChild::Stats => Some(Order::Stats),
@@ -358,6 +371,14 @@ fn order_of(received: io::Result<Received<ToChild>>) -> Option<Order> {
         ToChild::Json => Some(Order::Json),
         ToChild::Bfd(report) => Some(Order::Bfd(report)),
         ToChild::Status => Some(Order::Status),
+    }
+}
+
+fn with_text(beside: Option<OwnedFd>, order: fn(String) -> Order) -> Option<Order> {
+    match beside.map(text::read) {
+        Some(Ok(text)) => Some(order(text)),
+        Some(Err(error)) => complain(&error),
+        None => complain(&"no configuration came with an order that needs one"),
     }
 }
 

@@ -45,6 +45,8 @@ pub enum ToChild {
     Bfd(BfdReport),
     /// Tell how you stand: answer with [`FromChild::Status`].
     Status,
+    /// Remove what your predecessor left in the kernel under the configuration in the memfd beside this message.
+    Inherit,
 }
 
 /// From a child to the supervisor.
@@ -146,6 +148,7 @@ impl Message for ToChild {
             ToChild::Json => 5,
             ToChild::Bfd(_) => 6,
             ToChild::Status => 7,
+            ToChild::Inherit => 8,
         }
     }
 
@@ -159,7 +162,8 @@ impl Message for ToChild {
             (5, None) => Ok(ToChild::Json),
             (6, Some(report)) => Ok(ToChild::Bfd(report)),
             (7, None) => Ok(ToChild::Status),
-            (0..=7, _) => Err(MessageError::Matter(kind)),
+            (8, None) => Ok(ToChild::Inherit),
+            (0..=8, _) => Err(MessageError::Matter(kind)),
             _ => Err(MessageError::Kind(kind)),
         }
     }
@@ -309,7 +313,7 @@ mod tests {
 
     #[test]
     fn every_message_is_read_as_it_was_written() {
-        round_trip::<ToChild>(8);
+        round_trip::<ToChild>(9);
         round_trip::<FromChild>(7);
     }
 

@@ -8,6 +8,7 @@ use netlink::nftables::{Family, Named, Nftables, Table, Touched, Watch};
 use netlink::{Error, OpenError};
 use tracing::{error, info};
 
+use crate::net_place::NetPlace;
 use crate::repair::Repairs;
 use crate::timer::now;
 
@@ -19,6 +20,8 @@ const BURST: Duration = Duration::from_millis(5);
 pub(crate) struct Guard {
     /// What the log says is not done if the tables cannot be written.
     purpose: &'static str,
+    /// Where the tables are.
+    place: NetPlace,
     open: Option<Open>,
     wanted: Vec<Table>,
     /// Of tables, by their family.
@@ -35,9 +38,10 @@ struct Open {
 
 impl Guard {
     /// A guard of nothing yet; `purpose` goes on after "Unable to".
-    pub(crate) fn new(purpose: &'static str) -> Self {
+    pub(crate) fn new(purpose: &'static str, place: NetPlace) -> Self {
         Self {
             purpose,
+            place,
             open: None,
             wanted: Vec::new(),
             repairs: Repairs::new(BURST),
@@ -48,7 +52,7 @@ impl Guard {
     /// Makes the tables what they should be, and keeps them so.
     pub(crate) async fn keep(&mut self, tables: Vec<Table>) {
         if self.open.is_none() {
-            match open() {
+            match self.open() {
                 Ok(open) => self.open = Some(open),
                 Err(error) => {
                     self.wanted = tables;
@@ -86,7 +90,7 @@ impl Guard {
 
     /// Removes the tables that a killed run of this owner has left. Those that are wanted have been replaced.
     pub(crate) async fn clean(&mut self, owner: &str) {
-        let Ok(mut nftables) = Nftables::open() else {
+        let Ok(Ok(mut nftables)) = self.place.run(Nftables::open) else {
             return;
         };
         // A kernel without nftables has no tables either.
@@ -142,6 +146,15 @@ impl Guard {
         self.write(&tables).await;
     }
 
+    fn open(&self) -> Result<Open, OpenError> {
+        self.place.run(|| {
+            Ok(Open {
+                nftables: Nftables::open()?,
+                watch: Watch::open()?,
+            })
+        })?
+    }
+
     fn is_wanted(&self, found: &Named) -> bool {
         let mut wanted = self.wanted.iter();
         wanted.any(|table| table.family == found.family && table.name == found.name)
@@ -193,11 +206,4 @@ fn hear<'a>(nftables: &mut Nftables, wanted: &'a [Table], told: &Result<Touched,
         nftables.touched(table.family, &table.name);
     }
     changed
-}
-
-fn open() -> Result<Open, OpenError> {
-    Ok(Open {
-        nftables: Nftables::open()?,
-        watch: Watch::open()?,
-    })
 }

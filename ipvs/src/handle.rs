@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 
 use netlink::namespace;
 use netlink::socket::{Request, Socket, Unattached};
-use netlink::{KernelError, Netlink};
+use netlink::{KernelError, Netlink, ReceiveBuffer};
 use netlink_packet_core::NetlinkSerializable;
 use nix::errno::Errno;
 
@@ -96,22 +96,32 @@ impl Ipvs {
     /// Opens a socket in the calling thread's network namespace; loads the kernel's module if it is not there. That
     /// blocks for as long as `modprobe` takes.
     pub async fn open() -> Result<Self, OpenError> {
-        let unattached = Unattached::open(libc::NETLINK_GENERIC, Netlink::RECEIVE_BUFFER, &[])?;
-        Self::attach(unattached).await
+        Self::attach(Self::socket(Netlink::RECEIVE_BUFFER)?).await
     }
 
-    /// The same in another network namespace.
+    /// The same in another network namespace, which takes `CAP_SYS_ADMIN`.
     pub async fn open_in(namespace: impl AsFd) -> Result<Self, OpenError> {
-        let unattached = namespace::run_in(namespace, || {
-            Unattached::open(libc::NETLINK_GENERIC, Netlink::RECEIVE_BUFFER, &[])
-        });
-        Self::attach(unattached.map_err(netlink::OpenError::from)??).await
+        let socket = namespace::run_in(namespace, || Self::socket(Netlink::RECEIVE_BUFFER));
+        Self::attach(socket.map_err(netlink::OpenError::from)??).await
     }
 
-    async fn attach(unattached: Unattached) -> Result<Self, OpenError> {
+    /// The first half of [`Self::open`]: a socket for [`Self::attach`] in the calling thread's network namespace, which it
+    /// belongs to whatever thread uses it.
+    pub fn socket(buffer: ReceiveBuffer) -> Result<Unattached, netlink::OpenError> {
+        Unattached::open(libc::NETLINK_GENERIC, buffer, &[])
+    }
+
+    /// The other half: asks the kernel for IPVS over the socket, on the current runtime, and loads its module if it is not
+    /// there.
+    pub async fn attach(unattached: Unattached) -> Result<Self, OpenError> {
         let mut socket = Socket::attach(unattached)?;
         let mut family = find_family(&mut socket).await?;
         if family.is_none() {
+            ask_by_name(&mut socket).await?;
+            family = find_family(&mut socket).await?;
+        }
+        if family.is_none() {
+            // It says why not.
             module::load()?;
             family = find_family(&mut socket).await?;
         }
@@ -337,6 +347,19 @@ async fn find_family(socket: &mut Socket) -> Result<Option<u16>, Error> {
     };
     let numbers = socket.dump(&ask, |_, payload| wire::family_id(payload)).await?;
     Ok(numbers.first().copied())
+}
+
+/// Asks for the family by its name, for which the kernel loads the module, with rights of its own: a process may have let go
+/// of `CAP_SYS_MODULE` for good (`no_new_privs`). What came of it is seen in the list.
+async fn ask_by_name(socket: &mut Socket) -> Result<(), Error> {
+    let ask = Ask {
+        message: wire::get_family()?,
+        words: "tell the family of IPVS",
+    };
+    match socket.request(&ask).await {
+        Ok(()) | Err(netlink::Error::Refused(_)) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// A message and what it asks in words.

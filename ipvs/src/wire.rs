@@ -12,7 +12,7 @@ pub(crate) use decode::{
     daemon, destination, destination_statistics, family_id, service, service_counters, timeouts, version,
 };
 pub(crate) use encode::{
-    change, del_daemon, flush, get_config, get_daemons, get_destinations, get_families, get_info,
+    change, del_daemon, flush, get_config, get_daemons, get_destinations, get_families, get_family, get_info,
     get_services, new_daemon, set_timeouts, zero,
 };
 

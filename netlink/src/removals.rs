@@ -47,12 +47,19 @@ const GROUPS: [u32; 4] = [
 const RTNLGRP_IPV6_RULE: u32 = 19;
 
 impl Removals {
+    /// Room for what is removed while nobody reads: some ten thousand routes.
+    pub const RECEIVE_BUFFER: ReceiveBuffer = ReceiveBuffer {
+        bytes: 4 << 20,
+        force: true,
+    };
+
     /// Opens the stream about routes and rules of this protocol in the calling thread's network namespace.
     pub fn open(protocol: u8) -> Result<Self, OpenError> {
-        let buffer = ReceiveBuffer {
-            bytes: 4 << 20,
-            force: true,
-        };
+        Self::open_with(protocol, Self::RECEIVE_BUFFER)
+    }
+
+    /// The same with a receive buffer of another size.
+    pub fn open_with(protocol: u8, buffer: ReceiveBuffer) -> Result<Self, OpenError> {
         let unattached = Unattached::open(libc::NETLINK_ROUTE, buffer, &[])?;
         let step = |name: &'static str| move |source| OpenError::Socket { step: name, source };
         sys::filter(&unattached.socket, &only(protocol)).map_err(step("attach its filter"))?;

@@ -153,7 +153,7 @@ impl Process {
             Order::Reload(text) => self.reload(&text),
             Order::Status => self.child.tell_status(&status::bfd(&self.engine)),
             Order::Data => dump::bfd::write(&mut self.writer, &self.engine, &self.config),
-            Order::Stats | Order::StatsClear | Order::Json | Order::Bfd(_) => {}
+            Order::Stats | Order::StatsClear | Order::Json | Order::Bfd(_) | Order::Inherit(_) => {}
         }
     }
 

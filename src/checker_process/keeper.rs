@@ -14,10 +14,11 @@ use std::time::Duration;
 
 use checkers::{Instant, ServiceId};
 use ipvs::{Change, Entry, Error, Failure, Glance, Ipvs, Listing, OpenError, ServiceKey, Wanted, plan};
-use netlink::Pace;
+use netlink::{Pace, ReceiveBuffer};
 use tracing::{error, info, warn};
 
 use super::service_wide::{Originals, ServiceWide, Wish};
+use crate::net_place::NetPlace;
 use crate::timer::now;
 pub(super) use draining::Counts;
 use draining::Drains;
@@ -51,6 +52,10 @@ const PACE: Pace = Pace {
 
 /// What has become of the kernel's table.
 pub(super) struct Keeper {
+    /// Where the table is.
+    place: NetPlace,
+    /// Of the socket that asks the kernel.
+    buffer: ReceiveBuffer,
     hand: Hand,
     /// Virtual servers that the kernel is to agree with.
     queue: BTreeSet<ServiceId>,
@@ -106,9 +111,16 @@ pub(super) enum Done {
 impl Keeper {
     /// A keeper that goes on where a predecessor was, which had written the services of `inherited` and had found
     /// `originals`.
-    pub(super) fn new(inherited: BTreeSet<ServiceKey>, originals: Originals) -> Self {
+    pub(super) fn new(
+        place: NetPlace,
+        buffer: ReceiveBuffer,
+        inherited: BTreeSet<ServiceKey>,
+        originals: Originals,
+    ) -> Self {
         let now = now();
         Self {
+            place,
+            buffer,
             hand: Hand::Missing(now),
             queue: BTreeSet::new(),
             flush: false,
@@ -198,7 +210,9 @@ impl Keeper {
     /// have now.
     pub(super) fn begin(&mut self, wanted: impl Fn(ServiceId) -> Vec<Wanted>, now: Instant) {
         self.hand = match std::mem::replace(&mut self.hand, Hand::Missing(now)) {
-            Hand::Missing(again) if again <= now => Hand::Busy(Box::pin(reach())),
+            Hand::Missing(again) if again <= now => {
+                Hand::Busy(Box::pin(reach(self.place.clone(), self.buffer)))
+            }
             Hand::Free(ipvs) => self.begin_with(ipvs, wanted, now),
             waiting => waiting,
         };
@@ -322,7 +336,7 @@ impl Keeper {
     /// A glance at the table: whether it may be another one than was read last.
     fn looks_different(&mut self, now: Instant) -> bool {
         if self.listing.is_none() {
-            self.listing = Listing::open().ok();
+            self.listing = self.place.run(Listing::open).ok().and_then(Result::ok);
         }
         let glance = self.listing.as_mut().and_then(|listing| listing.glance().ok());
         if glance.is_none() {
@@ -449,9 +463,11 @@ impl Keeper {
 }
 
 /// Reaches for the kernel's IPVS, and reads what it has.
-async fn reach() -> Done {
+async fn reach(place: NetPlace, buffer: ReceiveBuffer) -> Done {
     let reached = async {
-        let mut ipvs = Box::new(Ipvs::open().await?);
+        let socket = place.run(move || Ipvs::socket(buffer));
+        let socket = socket.map_err(netlink::OpenError::from)??;
+        let mut ipvs = Box::new(Ipvs::attach(socket).await?);
         ipvs.socket.pace = PACE;
         let table = ipvs.table().await?;
         Ok((ipvs, table))

@@ -7,6 +7,7 @@ use netlink::nftables::Table;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 
+use crate::net_place::NetPlace;
 use crate::nft_guard::Guard;
 
 /// How soon tables that could not be written are tried again.
@@ -26,12 +27,13 @@ enum Order {
 }
 
 impl Marker {
-    /// Begins. With the first order the tables go that a killed run of this owner has left, unless they are wanted.
-    pub(super) fn start(owner: String) -> Self {
+    /// Begins, where IPVS sees the packets. With the first order the tables go that a killed run of this owner has left,
+    /// unless they are wanted.
+    pub(super) fn start(owner: String, place: NetPlace) -> Self {
         let (orders, waiting) = unbounded_channel();
         Self {
             orders,
-            task: tokio::spawn(work(waiting, owner)),
+            task: tokio::spawn(work(waiting, owner, place)),
         }
     }
 
@@ -52,8 +54,11 @@ impl Marker {
     }
 }
 
-async fn work(mut orders: UnboundedReceiver<Order>, owner: String) {
-    let mut guard = Guard::new("have nftables mark the packets to groups of virtual servers");
+async fn work(mut orders: UnboundedReceiver<Order>, owner: String, place: NetPlace) {
+    let mut guard = Guard::new(
+        "have nftables mark the packets to groups of virtual servers",
+        place,
+    );
     let mut wanted: Vec<Table> = Vec::new();
     let mut is_first = true;
     loop {

@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use checkers::{Action, ConversationId, Engine, Event, Instant, News, Notice, ServiceId};
 use ipvs::Wanted;
-use netlink::Monitor;
+use netlink::{Monitor, Netlink};
 use parser::Config;
 use parser::config::checker::Probe;
 use tokio::time::MissedTickBehavior;
@@ -36,6 +36,8 @@ use crate::control::status::{self, Events};
 use crate::dump::{CheckerDumps, Lines, Rendering};
 use crate::mail::{self, Mailer};
 use crate::message::BEAT_INTERVAL;
+use crate::net_place::NetPlace;
+use crate::receive_buffer;
 use crate::sys::capability::{self, Capability};
 use crate::sys::give_back_memory;
 use crate::timer::{Timer, now};
@@ -105,6 +107,9 @@ pub enum CheckerProcessError {
     /// The TLS library has no way to make connections.
     #[error("cannot start the checker process: TLS: {0}")]
     Tls(#[from] rustls::Error),
+    /// `net_namespace_ipvs`: the namespace cannot be entered.
+    #[error("IPVS: {0}")]
+    Namespace(#[from] netlink::namespace::Error),
 }
 
 /// What is told.
@@ -148,12 +153,16 @@ struct Process {
 impl Process {
     fn start(mut child: Child) -> Result<Self, CheckerProcessError> {
         let mut scripts = Scripts::start(child.options.run_vrrp)?;
+        let place = NetPlace::enter(child.ipvs_namespace.take())?;
         // The other threads are made later, and have no more.
-        if let Err(error) = capability::keep_only(KEPT) {
+        let here = capability::keep_only(KEPT);
+        let there = place.run(|| capability::keep_only(KEPT))?;
+        if let Err(error) = here.and(there) {
             warn!("Unable to let go of privileges that are not needed: {error}");
         }
         let config = Arc::new(scripts.learn(&child.take_config_text()));
         child.stand(&config);
+        let buffer = receive_buffer::or(config.global.lvs_netlink_cmd_rcv_bufs, Netlink::RECEIVE_BUFFER);
         let owner = owner(&child.options.checkers_pid);
         let saved = Saved::read(&child.saved_state());
         let seed = RandomState::new().build_hasher().finish();
@@ -161,8 +170,8 @@ impl Process {
             engine: Engine::new(Arc::clone(&config), &saved.engine, seed, now()),
             timer: Timer::new()?,
             conversations: Conversations::new(tls(&config)?)?,
-            keeper: Keeper::new(saved.keys, saved.originals),
-            marker: Marker::start(owner.clone()),
+            keeper: Keeper::new(place.clone(), buffer, saved.keys, saved.originals),
+            marker: Marker::start(owner.clone(), place.clone()),
             owner,
             scripts,
             mailer: Mailer::start(),
@@ -432,7 +441,7 @@ impl Process {
             }
             Order::Status => self.status = Some(Rendering::default()),
             Order::Data => self.dumps.ask(),
-            Order::Stats | Order::StatsClear | Order::Json => {}
+            Order::Stats | Order::StatsClear | Order::Json | Order::Inherit(_) => {}
         }
         Ok(())
     }
@@ -469,7 +478,8 @@ impl Process {
             self.ping_range.widen();
         }
         if self.monitor.is_none() && config.virtual_servers.iter().any(|service| service.ha_suspend) {
-            self.monitor = Monitor::open()
+            let wish = config.global.lvs_netlink_monitor_rcv_bufs;
+            self.monitor = Monitor::open_with(receive_buffer::or(wish, Monitor::RECEIVE_BUFFER))
                 .inspect_err(|error| warn!("Unable to follow the kernel's addresses: {error}"))
                 .ok();
         }

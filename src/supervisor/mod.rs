@@ -5,6 +5,7 @@
 
 mod answers;
 pub(crate) mod configuration;
+mod copies;
 mod daemon;
 mod end;
 mod hook;
@@ -34,12 +35,13 @@ use crate::signal::{Heed, Signals};
 use crate::sys;
 use answers::{Reloads, Round};
 use configuration::{Configuration, Unusable};
+use copies::Copies;
 use pid_file::{PidFile, PidFileError};
 use reload_time::ReloadTime;
 use running::{Phase, Running};
 use sessions::Sessions;
 use slot::Slot;
-use surroundings::{CorePattern, Unsurrounded};
+use surroundings::Unsurrounded;
 use systemd::Systemd;
 
 /// Until the configuration says.
@@ -106,7 +108,12 @@ fn start(mut options: Options) -> Result<Running, Failure> {
     let configuration = Configuration::read(&options);
     configuration.log(&options);
     let configuration = configuration.usable()?;
-    surroundings::prepare(&mut options, &configuration.config())?;
+    if configuration.global.max_auto_priority == 0 {
+        tracing::info!(
+            "NOTICE: setting config option max_auto_priority should result in better keepalived performance"
+        );
+    }
+    let ipvs_namespace = surroundings::prepare(&mut options, &configuration.config())?;
     sys::give_back_memory();
     pid_file::expect_no_keepalived(&options.pid)?;
     let mut pid_file = PidFile::lock(&options.pid)?;
@@ -130,7 +137,7 @@ fn start(mut options: Options) -> Result<Running, Failure> {
     pid_file.write(std::process::id())?;
     let control = Control::open(&control::socket_path(&options.pid));
     let systemd = Systemd::from_environment();
-    let core_pattern = options.core_dump_pattern.as_deref().and_then(CorePattern::set);
+    let settings = surroundings::kernel_settings(&options, &configuration.global);
     let phase = Phase::Changing {
         what: "Startup",
         reload_wanted: false,
@@ -148,8 +155,10 @@ fn start(mut options: Options) -> Result<Running, Failure> {
         reloads: Reloads::default(),
         reload_time: ReloadTime::default(),
         writer: Writer::default(),
+        copies: Copies::default(),
+        ipvs_namespace,
         _pid_file: pid_file,
-        _core_pattern: core_pattern,
+        _settings: settings,
     };
     hook::startup(&running.configuration.global);
     running.start_children();

@@ -1,4 +1,5 @@
-//! What a configuration asks for that Holdfast reads but does not do yet, so that nobody trusts in it unknowingly.
+//! What a configuration asks for that has no effect, be it that Holdfast does not do it yet or that there is nothing to do, so
+//! that nobody trusts in it unknowingly.
 //!
 //! The lists name what works; everything else that the parser knows is told in the log. They go when all of it works.
 
@@ -20,6 +21,7 @@ const OUTSIDE: &[&str] = &[
     "linkbeat_interfaces", // the kernel tells of the carrier: docs/differences.md
     "linkbeat_use_polling",
     "net_namespace",
+    "net_namespace_ipvs",
     "static_ipaddress",
     "static_routes",
     "static_rules",
@@ -35,12 +37,25 @@ const OUTSIDE: &[&str] = &[
     "vrrp_track_process",
 ];
 
+/// What is not needed here, and why.
+const NEEDLESS: &[(&str, &str)] = &[
+    (
+        "namespace_with_ipsets",
+        "sets are nftables', which every namespace has",
+    ),
+    (
+        "tmp_config_directory",
+        "the configuration is handed to the processes in memory, which they let go of",
+    ),
+];
+
 /// The same for `global_defs`.
 const GLOBAL_DEFS: &[&str] = &[
     "bfd_cpu_affinity",
     "bfd_no_swap",
     "bfd_priority",
     "bfd_process_name",
+    "bfd_rlimit_rtime",
     "bfd_rlimit_rttime",
     "bfd_rt_priority",
     "checker_cpu_affinity",
@@ -48,10 +63,13 @@ const GLOBAL_DEFS: &[&str] = &[
     "checker_no_swap",
     "checker_priority",
     "checker_process_name",
+    "checker_rlimit_rtime",
     "checker_rlimit_rttime",
     "checker_rt_priority",
+    "config_save_dir",
     "data_use_instance",
     "default_interface",
+    "disable_local_igmp",
     "dynamic_interfaces",
     "enable_script_security",
     "fifo_write_vrrp_states_on_reload",
@@ -64,6 +82,10 @@ const GLOBAL_DEFS: &[&str] = &[
     "lvs_flush",
     "lvs_flush_on_stop",
     "lvs_flush_onstop",
+    "lvs_netlink_cmd_rcv_bufs",
+    "lvs_netlink_cmd_rcv_bufs_force",
+    "lvs_netlink_monitor_rcv_bufs",
+    "lvs_netlink_monitor_rcv_bufs_force",
     "lvs_notify_fifo",
     "lvs_notify_fifo_script",
     "lvs_process_name",
@@ -110,6 +132,7 @@ const GLOBAL_DEFS: &[&str] = &[
     "state_dump_file",
     "stats_dump_file", // without effect in keepalived too
     "umask",
+    "use_symlink_paths", // links always stay as they are written: docs/differences.md
     "v3_checksum_as_v2",
     "vmac_addr_prefix",
     "vmac_prefix",
@@ -133,6 +156,10 @@ const GLOBAL_DEFS: &[&str] = &[
     "vrrp_mcast_group4",
     "vrrp_mcast_group6",
     "vrrp_min_garp",
+    "vrrp_netlink_cmd_rcv_bufs",
+    "vrrp_netlink_cmd_rcv_bufs_force",
+    "vrrp_netlink_monitor_rcv_bufs",
+    "vrrp_netlink_monitor_rcv_bufs_force",
     "vrrp_no_swap",
     "vrrp_notify_fifo",
     "vrrp_notify_fifo_script",
@@ -149,6 +176,7 @@ const GLOBAL_DEFS: &[&str] = &[
     "vrrp_startup_delay",
     "vrrp_strict",
     "vrrp_version",
+    "vrrp_vmac_garp_intvl",
 ];
 
 /// The same for `vrrp_instance`.
@@ -198,6 +226,7 @@ const VRRP_INSTANCE: &[&str] = &[
     "smtp_alert",
     "state",
     "strict_mode",
+    "thread_timer_expired",
     "timer_expired_backup",
     "track_bfd",
     "track_file",
@@ -219,6 +248,7 @@ const VRRP_INSTANCE: &[&str] = &[
     "virtual_router_id",
     "virtual_routes",
     "virtual_rules",
+    "vmac_garp_intvl",
     "vmac_xmit_base",
     "vrf",
 ];
@@ -242,7 +272,7 @@ const VRRP_SYNC_GROUP: &[&str] = &[
     "track_script",
 ];
 
-/// One sentence for each block or setting of a configuration that has no effect yet.
+/// One sentence for each block or setting of a configuration that has no effect.
 pub(super) fn not_yet(tree: &Tree, sources: &Sources) -> Vec<String> {
     let mut found: BTreeMap<String, (usize, Place)> = BTreeMap::new();
     let mut note = |line: Line<'_>, works: &[&str], inside: &str| {
@@ -266,16 +296,18 @@ pub(super) fn not_yet(tree: &Tree, sources: &Sources) -> Vec<String> {
         block.lines().for_each(|line| note(line, works, inside));
     }
     let sentence = |(what, (times, first)): (String, (usize, Place))| {
+        let keyword = what.split(' ').next().unwrap_or_default();
+        let needless = NEEDLESS.iter().find(|(needless, _)| *needless == keyword);
         let more = if times > 1 {
             format!(" (and {} more)", times - 1)
         } else {
             String::new()
         };
-        let name = sources.name(first);
-        format!(
-            "({name}: Line {}{more}) {what} is read, but has no effect yet",
-            first.line
-        )
+        let place = format!("({}: Line {}{more})", sources.name(first), first.line);
+        match needless {
+            Some((_, why)) => format!("{place} {what} is not needed and has no effect: {why}"),
+            None => format!("{place} {what} is read, but has no effect yet"),
+        }
     };
     found.into_iter().map(sentence).collect()
 }
@@ -294,6 +326,13 @@ mod tests {
         let text =
             "vrrp_instance V {\ninterface eth0\nvirtual_router_id 1\nvirtual_ipaddress {\n10.0.0.1\n}\n}\n";
         assert_eq!(told(text), [] as [&str; 0]);
+    }
+
+    #[test]
+    fn what_is_not_needed_is_told_with_the_reason() {
+        let told = told("global_defs {\ntmp_config_directory /var/tmp\n}\n");
+        let words = "Line 2) tmp_config_directory in global_defs is not needed and has no effect: the configuration is";
+        assert!(told.len() == 1 && told[0].contains(words), "{told:?}");
     }
 
     #[test]

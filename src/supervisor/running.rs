@@ -18,12 +18,13 @@ use crate::message::{BfdReport, FromChild, ToChild};
 use crate::signal::{Signal, Signals};
 use crate::supervisor::answers::{Reloads, Round};
 use crate::supervisor::configuration::{Configuration, Usable};
+use crate::supervisor::copies::Copies;
 use crate::supervisor::end;
 use crate::supervisor::pid_file::PidFile;
 use crate::supervisor::reload_time::ReloadTime;
 use crate::supervisor::sessions::Sessions;
 use crate::supervisor::slot::Slot;
-use crate::supervisor::surroundings::CorePattern;
+use crate::supervisor::surroundings::KernelSetting;
 use crate::supervisor::systemd::Systemd;
 use crate::supervisor::watch::{Due, End, Fate};
 use crate::sys;
@@ -49,12 +50,16 @@ pub(super) struct Running {
     pub(super) round: Round,
     pub(super) reloads: Reloads,
     pub(super) reload_time: ReloadTime,
-    /// Writes the supervisor's own dump.
+    /// Writes the supervisor's own dump, and copies of configurations.
     pub(super) writer: Writer,
+    pub(super) copies: Copies,
+    /// Where IPVS is, if that is another network namespace than the daemon's own. Held open, it is the same one for
+    /// every successor of a process, whatever becomes of its name.
+    pub(super) ipvs_namespace: Option<OwnedFd>,
     /// Held for as long as the daemon runs.
     pub(super) _pid_file: PidFile,
     /// The same.
-    pub(super) _core_pattern: Option<CorePattern>,
+    pub(super) _settings: Vec<KernelSetting>,
 }
 
 /// What the daemon is about.
@@ -77,6 +82,7 @@ enum Happening {
 impl Running {
     /// Starts the processes that the configuration needs.
     pub(super) fn start_children(&mut self) {
+        self.copies.make(&self.configuration, &mut self.writer);
         if self.needed().next().is_none() {
             tracing::warn!("Warning - keepalived has no configuration to run");
         }
@@ -150,7 +156,7 @@ impl Running {
                 let config = self.configuration.config();
                 let temporary = std::env::var_os("TMPDIR");
                 let place = Place::of(&config, temporary.as_deref().map(Path::new));
-                let text = dump::parent(&config.global, &config.daemon);
+                let text = dump::parent(&config);
                 self.writer.write(place.path(Kind::Parent), move || text);
                 self.order(&ToChild::Data);
             }
@@ -166,6 +172,9 @@ impl Running {
         let slot = &mut self.slots[index];
         slot.watch.heard(Instant::now());
         slot.awaited.take_if(|awaited| awaited.message == message);
+        if matches!(message, FromChild::Ready | FromChild::Reloaded) {
+            slot.left = None;
+        }
         if std::mem::take(&mut slot.behind) {
             self.tell_sessions(index);
         }
@@ -216,7 +225,9 @@ impl Running {
         for index in 0..self.slots.len() {
             let slot = &mut self.slots[index];
             match slot.watch.due(now) {
-                Some(Due::Start) if self.configuration.needs(slot.role, &self.options) => {
+                Some(Due::Start)
+                    if slot.left.is_some() || self.configuration.needs(slot.role, &self.options) =>
+                {
                     self.start_child(index);
                 }
                 Some(Due::Kill(silence)) => {
@@ -317,7 +328,8 @@ impl Running {
     }
 
     fn hand_over(&mut self, configuration: Usable) {
-        self.configuration = configuration;
+        let before = std::mem::replace(&mut self.configuration, configuration);
+        self.copies.make(&self.configuration, &mut self.writer);
         sys::give_back_memory();
         self.sessions.retain(&self.configuration.bfd_instances);
         self.phase = Phase::Changing {
@@ -326,6 +338,9 @@ impl Running {
         };
         for index in 0..self.slots.len() {
             let slot = &mut self.slots[index];
+            if slot.pid.is_some() || slot.watch.deadline().is_some() {
+                slot.left.get_or_insert_with(|| before.text.clone());
+            }
             if slot.pid.is_none() {
                 slot.watch.rest(); // it may have died of the old configuration: no reason to wait longer
             } else if let Err(error) = slot.reload(&self.configuration.text) {
@@ -384,9 +399,9 @@ impl Running {
         }
     }
 
-    /// The slots whose role the configuration needs.
+    /// The slots whose role the configuration needs, or whose last process has left something.
     fn needed(&self) -> impl Iterator<Item = usize> {
-        let needed = |slot: &Slot| self.configuration.needs(slot.role, &self.options);
+        let needed = |slot: &Slot| slot.left.is_some() || self.configuration.needs(slot.role, &self.options);
         self.slots
             .iter()
             .enumerate()
@@ -398,7 +413,7 @@ impl Running {
         let slot = &mut self.slots[index];
         if let Err(error) = slot.lock_pid_file(&self.options) {
             tracing::error!("Unable to start {} child process: {error}", slot.role);
-        } else if let Err(error) = slot.start(&self.configuration.text) {
+        } else if let Err(error) = slot.start(&self.configuration.text, self.ipvs_namespace.as_ref()) {
             tracing::error!("Unable to start {} child process: {error}", slot.role);
             let fate = slot.watch.ended(End::NotStarted, Instant::now());
             self.meet(fate, index);

@@ -31,6 +31,9 @@ pub(super) struct Slot {
     pub(super) killed: bool,
     /// It has not been told everything about BFD sessions: it read nothing for too long.
     pub(super) behind: bool,
+    /// The configuration before the present one, until a process has confirmed that: should it die of or before it, what it
+    /// leaves in the kernel is for the next one to remove.
+    pub(super) left: Option<String>,
     link: Option<Link>,
     state: OwnedFd,
     pid_file: Option<PidFile>,
@@ -53,6 +56,7 @@ impl Slot {
             awaited: None,
             killed: false,
             behind: false,
+            left: None,
             link: None,
             state,
             pid_file: None,
@@ -79,7 +83,7 @@ impl Slot {
     }
 
     /// Starts a process for the role: this program again, with the same arguments.
-    pub(super) fn start(&mut self, configuration: &str) -> io::Result<()> {
+    pub(super) fn start(&mut self, configuration: &str, ipvs_namespace: Option<&OwnedFd>) -> io::Result<()> {
         let (link, socket) = Link::pair()?;
         let sealed = text::seal(configuration)?;
         let mut arguments = std::env::args_os();
@@ -94,6 +98,7 @@ impl Slot {
             &mut command,
             self.role,
             [socket.as_raw_fd(), sealed.as_raw_fd(), self.state.as_raw_fd()],
+            ipvs_namespace.map(AsRawFd::as_raw_fd),
         );
         let process = command.spawn()?;
         tracing::info!("Starting {} child process, pid={}", self.role, process.id());
@@ -107,10 +112,23 @@ impl Slot {
         });
         self.killed = false;
         self.behind = false;
+        if let Err(error) = self.bequeath() {
+            tracing::warn!("{} process cannot be told of its predecessor: {error}", self.role);
+        }
         if let Some(Err(error)) = self.pid_file.as_mut().map(|file| file.write(process.id())) {
             tracing::warn!("{error}");
         }
         Ok(())
+    }
+
+    /// Tells the process what its predecessor may have left in the kernel.
+    fn bequeath(&self) -> io::Result<()> {
+        match &self.left {
+            Some(left) if self.role.takes(&ToChild::Inherit) => {
+                self.send(&ToChild::Inherit, Some(&text::seal(left)?))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Hands a new configuration over to the running process.

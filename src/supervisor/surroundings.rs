@@ -1,14 +1,17 @@
 //! What a configuration makes of the daemon's own process before any child is started: umask, name, network namespace,
-//! where the pid files are, how core files are called.
+//! where the pid files are, settings of the kernel.
 
 use std::fs::File;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::stat::{Mode, umask};
 use parser::Config;
+use parser::config::GlobalDefs;
+use parser::config::daemon::IpvsNamespace;
 
 use crate::cli::Options;
 use crate::log;
@@ -28,8 +31,9 @@ pub(super) enum Unsurrounded {
     Directory(io::Error),
 }
 
-/// Changes the calling process, which has one thread yet, and the paths in `options`.
-pub(super) fn prepare(options: &mut Options, config: &Config) -> Result<(), Unsurrounded> {
+/// Changes the calling process, which has one thread yet, and the paths in `options`. Answers with the network namespace
+/// where IPVS is, if that is to be another one than the daemon's own.
+pub(super) fn prepare(options: &mut Options, config: &Config) -> Result<Option<OwnedFd>, Unsurrounded> {
     let global = &config.global;
     if options.umask.is_none() {
         umask(Mode::from_bits_truncate(global.umask.into()));
@@ -50,10 +54,31 @@ pub(super) fn prepare(options: &mut Options, config: &Config) -> Result<(), Unsu
         open_to_all(PID_DIRECTORY);
         move_pid_files(options, config.daemon.instance.as_deref());
     }
+    // Its name means what it means where we were started.
+    let of_ipvs = ipvs_namespace(&config.daemon.net_namespace_ipvs, namespace.is_some())?;
     if let Some(name) = namespace {
         enter(&name).map_err(|error| Unsurrounded::Namespace { name, error })?;
     }
-    Ok(())
+    Ok(of_ipvs)
+}
+
+/// The namespace of `net_namespace_ipvs`, before the daemon enters its own.
+fn ipvs_namespace(wish: &IpvsNamespace, will_leave: bool) -> Result<Option<OwnedFd>, Unsurrounded> {
+    let (name, opened) = match wish {
+        IpvsNamespace::Initial if will_leave => ("(default)", File::open("/proc/self/ns/net")),
+        IpvsNamespace::Same | IpvsNamespace::Initial => return Ok(None),
+        IpvsNamespace::Named(name) => (name.as_str(), open(name)),
+    };
+    let namespace = opened.map_err(|error| Unsurrounded::Namespace {
+        name: name.to_owned(),
+        error,
+    })?;
+    Ok(Some(namespace.into()))
+}
+
+/// A namespace by its name.
+fn open(name: &str) -> io::Result<File> {
+    File::open(format!("/run/netns/{name}")).or_else(|_| File::open(format!("/var/run/netns/{name}")))
 }
 
 /// Those whose place the command line does not say.
@@ -73,9 +98,7 @@ fn move_pid_files(options: &mut Options, instance: Option<&str>) {
 
 /// The network is another's from now on; /run/keepalived is the namespace's own, so that several daemons do not meet.
 fn enter(name: &str) -> io::Result<()> {
-    let network =
-        File::open(format!("/run/netns/{name}")).or_else(|_| File::open(format!("/var/run/netns/{name}")))?;
-    setns(network, CloneFlags::CLONE_NEWNET)?;
+    setns(open(name)?, CloneFlags::CLONE_NEWNET)?;
     unshare(CloneFlags::CLONE_NEWNS)?;
     let none = None::<&str>;
     // What the machine mounts later is seen here, and not the other way round.
@@ -93,31 +116,47 @@ fn open_to_all(directory: &str) {
     let _ = std::fs::set_permissions(directory, std::fs::Permissions::from_mode(0o755));
 }
 
-/// The kernel's pattern for the names of core files (`-M`), put back when dropped.
-pub(super) struct CorePattern {
+/// Makes the settings of the kernel that hold for as long as the daemon runs: how core files are called (`-M`), and that
+/// membership in groups of the local network is not reported (`disable_local_igmp`), in the daemon's network namespace.
+pub(super) fn kernel_settings(options: &Options, global: &GlobalDefs) -> Vec<KernelSetting> {
+    let core_pattern = options.core_dump_pattern.as_deref();
+    let reports = global.disable_local_igmp.then_some("0");
+    let wanted = [
+        ("/proc/sys/kernel/core_pattern", core_pattern),
+        ("/proc/sys/net/ipv4/igmp_link_local_mcast_reports", reports),
+    ];
+    let wanted = wanted
+        .into_iter()
+        .filter_map(|(path, value)| Some((path, value?)));
+    wanted
+        .filter_map(|(path, value)| KernelSetting::make(path, value))
+        .collect()
+}
+
+/// A setting of the kernel; what it was is put back when this is dropped.
+pub(super) struct KernelSetting {
+    path: &'static str,
     original: Vec<u8>,
 }
 
-impl CorePattern {
-    const PLACE: &str = "/proc/sys/kernel/core_pattern";
-
-    /// Sets it; `None`, with a line in the log, if that may not be.
-    pub(super) fn set(pattern: &str) -> Option<Self> {
-        let set = || {
-            let original = std::fs::read(Self::PLACE)?;
-            std::fs::write(Self::PLACE, pattern)?;
-            Ok(Self { original })
+impl KernelSetting {
+    /// `None`, with a line in the log, if it may not be.
+    fn make(path: &'static str, value: &str) -> Option<Self> {
+        let make = || {
+            let original = std::fs::read(path)?;
+            std::fs::write(path, value)?;
+            Ok(Self { path, original })
         };
-        set()
-            .inspect_err(|error: &io::Error| tracing::warn!("Unable to set the core pattern: {error}"))
+        make()
+            .inspect_err(|error: &io::Error| tracing::warn!("Unable to set {path} to {value}: {error}"))
             .ok()
     }
 }
 
-impl Drop for CorePattern {
+impl Drop for KernelSetting {
     fn drop(&mut self) {
-        if let Err(error) = std::fs::write(Self::PLACE, &self.original) {
-            tracing::warn!("Unable to put the core pattern back: {error}");
+        if let Err(error) = std::fs::write(self.path, &self.original) {
+            tracing::warn!("Unable to put {} back: {error}", self.path);
         }
     }
 }

@@ -14,6 +14,9 @@ const WATCHDOG_VARIABLE: &str = "WATCHDOG_USEC";
 /// The environment variables of `sd_notify(3)` and `sd_watchdog_enabled(3)`; a child process must not have them.
 pub(super) const VARIABLES: [&str; 3] = [SOCKET_VARIABLE, WATCHDOG_VARIABLE, "WATCHDOG_PID"];
 
+/// How soon it is seen that all is well again.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
 /// The way to systemd, or to nowhere.
 pub(super) struct Systemd {
     socket: Option<UnixDatagram>,
@@ -64,9 +67,11 @@ impl Systemd {
         let Some(watchdog) = self.watchdog.as_mut().filter(|watchdog| watchdog.feed_at <= now) else {
             return;
         };
-        watchdog.feed_at = now + watchdog.interval;
         if well {
+            watchdog.feed_at = now + watchdog.interval;
             self.send("WATCHDOG=1");
+        } else {
+            watchdog.feed_at = now + watchdog.interval.min(LOOK_AGAIN);
         }
     }
 
@@ -156,9 +161,13 @@ mod tests {
             assert_eq!(told(&systemd), "WATCHDOG=1");
             assert_eq!(holdfast.feed_at(), Some(now + Duration::from_secs(1)));
             holdfast.feed(true, now); // not due
-            holdfast.feed(false, now + Duration::from_secs(1)); // a process is stuck
+            let stuck = now + Duration::from_secs(1);
+            holdfast.feed(false, stuck); // a process is stuck
             holdfast.stopping();
             assert_eq!(told(&systemd), "STOPPING=1");
+            assert_eq!(holdfast.feed_at(), Some(stuck + LOOK_AGAIN));
+            holdfast.feed(true, stuck + LOOK_AGAIN);
+            assert_eq!(told(&systemd), "WATCHDOG=1");
         }
     }
 }

@@ -6,6 +6,9 @@ use std::time::{Duration, Instant};
 /// How long a child that has begun its work may be silent: six beats ([`crate::message::BEAT_INTERVAL`]).
 pub const SILENCE: Duration = Duration::from_secs(3);
 
+/// A child that has missed three beats is not well yet not given up: meanwhile nobody vouches for it.
+const UNEASY: Duration = Duration::from_millis(1500);
+
 /// How long a child may take from its start to its first sign of life.
 pub const START: Duration = Duration::from_secs(30);
 
@@ -166,11 +169,15 @@ impl Watch {
         }
     }
 
-    /// Whether nothing is amiss: the process shows signs of life, or there is none to show any.
+    /// Whether nothing is amiss: the process shows signs of life, has just begun, or there is none to show any.
     pub fn is_well(&self, now: Instant) -> bool {
         match self.phase {
             Phase::Idle | Phase::Waiting { .. } => true,
-            Phase::Running { silent_at, .. } => now < silent_at,
+            Phase::Running {
+                started,
+                heard,
+                silent_at,
+            } => now < silent_at && (heard == started || now < heard + UNEASY),
             Phase::Killed { .. } => false,
         }
     }
@@ -364,6 +371,12 @@ mod tests {
     #[test]
     fn all_is_well_but_for_a_silent_process() {
         let mut story = Story::begin();
+        story.watch.heard(story.now);
+        let is_well_after = |time| story.watch.is_well(story.now + time);
+        assert!(
+            is_well_after(ms(1499)) && !is_well_after(UNEASY),
+            "not yet given up"
+        );
         assert!(!story.stays_well(), "silent for too long and killed");
         story.dies();
         assert!(story.watch.is_well(story.now), "it is to be started again");

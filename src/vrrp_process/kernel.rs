@@ -16,6 +16,7 @@ use super::uppers::Stands;
 use super::wants::{self, Wants};
 use super::{Process, SLICE, VrrpProcessError, name_of};
 use crate::notify::Party;
+use crate::receive_buffer;
 use crate::timer::now;
 
 /// When links or addresses of the host change, the kernel may drop routes without a word. They are looked at so much
@@ -276,6 +277,7 @@ impl Process {
         self.watch_routing();
         self.promote();
         self.judge_statics();
+        self.remove_leftovers();
         self.child.ready();
         Ok(())
     }
@@ -298,7 +300,9 @@ impl Process {
     /// Listens for lost routes and rules as soon as there are any.
     pub(super) fn watch_routing(&mut self) {
         if self.removals.is_none() && self.wants().has_routing() {
-            match Removals::open(netlink::address::PROTO_KEEPALIVED) {
+            let wish = self.config.global.vrrp_netlink_monitor_rcv_bufs;
+            let buffer = receive_buffer::or(wish, Removals::RECEIVE_BUFFER);
+            match Removals::open_with(netlink::address::PROTO_KEEPALIVED, buffer) {
                 Ok(removals) => self.removals = Some(removals),
                 Err(error) => warn!("Unable to follow the kernel's routes and rules: {error}"),
             }

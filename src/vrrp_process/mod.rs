@@ -8,6 +8,7 @@ mod buffers;
 mod firewall;
 mod kernel;
 mod keys;
+mod leftovers;
 mod mirror;
 mod objects;
 mod promote;
@@ -45,6 +46,7 @@ use crate::control::status::Events;
 use crate::dump::{self, VrrpDumps};
 use crate::herald::Herald;
 use crate::message::BEAT_INTERVAL;
+use crate::receive_buffer;
 use crate::repair::Repairs;
 use crate::scripts::{Inspector, Policy, Prepared, Runner};
 use crate::timer::{Timer, now, utc};
@@ -144,6 +146,8 @@ struct Process {
     lacking: BTreeMap<InstanceId, Vec<String>>,
     /// Owners whose leftovers of an earlier run have not been looked for.
     cleaning: BTreeSet<Owner>,
+    /// The configuration of a predecessor that has left things which this one does not know.
+    predecessor: Option<Box<Config>>,
     scripts: Vec<Arc<Prepared>>,
     runner: Arc<Runner>,
     herald: Herald,
@@ -191,11 +195,14 @@ impl Process {
         Firewall::note(&config);
         let wishes = uppers::put_on(&mut config).await?;
         let owner = vmac::owner(&child.options.vrrp_pid);
-        let (writer, tables_lost) = Writer::start(&owner)?;
+        let (writer, tables_lost) = Writer::start(&owner, config.global.vrrp_netlink_cmd_rcv_bufs)?;
         let mut process = Self {
             engine: Engine::new(&config, &child.saved_state(), now()),
             mirror: Mirror::default(),
-            monitor: Monitor::open()?,
+            monitor: Monitor::open_with(receive_buffer::or(
+                config.global.vrrp_netlink_monitor_rcv_bufs,
+                Monitor::RECEIVE_BUFFER,
+            ))?,
             removals: None,
             sockets: Sockets::new(),
             announcer: Announcer::open()?,
@@ -213,12 +220,13 @@ impl Process {
             refused: HashSet::new(),
             lacking: BTreeMap::new(),
             cleaning: BTreeSet::new(),
+            predecessor: None,
             scripts,
             herald,
             runner: Arc::new(runner),
             ended: Ended::new(),
             trackers: Trackers::start(&config, child.saved_state().is_empty()),
-            sync_follower: SyncFollower::default(),
+            sync_follower: SyncFollower::new(child.ipvs_namespace.take()),
             dumps: VrrpDumps::new(&config),
             events: Events::default(),
             news: VecDeque::new(),
@@ -462,6 +470,7 @@ impl Process {
                 }
             }
             Order::Reload(text) => self.reload(&text),
+            Order::Inherit(text) => self.inherit(&text),
             Order::Bfd(report) => {
                 let session = Event::Bfd {
                     session: &report.session,

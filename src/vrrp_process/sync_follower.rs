@@ -5,6 +5,8 @@
 //! was asked for is still so: a daemon that somebody stopped, or whose interface comes later, is started again.
 
 use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::thread::Builder;
 use std::time::Duration;
 
@@ -26,9 +28,10 @@ const ASK_AGAIN: Duration = Duration::from_secs(30);
 /// How long the end of the process waits for the end of the daemon.
 const LAST: Duration = Duration::from_secs(2);
 
-/// Switches the sync daemon. By default there is none.
-#[derive(Default)]
+/// Switches the sync daemon.
 pub(super) struct SyncFollower {
+    /// The network namespace where IPVS is, if it is another one than the process's own.
+    namespace: Option<Arc<OwnedFd>>,
     followed: Option<Followed>,
     hand: Option<Hand>,
 }
@@ -62,6 +65,15 @@ enum Wish {
 }
 
 impl SyncFollower {
+    /// There is no daemon yet.
+    pub(super) fn new(namespace: Option<OwnedFd>) -> Self {
+        Self {
+            namespace: namespace.map(Arc::new),
+            followed: None,
+            hand: None,
+        }
+    }
+
     /// Takes a configuration, at start and at every reload.
     pub(super) fn learn(&mut self, config: &Config, engine: &Engine) {
         let settings = sync_daemon::settings(config);
@@ -94,7 +106,7 @@ impl SyncFollower {
             return;
         };
         if self.hand.is_none() {
-            match Hand::start() {
+            match Hand::start(self.namespace.clone()) {
                 Ok(hand) => self.hand = Some(hand),
                 Err(reason) => {
                     error!("IPVS: no sync daemon can follow an instance: {reason}");
@@ -139,14 +151,14 @@ fn followed(settings: LvsSyncDaemon, engine: &Engine) -> Option<Followed> {
 }
 
 impl Hand {
-    fn start() -> io::Result<Self> {
+    fn start(namespace: Option<Arc<OwnedFd>>) -> io::Result<Self> {
         let (wish, wishes) = watch::channel(Wish::default());
         let (end, ended) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
         Builder::new().name("sync_daemon".to_owned()).spawn(move || {
-            runtime.block_on(keep(wishes));
+            runtime.block_on(keep(wishes, namespace.as_deref()));
             drop(end);
         })?;
         Ok(Self { wish, ended })
@@ -167,11 +179,11 @@ enum Trouble {
 }
 
 /// Keeps the kernel at the last wish until nobody has a wish any more.
-async fn keep(mut wishes: watch::Receiver<Wish>) {
+async fn keep(mut wishes: watch::Receiver<Wish>, namespace: Option<&OwnedFd>) {
     let (mut ipvs, mut said, mut reached) = (None, None, Wish::default());
     loop {
         let wish = wishes.borrow_and_update().clone();
-        let pause = match bring_about(&mut ipvs, &wish).await {
+        let pause = match bring_about(&mut ipvs, &wish, namespace).await {
             Ok(started) => {
                 said = None;
                 if started > 0 && reached == wish {
@@ -206,7 +218,11 @@ async fn keep(mut wishes: watch::Receiver<Wish>) {
     }
 }
 
-async fn bring_about(ipvs: &mut Option<Ipvs>, wish: &Wish) -> Result<usize, Trouble> {
+async fn bring_about(
+    ipvs: &mut Option<Ipvs>,
+    wish: &Wish,
+    namespace: Option<&OwnedFd>,
+) -> Result<usize, Trouble> {
     let wanted = match wish {
         Wish::LeftAlone => return Ok(0),
         Wish::Nothing => None,
@@ -214,7 +230,10 @@ async fn bring_about(ipvs: &mut Option<Ipvs>, wish: &Wish) -> Result<usize, Trou
     };
     let ipvs = match ipvs {
         Some(ipvs) => ipvs,
-        none => none.insert(Ipvs::open().await?),
+        none => none.insert(match namespace {
+            Some(namespace) => Ipvs::open_in(namespace).await?,
+            None => Ipvs::open().await?,
+        }),
     };
     Ok(sync_daemon::switch(ipvs, wanted.as_slice()).await?)
 }

@@ -11,13 +11,16 @@ use std::thread::Builder;
 
 use netlink::nftables::Family;
 use netlink::{Address, Change, Error, Failure, Netlink, Objects, OpenError, Route, Rule, plan, route};
+use parser::config::global_defs;
 use tokio::sync::mpsc;
 use tracing::error;
 
 use super::firewall;
 use super::vmac::Wish;
 use super::vmac::make::Made;
+use crate::net_place::NetPlace;
 use crate::nft_guard::Guard;
+use crate::receive_buffer;
 
 /// What a round is to make true.
 #[derive(Debug, Default)]
@@ -62,7 +65,10 @@ pub(super) struct Writer {
 impl Writer {
     /// Starts the thread in the network namespace of the caller, and waits until it can write. What it makes is marked as this
     /// owner's. It tells of the tables of its firewall that others changed, by their family.
-    pub(super) fn start(owner: &str) -> Result<(Self, mpsc::UnboundedReceiver<Family>), OpenError> {
+    pub(super) fn start(
+        owner: &str,
+        buffer: global_defs::ReceiveBuffer,
+    ) -> Result<(Self, mpsc::UnboundedReceiver<Family>), OpenError> {
         let (jobs, waiting) = mpsc::unbounded_channel();
         let (told, outcomes) = mpsc::unbounded_channel();
         let (tell_lost, tables_lost) = mpsc::unbounded_channel();
@@ -74,7 +80,7 @@ impl Writer {
         };
         Builder::new()
             .name("netlink".to_owned())
-            .spawn(move || work(waiting, &told, &tell_lost, &opened, owner))
+            .spawn(move || work(waiting, &told, &tell_lost, &opened, owner, buffer))
             .map_err(failed)?;
         // The thread says one thing or ends.
         let port = open
@@ -104,6 +110,7 @@ fn work(
     lost: &mpsc::UnboundedSender<Family>,
     opened: &SyncSender<Result<u32, OpenError>>,
     owner: String,
+    buffer: global_defs::ReceiveBuffer,
 ) {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -114,7 +121,8 @@ fn work(
         }
     };
     runtime.block_on(async {
-        let mut netlink = match Netlink::open() {
+        let buffer = receive_buffer::or(buffer, Netlink::RECEIVE_BUFFER);
+        let mut netlink = match Netlink::open_with(buffer) {
             Ok(netlink) => netlink,
             Err(error) => {
                 let _ = opened.send(Err(error));
@@ -122,7 +130,7 @@ fn work(
             }
         };
         let _ = opened.send(Ok(netlink.port()));
-        let (mut made, mut guard) = (Made::new(owner), Guard::new(PURPOSE));
+        let (mut made, mut guard) = (Made::new(owner), Guard::new(PURPOSE, NetPlace::default()));
         loop {
             tokio::select! {
                 job = jobs.recv() => {

@@ -40,6 +40,7 @@ mod rivals;
 mod scene;
 mod script;
 mod secrets;
+mod settings;
 mod signed;
 mod statics;
 mod strict;

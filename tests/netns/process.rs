@@ -6,7 +6,7 @@ use nix::sys::signal::Signal;
 
 use crate::scene::{SOON, Scene, expect, ready};
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_holdfast");
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_holdfast");
 
 const INSTANCE: &str = "
 vrrp_instance VI_1 {
@@ -20,7 +20,7 @@ vrrp_instance VI_1 {
 }
 ";
 
-fn start(host: &Host, configuration: &str, options: &[&str]) -> Process {
+pub(crate) fn start(host: &Host, configuration: &str, options: &[&str]) -> Process {
     host.write("/run/node.conf", configuration).unwrap();
     let options = [&["-f", "/run/node.conf", "-n", "-l", "-D"], options].concat();
     let process = host.spawn("holdfast", PROGRAM, &options).unwrap();
@@ -28,7 +28,7 @@ fn start(host: &Host, configuration: &str, options: &[&str]) -> Process {
     process
 }
 
-fn stop(process: &Process, status: i32) {
+pub(crate) fn stop(process: &Process, status: i32) {
     process.signal(Signal::SIGTERM);
     assert_eq!(
         process.wait(2 * SOON).expect("the daemon ends").code(),

@@ -1,8 +1,10 @@
 //! The daemon itself is killed, whole or in part: what it leaves behind is put right.
 
+use std::net::Ipv4Addr;
 use std::time::SystemTime;
 
-use holdfast::lab::{Advert, Daemon};
+use holdfast::lab::node::CONFIGURATION;
+use holdfast::lab::{Advert, Daemon, wait_until};
 use nix::sys::signal::{Signal, kill};
 
 use crate::scene::{NODE1, NODE2, SOON, Scene, VIRTUAL, each, each_pairing, expect, holdfast, ready};
@@ -112,4 +114,76 @@ fn a_vrrp_process_that_hangs_is_replaced() {
     // Whether the other node took over meanwhile depends on when its last advertisement was.
     scene.watch_adverts("a", 4);
     assert_eq!(scene.lab.owners(VIRTUAL), ["a"]);
+}
+
+/// After repeated deaths its restart waits. What a reload brings meanwhile is what the successor begins with, at once, and
+/// what the dead one left goes.
+#[test]
+fn a_reload_in_the_back_off_is_what_the_successor_runs_with() {
+    if !ready() {
+        return;
+    }
+    let scene = Scene::new();
+    let node = holdfast().start(&scene.a, NODE1).unwrap();
+    scene.expect_owner("a");
+    let mut dead = None;
+    for seconds in [0, 1, 2, 4] {
+        let mut child = None;
+        let lives = wait_until(6 * SOON, || {
+            child = node
+                .process
+                .descendants()
+                .into_iter()
+                .find(|pid| Some(*pid) != dead);
+            child.is_some()
+        });
+        assert!(lives.is_some(), "it is started again");
+        dead = child;
+        kill(child.unwrap(), Signal::SIGKILL).unwrap();
+        let delay = format!("Restart of VRRP process delayed {seconds} seconds");
+        expect(&delay, || node.said(&delay) == 1);
+    }
+    let started = node.said("Starting VRRP child process");
+
+    let reload = |text: &str, words: &str| {
+        scene.a.write(CONFIGURATION, text).unwrap();
+        node.process.signal(Signal::SIGHUP);
+        expect(words, || node.said(words) == 1);
+    };
+    reload("vrrp_instance VI_1 {\n", "the configuration stays as it was");
+    let other = Ipv4Addr::new(192, 0, 2, 20);
+    reload(&NODE1.replace("192.0.2.10", "192.0.2.20"), "Reload complete");
+    assert_eq!(node.said("Starting VRRP child process"), started + 1);
+    let came = wait_until(6 * SOON, || {
+        let addresses = scene.a.addresses();
+        addresses.contains(&other) && !addresses.contains(&VIRTUAL)
+    });
+    assert!(came.is_some(), "{:?}", scene.a.addresses());
+    let adverts = scene.lab.capture.adverts("a");
+    assert_eq!(adverts.last().unwrap().1.addresses, [other]);
+}
+
+/// It is killed for its silence, and its successor begins with a configuration that it never heard of.
+#[test]
+fn a_reload_that_a_frozen_process_never_hears_of_leaves_nothing_of_before() {
+    if !ready() {
+        return;
+    }
+    let scene = Scene::new();
+    let node = holdfast().start(&scene.a, NODE1).unwrap();
+    scene.expect_owner("a");
+    kill(node.process.descendants()[0], Signal::SIGSTOP).unwrap();
+    scene
+        .a
+        .write(CONFIGURATION, &NODE1.replace("192.0.2.10", "192.0.2.20"))
+        .unwrap();
+    node.process.signal(Signal::SIGHUP);
+    let other = Ipv4Addr::new(192, 0, 2, 20);
+    let came = wait_until(6 * SOON, || {
+        let addresses = scene.a.addresses();
+        addresses.contains(&other) && !addresses.contains(&VIRTUAL)
+    });
+    assert!(came.is_some(), "{:?}", scene.a.addresses());
+    assert_eq!(node.said("has been silent for"), 1);
+    expect("the reload is complete", || node.said("Reload complete") == 1);
 }

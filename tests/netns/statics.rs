@@ -57,9 +57,6 @@ fn patiently(what: &str, condition: impl FnMut() -> bool) {
 
 #[test]
 fn who_tracks_something_static_is_in_fault_while_its_interface_is_gone() {
-    if !ready() {
-        return;
-    }
     for (tracked, missing) in [
         ("ADDRESS", "static address 10.50.0.1/24 is missing"),
         ("ROUTE", "static route to 10.60.0.0/16 is missing"),
@@ -70,25 +67,30 @@ fn who_tracks_something_static_is_in_fault_while_its_interface_is_gone() {
         for item in ["ADDRESS", "ROUTE", "RULE"] {
             text = text.replace(item, if item == tracked { "track_group ONE" } else { "" });
         }
-        let scene = Scene::new();
-        add_lan(&scene.a);
-        let node = holdfast().start(&scene.a, &text).unwrap();
-        let is_master = || scene.lab.owners(VIRTUAL) == ["a"] && has_all(&scene.a);
-        patiently("a master with everything", is_master);
-        for times in 1..=2 {
-            run(&scene.a, "ip link del lan0");
-            if missing.is_empty() {
-                scene.watch_adverts("a", 2);
-                assert_eq!(node.said("Entering FAULT STATE"), 0);
-            } else {
-                patiently(missing, || {
-                    node.said("Entering FAULT STATE") == times
-                        && scene.a.addresses().iter().all(|it| *it != VIRTUAL)
-                });
-                assert!(node.said(missing) > 0, "{tracked}");
-            }
+        let ended = beside_keepalived(|daemon| {
+            let scene = Scene::new();
             add_lan(&scene.a);
-            patiently("a master with everything again", is_master);
+            let node = daemon.start(&scene.a, &text).unwrap();
+            let is_master = || scene.lab.owners(VIRTUAL) == ["a"] && has_all(&scene.a);
+            patiently("a master with everything", is_master);
+            for times in 1..=2 {
+                run(&scene.a, "ip link del lan0");
+                if missing.is_empty() {
+                    scene.watch_adverts("a", 2);
+                    assert_eq!(node.said("Entering FAULT STATE"), 0);
+                } else {
+                    patiently(missing, || {
+                        node.said("Entering FAULT STATE") == times
+                            && scene.a.addresses().iter().all(|it| *it != VIRTUAL)
+                    });
+                    assert!(*daemon != holdfast() || node.said(missing) > 0, "{tracked}");
+                }
+                add_lan(&scene.a);
+                patiently("a master with everything again", is_master);
+            }
+        });
+        if ended.is_none() {
+            return;
         }
     }
 }

@@ -76,6 +76,10 @@ pub(crate) const ALL: &[(&str, fn())] = &[
         the_child_stops_when_the_supervisor_dies,
     ),
     ("systemd_is_told", systemd_is_told),
+    (
+        "the_watchdog_is_fed_only_while_every_child_beats",
+        the_watchdog_is_fed_only_while_every_child_beats,
+    ),
     ("sigint_stops_unless_ignored", sigint_stops_unless_ignored),
     ("orphans_of_a_child_are_reaped", orphans_of_a_child_are_reaped),
     (
@@ -116,7 +120,14 @@ fn a_life_from_start_to_stop() {
     for (earlier, later) in [
         ("Starting Keepalived", "Running on Linux"),
         ("Running on Linux", "Command line: '"),
-        ("Command line: '", "Starting VRRP child process, pid="),
+        (
+            "Command line: '",
+            "NOTICE: setting config option max_auto_priority",
+        ),
+        (
+            "NOTICE: setting config option max_auto_priority should result in better keepalived performance",
+            "Starting VRRP child process, pid=",
+        ),
         ("Starting VRRP child process, pid=", "Startup complete"),
     ] {
         assert!(daemon.place(earlier) < daemon.place(later), "{later}");
@@ -533,6 +544,40 @@ fn systemd_is_told() {
     assert_eq!(told(), ready);
     daemon.signal(SIGTERM);
     assert_eq!(told(), "STOPPING=1");
+    assert_eq!(daemon.ends(), 0);
+}
+
+/// A frozen child is given up after 3 s; well before that nobody vouches for it, though the other two go on beating.
+fn the_watchdog_is_fed_only_while_every_child_beats() {
+    let files = Files::of_instance("WELL");
+    files.write(&everything());
+    let systemd = UnixDatagram::bind(files.path("notify")).unwrap();
+    let mut command = files.command("-nl");
+    command.env("NOTIFY_SOCKET", files.path("notify"));
+    // Three times in this time, so that a pause shows.
+    command.env("WATCHDOG_USEC", "300000");
+    let mut daemon = Daemon::run(files, command);
+    daemon.says("Startup complete");
+    let is_fed_within = |time: Duration| {
+        systemd.set_read_timeout(Some(time)).unwrap();
+        let mut bytes = [0; 256];
+        while let Ok(length) = systemd.recv(&mut bytes) {
+            if bytes[..length] == *b"WATCHDOG=1" {
+                return true;
+            }
+        }
+        false
+    };
+    for pid_file in ["bfd.pid", "checkers.pid"] {
+        assert!(is_fed_within(Duration::from_secs(20)), "all are well");
+        let frozen = daemon.child_of(pid_file);
+        send(frozen, SIGSTOP);
+        wait_until("a pause", || !is_fed_within(Duration::from_secs(1)));
+        assert!(is_fed_within(Duration::from_secs(20)), "it was replaced");
+        daemon.says("process has been silent for");
+        assert_ne!(daemon.child_of(pid_file), frozen);
+    }
+    daemon.signal(SIGTERM);
     assert_eq!(daemon.ends(), 0);
 }
 

@@ -1,6 +1,6 @@
-//! A model of up to four routers, checked state by state: real engines on a link that loses, doubles and delays
-//! adverts, parts and heals, while daemons die and come back. Within a number of such mishaps every order of things is
-//! tried.
+//! A model of up to four routers, checked state by state: real engines on a link that loses, doubles, delays and
+//! reorders adverts, parts and heals, while daemons die and come back. Within a number of such mishaps every order of
+//! things is tried.
 //!
 //! What must hold: once nothing more goes wrong, a link that is whole settles on exactly one master; an instance with
 //! `nopreempt` never takes from a master that it hears; nobody has an address without being master.
@@ -71,6 +71,8 @@ enum Step {
     Lose,
     Double,
     Delay,
+    /// All others on the way are faster.
+    Overtake,
     /// The next deadline comes.
     Wait,
     Part(u8),
@@ -126,6 +128,9 @@ impl Model for Routers {
             }
         } else {
             steps.extend([Step::Lose, Step::Double, Step::Delay]);
+            if world.wire.len() > 1 {
+                steps.push(Step::Overtake);
+            }
         }
     }
 
@@ -150,6 +155,7 @@ impl Model for Routers {
                 let flight = world.wire.remove(0);
                 world.late.push(flight);
             }
+            Step::Overtake => world.wire.rotate_left(1),
             Step::Wait => self.wait(&mut world)?,
             Step::Part(side) => world.parted = side,
             Step::Heal => world.parted = 0,
@@ -455,6 +461,11 @@ fn three_routers_that_do_not_preempt() {
 #[test]
 fn four_routers() {
     check(routers(&[150, 100, 100, 50], 1, "", 2));
+}
+
+#[test]
+fn four_routers_that_do_not_preempt() {
+    check(routers(&[150, 120, 100, 50], 1, "nopreempt", 2));
 }
 
 #[test]

@@ -9,7 +9,9 @@ use neli::genl::{AttrTypeBuilder, Genlmsghdr, GenlmsghdrBuilder, Nlattr, NlattrB
 use neli::types::{Buffer, GenlBuffer};
 use neli::{Size, ToBytes};
 
-use super::{Attr, Command, DaemonAttr, DestAttr, EncodeError, Message, ServiceAttr, VERSION, number};
+use super::{
+    Attr, Command, DaemonAttr, DestAttr, EncodeError, FAMILY_NAME, Message, ServiceAttr, VERSION, number,
+};
 use crate::change::Change;
 use crate::daemon::{Role, SyncDaemon};
 use crate::destination::{Destination, DestinationKey, Forwarding, Tunnel, TunnelChecksum};
@@ -40,6 +42,13 @@ pub(crate) fn change(family: u16, change: &Change) -> Encoded<Message> {
 /// Asks for all families of generic netlink, ours among them.
 pub(crate) fn get_families() -> Encoded<Message> {
     message::<_, CtrlAttr>(CONTROLLER, CtrlCmd::Getfamily, Vec::new())
+}
+
+/// Asks for our family by its name, for which the kernel loads the module that has it.
+pub(crate) fn get_family() -> Encoded<Message> {
+    let name: Vec<u8> = FAMILY_NAME.bytes().chain([0]).collect();
+    let attributes = vec![attribute(CtrlAttr::FamilyName, name.as_slice())?];
+    message(CONTROLLER, CtrlCmd::Getfamily, attributes)
 }
 
 pub(crate) fn get_services(family: u16) -> Encoded<Message> {

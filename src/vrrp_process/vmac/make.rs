@@ -106,6 +106,7 @@ impl Made {
                 } else {
                     info!("({}) Found matching interface {}", wish.instance, wish.name);
                     changes.push(self.settings(wish, parent, Some(link)));
+                    set_ipv6(&wish.name, wish.ipv6);
                 }
                 if !link.up {
                     changes.push(change(wish, What::Up));
@@ -155,8 +156,9 @@ impl Made {
             mut refused,
             ..
         } = created;
-        for wish in made.iter().filter(|wish| !wish.ipv6) {
-            set_ipv6(&wish.name, false);
+        // Whatever new interfaces get by default.
+        for wish in &made {
+            set_ipv6(&wish.name, wish.ipv6);
         }
         let mut up: Vec<Change> = made.iter().map(|wish| change(wish, What::Up)).collect();
         up.extend(told);

@@ -147,3 +147,16 @@ fn an_address_on_another_interface_is_announced_from_its_virtual_address() {
         );
     });
 }
+
+#[test]
+fn an_interface_that_needs_ipv6_has_it_where_new_ones_have_none() {
+    beside_keepalived(|daemon| {
+        let scene = Scene::new();
+        run(&scene.a, "echo 1 > /proc/sys/net/ipv6/conf/default/disable_ipv6");
+        let _node = daemon.start(&scene.a, IPV6).unwrap();
+        expect("the addresses are there", || {
+            let addresses = run(&scene.a, "ip -o -6 address show dev vrrp.51");
+            addresses.contains("fe80::10/64") && addresses.contains("2001:db8::10/64")
+        });
+    });
+}

@@ -1,5 +1,6 @@
 //! The stories, and what they share.
 
+mod clocks;
 mod daemons;
 mod ipvs;
 mod links;
@@ -22,6 +23,7 @@ pub(crate) fn all() -> Vec<Story> {
         daemons::stories(),
         lvs::stories(),
         places::stories(),
+        clocks::stories(),
         uppers::stories(),
     ]
     .into_iter()

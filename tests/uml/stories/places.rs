@@ -5,13 +5,16 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use holdfast::lab::node::CONFIGURATION;
 use holdfast::lab::{Daemon, Host, Lab, Node, wait_until};
+use nix::sys::signal::Signal;
 
 use super::{run, stories};
 
 stories![
     a_member_of_a_vrf_carries_an_instance,
     a_vmac_is_in_the_vrf_of_its_parent,
+    a_reload_leaves_what_is_in_a_vrf_alone,
     a_unicast_instance_needs_no_interface_but_may_have_a_vrf,
     an_ipvlan_sends_the_adverts_and_its_parent_has_the_address,
 ];
@@ -124,6 +127,68 @@ fn a_vmac_is_in_the_vrf_of_its_parent() {
             );
         });
     }
+}
+
+fn a_reload_leaves_what_is_in_a_vrf_alone() {
+    const SECOND: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 20);
+    let pair = Pair::new();
+    pair.enslave();
+    let of = |priority: &str, more: &str| {
+        let first = OTHER.replace("priority 100", priority);
+        let second = first.replace("VI_1", "VI_2").replace("id 51", "id 52");
+        let second = second.replace("192.0.2.10", "192.0.2.20");
+        format!(
+            "{first}{}",
+            second.replace(priority, &format!("{priority}\n{more}"))
+        )
+    };
+    let _b = Daemon::Keepalived
+        .start(&pair.b, &of("priority 100", ""))
+        .unwrap();
+    let text = of("priority 150", "use_vmac");
+    let a = ours().start(&pair.a, &text).unwrap();
+    pair.owned_by("a");
+    let both = wait_until(SOON, || pair.lab.owners(SECOND) == ["a"]);
+    assert!(both.is_some(), "{}", pair.lab.report());
+    let words = ["monitor", "link", "address", "route", "rule"];
+    let monitor = pair.a.spawn("monitor", "/sbin/ip", &words).unwrap();
+    let heard = || monitor.log.since(0).len();
+    let listens = wait_until(SOON, || {
+        on(&pair.a, "ip link set lo down");
+        on(&pair.a, "ip link set lo up");
+        heard() > 0
+    });
+    assert!(listens.is_some(), "the monitor hears nothing");
+    let adverts = || pair.lab.capture.adverts("a").len();
+    let more = |count: usize| {
+        let wanted = adverts() + count;
+        let sent = wait_until(SOON, || adverts() >= wanted);
+        assert!(sent.is_some(), "{}", pair.lab.report());
+    };
+    // The second burst of announcements is over then.
+    more(14);
+    let (heard_before, adverts_before) = (heard(), adverts());
+    for times in 1..=3 {
+        let again = format!("{}{text}", "# unchanged\n".repeat(times));
+        pair.a.write(CONFIGURATION, &again).unwrap();
+        a.process.signal(Signal::SIGHUP);
+        let done = wait_until(SOON, || a.said("Reload complete") == times);
+        assert!(done.is_some(), "{}", pair.lab.report());
+        more(6);
+    }
+    assert_eq!(monitor.log.since(heard_before), [], "written anew");
+    for vrid in [51, 52] {
+        let all = pair.lab.capture.adverts("a").into_iter().skip(adverts_before);
+        let own: Vec<_> = all.filter(|(_, advert)| advert.vrid == vrid).collect();
+        for two in own.windows(2) {
+            let gap = two[1].0.duration_since(two[0].0).unwrap();
+            assert!(
+                gap < Duration::from_millis(1900),
+                "{vrid}: {gap:?} without an advert"
+            );
+        }
+    }
+    assert_eq!(a.said("Entering MASTER STATE"), 2);
 }
 
 /// keepalived 2.2.7 does not know such instances: only the other node is one.

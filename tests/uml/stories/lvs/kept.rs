@@ -16,7 +16,7 @@ stories![
     timeouts_and_sync_daemons_are_set_and_put_back,
 ];
 
-fn configuration() -> String {
+pub(super) fn configuration() -> String {
     format!(
         "global_defs {{
             script_user root

@@ -4,6 +4,7 @@
 mod asked;
 mod draining;
 mod dump;
+mod elsewhere;
 mod flush;
 mod kept;
 mod marks;
@@ -37,6 +38,7 @@ pub(crate) fn stories() -> Vec<Story> {
         kept::stories(),
         marks::stories(),
         dump::stories(),
+        elsewhere::stories(),
         sync::stories(),
         traffic::stories(),
         draining::stories(),
