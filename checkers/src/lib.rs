@@ -33,5 +33,6 @@ pub use event::{CheckerId, Connections, ConversationId, Event, Failure, ServerId
 pub use news::{Check, DrainEnd, Happening, News, Quorum};
 pub use notice::{Mail, Notice};
 pub use probe::Reason;
+pub use reload::names;
 pub use standing::{CheckerStanding, DrainStanding, ServerStanding, ServiceStanding};
 pub use table::{Destination, Draining, Key, Marking, Settings, Table};

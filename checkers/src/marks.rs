@@ -26,15 +26,8 @@ impl Marks {
         let mut taken: BTreeSet<u32> = written(config).collect();
         taken.extend(known.given.values().map(|mark| mark.get()));
         let mut next = config.global.nftables_ipvs_start_fwmark.max(1);
-        for service in &config.virtual_servers {
-            let Service::Group {
-                group,
-                protocol: Some(protocol),
-            } = &service.service
-            else {
-                continue;
-            };
-            let key = (group.name.clone(), *protocol);
+        for (group, protocol) in config.groups_by_protocol() {
+            let key = (group.name.clone(), protocol);
             if let Some(mark) = known.given.get(&key) {
                 marks.given.insert(key, *mark);
             } else if !marks.given.contains_key(&key) {

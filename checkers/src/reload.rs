@@ -443,6 +443,11 @@ fn put<T>(things: &mut Vec<T>, number: u32, thing: T) {
     }
 }
 
+/// What each virtual server is called, `[10.0.0.1]:tcp:80`: one that is called the same after a reload is the same.
+pub fn names(config: &Config) -> impl Iterator<Item = String> {
+    labels(config).into_iter().map(|(label, _)| label)
+}
+
 /// The label of each virtual server, and its place among those of its group.
 fn labels(config: &Config) -> Vec<(String, u32)> {
     let mut places: BTreeMap<&str, u32> = BTreeMap::new();

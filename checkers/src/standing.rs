@@ -1,17 +1,23 @@
 //! How virtual and real servers stand, for those who ask from outside. Absent: what follows from it.
 
+use std::num::NonZeroU32;
+
 use clockwork::Instant;
 use parser::config::Checker as Configured;
 use parser::config::checker::Probe;
+use parser::config::virtual_server::Service as Served;
 
 use crate::engine::Engine;
 use crate::event::{ServerId, ServiceId};
+use crate::service::Service;
 
 /// A virtual server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceStanding {
     /// As `[10.0.0.1]:tcp:80`.
     pub label: String,
+    /// With `nftables_ipvs`: the firewall mark that its group was given.
+    pub fwmark: Option<NonZeroU32>,
     /// Whether it has its quorum.
     pub quorum_up: bool,
     /// `ha_suspend`: the host does not have the address.
@@ -79,6 +85,7 @@ impl Engine {
             .filter(|service| service.present)?;
         Some(ServiceStanding {
             label: self.service_label(id),
+            fwmark: self.mark_of(service),
             quorum_up: service.quorum_up,
             suspended: service.suspended,
             servers: service
@@ -96,6 +103,16 @@ impl Engine {
                 })
                 .collect(),
         })
+    }
+
+    fn mark_of(&self, service: &Service) -> Option<NonZeroU32> {
+        match &self.virtual_of(service).service {
+            Served::Group {
+                group,
+                protocol: Some(protocol),
+            } => self.marks.get(&group.name, *protocol),
+            Served::Group { protocol: None, .. } | Served::Address { .. } | Served::Fwmark(_) => None,
+        }
     }
 
     /// How the checkers of a real server stand, in the order of the configuration.

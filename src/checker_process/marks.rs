@@ -10,7 +10,7 @@ use netlink::nftables::{
     Base, Chain, Expression, Family, Hook, HookPoint, Kind, MetaKey, Register, Set, Table, Verdict,
 };
 use parser::Config;
-use parser::config::virtual_server::{Protocol, Service};
+use parser::config::virtual_server::Protocol;
 use parser::config::virtual_server_group::GroupEntry;
 
 /// Protocols of groups, each with the map from address and port to the mark. The names are keepalived's.
@@ -102,17 +102,10 @@ impl Marked {
     /// Of IPv4 and IPv6.
     fn of(config: &Config, markings: &[Marking]) -> [Self; 2] {
         let [mut v4, mut v6] = <[Self; 2]>::default();
-        for service in &config.virtual_servers {
-            let Service::Group {
-                group,
-                protocol: Some(protocol),
-            } = &service.service
-            else {
-                continue;
-            };
+        for (group, protocol) in config.groups_by_protocol() {
             let given = markings
                 .iter()
-                .find(|marking| marking.group == group.name && marking.protocol == *protocol);
+                .find(|marking| marking.group == group.name && marking.protocol == protocol);
             let Some(mark) = given.map(|marking| marking.mark.get()) else {
                 continue;
             };
@@ -127,7 +120,7 @@ impl Marked {
                     (IpAddr::V6(first), IpAddr::V6(last)) => (&mut v6, first.to_bits(), last.to_bits()),
                     _ => continue,
                 };
-                let ranges = family.0.entry((*protocol, port)).or_default();
+                let ranges = family.0.entry((protocol, port)).or_default();
                 ranges.add(first, last, mark);
             }
         }

@@ -361,16 +361,21 @@ fn servers(checkers: &Value, colors: bool) -> String {
     for service in items(checkers, "virtual_servers") {
         let up = service["quorum"] == true;
         let why = match (service["suspended"] == true, up) {
-            (true, _) => "suspended: the address is not here",
-            (false, false) => "quorum lost",
-            (false, true) => "",
+            (true, _) => "suspended: the address is not here".to_owned(),
+            (false, false) => "quorum lost".to_owned(),
+            (false, true) => String::new(),
+        };
+        let (why, color) = match service["fwmark"].as_u64() {
+            Some(mark) if why.is_empty() => (format!("firewall mark {mark}"), Color::Faint),
+            Some(mark) => (format!("{why}; firewall mark {mark}"), Color::Bad),
+            None => (why, Color::Bad),
         };
         let state = if up { "UP" } else { "DOWN" };
         table.row([
             (text(service, "name").to_owned(), Color::Strong),
             (state.to_owned(), if up { Color::Good } else { Color::Bad }),
             (String::new(), Color::Plain),
-            (why.to_owned(), Color::Bad),
+            (why, color),
         ]);
         for server in items(service, "real_servers") {
             let alive = server["alive"] == true;

@@ -1,8 +1,10 @@
 //! What a reload would change: the running configuration and a new one, both in canonical form, block by block.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
-use parser::config::VrrpInstance;
+use parser::config::{VirtualServer, VrrpInstance};
+use parser::show::virtual_server_head;
 use parser::{Config, Secrets};
 use serde_json::{Value, json};
 
@@ -49,8 +51,10 @@ fn changes(running: &Config, new: &Config) -> Vec<Value> {
                 object["removed"] = minus.into();
                 object["added"] = plus.into();
             }
-            if kind == "vrrp_instance" {
-                object["effect"] = effect(running, new, name).into();
+            match kind {
+                "vrrp_instance" => object["effect"] = effect(running, new, name).into(),
+                "virtual_server" => object["effect"] = effect_on_service(running, new, name).into(),
+                _ => {}
             }
             object
         })
@@ -130,6 +134,51 @@ fn effect(running: &Config, new: &Config, name: &str) -> &'static str {
     }
 }
 
+/// What becomes of the virtual servers of a heading: several, of which each has a protocol of its own.
+fn effect_on_service(running: &Config, new: &Config, head: &str) -> String {
+    let (old, fresh) = (services(running, head), services(new, head));
+    let kept: Vec<String> = old
+        .iter()
+        .filter_map(|(name, old)| Some(effect_on_servers(old, fresh.get(name)?)))
+        .collect();
+    match (old.is_empty(), fresh.is_empty(), kept.is_empty()) {
+        (true, ..) => "begins".to_owned(),
+        (_, true, _) => "ends: its connections are cut off".to_owned(),
+        (false, false, true) => "ends and begins anew: the protocol changed".to_owned(),
+        (false, false, false) => kept.join("; "),
+    }
+}
+
+/// The virtual servers of a heading, by what they are called.
+fn services<'a>(config: &'a Config, head: &str) -> BTreeMap<String, &'a VirtualServer> {
+    checkers::names(config)
+        .zip(&config.virtual_servers)
+        .filter(|(_, service)| virtual_server_head(&service.service) == head)
+        .collect()
+}
+
+/// What becomes of a virtual server that stays.
+fn effect_on_servers(old: &VirtualServer, new: &VirtualServer) -> String {
+    let names = |service: &VirtualServer| -> BTreeSet<(IpAddr, u16)> {
+        let servers = service.real_servers.iter();
+        servers.map(|server| (server.address, server.port)).collect()
+    };
+    let (before, after) = (names(old), names(new));
+    let joining = match after.difference(&before).count() {
+        0 => String::new(),
+        count => format!(", real servers that join: {count}"),
+    };
+    let fate = match new.drain_timeout.as_secs() {
+        0 => "their connections are cut off".to_owned(),
+        seconds => format!("drained for {seconds} s at most"),
+    };
+    let leaving = match before.difference(&after).count() {
+        0 => String::new(),
+        count => format!(", real servers that leave: {count}, {fate}"),
+    };
+    format!("goes on{joining}{leaving}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -143,6 +192,50 @@ mod tests {
             "vrrp_instance {name} {{\n interface eth0\n virtual_router_id {vrid}\n authentication {{\n auth_type PASS\n \
              auth_pass {more}\n }}\n virtual_ipaddress {{\n 192.0.2.{vrid}\n }}\n}}\n"
         )
+    }
+
+    #[test]
+    fn what_becomes_of_a_virtual_server_is_told() {
+        let service = |head: &str, more: &str, servers: &[u8]| {
+            let server = |last| format!(" real_server 10.0.0.{last} 80 {{\n }}\n");
+            let servers: String = servers.iter().map(server).collect();
+            format!("virtual_server {head} {{\n lvs_sched rr\n lvs_method NAT\n {more}\n{servers}}}\n")
+        };
+        let (tcp, udp) = ("protocol TCP", "protocol UDP");
+        let one = "192.0.2.1 80";
+        for (before, after, effect) in [
+            (String::new(), service(one, tcp, &[2]), "begins"),
+            (
+                service(one, tcp, &[2]),
+                String::new(),
+                "ends: its connections are cut off",
+            ),
+            (service(one, tcp, &[2]), service(one, tcp, &[2]), "goes on"),
+            (
+                service(one, tcp, &[2]),
+                service(one, udp, &[2]),
+                "ends and begins anew: the protocol changed",
+            ),
+            (
+                service(one, tcp, &[2, 3]),
+                service(one, tcp, &[3, 4, 5]),
+                "goes on, real servers that join: 2, real servers that leave: 1, their connections are cut off",
+            ),
+            (
+                service(one, tcp, &[2, 3]) + &service(one, udp, &[2]),
+                service(one, "protocol TCP\n drain_timeout 60", &[3]) + &service(one, udp, &[2]),
+                "goes on, real servers that leave: 1, drained for 60 s at most; goes on",
+            ),
+            (
+                service("fwmark 7", "", &[2]),
+                service("fwmark 7", "quorum 1", &[2]),
+                "goes on",
+            ),
+        ] {
+            let changes = changes(&config(&before), &config(&after));
+            let told = changes.iter().find(|change| change["kind"] == "virtual_server");
+            assert_eq!(told.unwrap()["effect"], effect, "{before}{after}");
+        }
     }
 
     #[test]

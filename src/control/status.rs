@@ -201,6 +201,7 @@ fn of_service(service: &checkers::ServiceStanding) -> Value {
         .collect();
     json!({
         "name": service.label,
+        "fwmark": service.fwmark,
         "quorum": service.quorum_up,
         "suspended": service.suspended,
         "real_servers": servers,

@@ -10,7 +10,7 @@ use crate::dump::{Kind, Lines, Place, Writer, global};
 /// Writes the dump. Sessions are few, so that it is made at once.
 pub(crate) fn write(writer: &mut Writer, engine: &Engine, config: &Config) {
     let mut lines = Lines::default();
-    global::section(&mut lines, &config.global, &config.daemon, &global::Whose::Bfd);
+    global::section(&mut lines, config, &global::Whose::Bfd);
     lines.section("BFD Data");
     lines.section("BFD Topology");
     for session in &engine.sessions {

@@ -111,7 +111,7 @@ fn head(view: &View<'_>, item: usize, lines: &mut Lines) -> bool {
     }
     let config = view.config;
     let whose = global::Whose::Checkers(view.users);
-    global::section(lines, &config.global, &config.daemon, &whose);
+    global::section(lines, config, &whose);
     secure(config, lines);
     if !config.virtual_servers.is_empty() {
         lines.section("LVS Topology");

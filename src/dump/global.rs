@@ -2,11 +2,15 @@
 
 use std::fmt::Display;
 
-use parser::config::global_defs::{DynamicInterfaces, LvsFlushOnStop, ReceiveBuffer};
-use parser::config::{Daemon, GlobalDefs};
+use parser::Config;
+use parser::config::GlobalDefs;
+use parser::config::global_defs::{
+    DynamicInterfaces, LvsFlushOnStop, LvsSyncDaemon, LvsTimeouts, ReceiveBuffer,
+};
 
 use crate::dump::users::{self, Users};
 use crate::dump::{Lines, words};
+use crate::sync_daemon;
 
 /// Whose dump it is.
 pub(super) enum Whose<'a> {
@@ -26,7 +30,8 @@ pub(super) enum Whose<'a> {
 }
 
 /// Writes the section.
-pub(super) fn section(lines: &mut Lines, global: &GlobalDefs, daemon: &Daemon, whose: &Whose<'_>) {
+pub(super) fn section(lines: &mut Lines, config: &Config, whose: &Whose<'_>) {
+    let Config { global, daemon, .. } = config;
     lines.section("Global definitions");
     let mut pair = |key: &str, value: &dyn Display| lines.pair(1, key, value);
     let or = |name: &Option<String>, other: &str| name.clone().unwrap_or_else(|| other.to_owned());
@@ -72,10 +77,14 @@ pub(super) fn section(lines: &mut Lines, global: &GlobalDefs, daemon: &Daemon, w
         "Dynamic interfaces",
         &(global.dynamic_interfaces != DynamicInterfaces::No),
     );
+    lvs_timeouts(lines, &global.lvs_timeouts);
+    let mut pair = |key: &str, value: &dyn Display| lines.pair(1, key, value);
     if matches!(whose, Whose::Vrrp { .. }) {
         pair("Default interface", &global.default_interface);
     }
     pair("Disable local IGMP", &words::yes_no(global.disable_local_igmp));
+    lvs_sync_daemon(lines, config);
+    let mut pair = |key: &str, value: &dyn Display| lines.pair(1, key, value);
     pair("LVS flush", &global.lvs_flush);
     let on_stop = match global.lvs_flush_on_stop {
         LvsFlushOnStop::No => "disabled",
@@ -126,6 +135,50 @@ pub(super) fn section(lines: &mut Lines, global: &GlobalDefs, daemon: &Daemon, w
     lines.pair(1, "no_checker_emails", u8::from(global.no_checker_emails));
     lines.pair(1, "rx_bufs_multiples", global.vrrp_rx_bufs.multiplier);
     lines.pair(1, "umask", format!("0{:o}", global.umask));
+}
+
+fn lvs_timeouts(lines: &mut Lines, timeouts: &LvsTimeouts) {
+    for (key, timeout) in [
+        ("LVS TCP timeout", timeouts.tcp),
+        ("LVS TCP FIN timeout", timeouts.tcpfin),
+        ("LVS UDP timeout", timeouts.udp),
+    ] {
+        if let Some(timeout) = timeout {
+            lines.pair(1, key, timeout.as_secs());
+        }
+    }
+}
+
+/// What is left at its default is not told of, but for the number.
+fn lvs_sync_daemon(lines: &mut Lines, config: &Config) {
+    let Some(daemon) = sync_daemon::settings(config) else {
+        return;
+    };
+    let followed = config
+        .vrrp_instances
+        .iter()
+        .find(|instance| daemon.vrrp_instance.as_ref() == Some(&instance.name));
+    let id = daemon
+        .id
+        .unwrap_or_else(|| followed.map_or(0, |instance| instance.virtual_router_id.get()));
+    let plain = LvsSyncDaemon::new(&daemon.interface);
+    if let Some(instance) = &daemon.vrrp_instance {
+        lines.pair(1, "LVS syncd vrrp name", instance);
+    }
+    lines.pair(1, "LVS syncd interface", &daemon.interface);
+    lines.pair(1, "LVS syncd syncid", id);
+    if let Some(longest) = daemon.maxlen {
+        lines.pair(1, "LVS syncd maxlen", longest);
+    }
+    if daemon.group != plain.group {
+        lines.line(1, format_args!("LVS mcast group {}", daemon.group));
+    }
+    if daemon.port != plain.port {
+        lines.pair(1, "LVS syncd mcast port", daemon.port);
+    }
+    if let Some(ttl) = daemon.ttl {
+        lines.pair(1, "LVS syncd mcast ttl", ttl);
+    }
 }
 
 fn announcements(lines: &mut Lines, global: &GlobalDefs, whose: &Whose<'_>) {
@@ -270,5 +323,62 @@ fn unset(alert: Option<bool>) -> &'static str {
         None => "unset",
         Some(true) => "on",
         Some(false) => "off",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(settings: &str) -> Vec<String> {
+        let instance = "vrrp_instance VI {\n interface eth0\n virtual_router_id 51\n virtual_ipaddress {\n 192.0.2.9\n }\n}\n";
+        let text = format!("global_defs {{\n {settings}\n}}\n{instance}");
+        let mut lines = Lines::default();
+        section(
+            &mut lines,
+            &parser::parse_text(&parser::Machine, &text).config,
+            &Whose::Bfd,
+        );
+        let text = lines.into_text();
+        let told = text.lines().filter(|line| line.starts_with(" LVS "));
+        let told = told.filter(|line| !line.contains("flush"));
+        told.map(|line| line.trim_start().to_owned()).collect()
+    }
+
+    // Seen in dumps of 2.2.7, which calls the last timeout `LVS TCP timeout` too.
+    #[test]
+    fn what_ipvs_has_beside_its_table_is_told_as_keepalived_tells_it() {
+        assert!(told("").is_empty());
+        assert_eq!(
+            told("lvs_timeouts tcp 100 tcpfin 20 udp 10"),
+            [
+                "LVS TCP timeout = 100",
+                "LVS TCP FIN timeout = 20",
+                "LVS UDP timeout = 10"
+            ]
+        );
+        assert_eq!(
+            told("lvs_sync_daemon eth1"),
+            ["LVS syncd interface = eth1", "LVS syncd syncid = 0"]
+        );
+        assert_eq!(
+            told("lvs_sync_daemon eth1 inst VI"),
+            [
+                "LVS syncd vrrp name = VI",
+                "LVS syncd interface = eth1",
+                "LVS syncd syncid = 51"
+            ]
+        );
+        assert_eq!(
+            told("lvs_sync_daemon eth1 id 5 maxlen 1000 port 99 ttl 3 group 224.0.0.99"),
+            [
+                "LVS syncd interface = eth1",
+                "LVS syncd syncid = 5",
+                "LVS syncd maxlen = 1000",
+                "LVS mcast group 224.0.0.99",
+                "LVS syncd mcast port = 99",
+                "LVS syncd mcast ttl = 3"
+            ]
+        );
     }
 }

@@ -20,7 +20,7 @@ mod writer;
 
 use std::time::{Duration, Instant};
 
-use parser::config::GlobalDefs;
+use parser::Config;
 
 pub(crate) use checkers::CheckerDumps;
 pub(crate) use lines::Lines;
@@ -61,9 +61,9 @@ impl Rendering {
 }
 
 /// The supervisor's dump: the global section alone.
-pub(crate) fn parent(global: &GlobalDefs, daemon: &parser::config::Daemon) -> String {
+pub(crate) fn parent(config: &Config) -> String {
     let mut lines = Lines::default();
-    global::section(&mut lines, global, daemon, &global::Whose::Parent);
+    global::section(&mut lines, config, &global::Whose::Parent);
     lines.into_text()
 }
 

@@ -140,7 +140,7 @@ const DATA: &[VrrpPart] = &[
                 users: view.users,
                 has_firewall: view.config.vrrp_instances.iter().any(|one| refuses_packets(one)),
             };
-            global::section(lines, &view.config.global, &view.config.daemon, &whose);
+            global::section(lines, view.config, &whose);
             tables::statics(view, lines);
             lines.section("VRRP Topology");
         })

@@ -156,7 +156,7 @@ impl Running {
                 let config = self.configuration.config();
                 let temporary = std::env::var_os("TMPDIR");
                 let place = Place::of(&config, temporary.as_deref().map(Path::new));
-                let text = dump::parent(&config.global, &config.daemon);
+                let text = dump::parent(&config);
                 self.writer.write(place.path(Kind::Parent), move || text);
                 self.order(&ToChild::Data);
             }

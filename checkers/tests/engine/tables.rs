@@ -1,5 +1,7 @@
 //! What the kernel should have for each form of virtual server.
 
+use std::num::NonZeroU32;
+
 use checkers::{Key, Table};
 use parser::config::forwarding::{Forwarding, Tunnel};
 use parser::config::virtual_server::{Granularity, Protocol, Scheduler};
@@ -145,6 +147,11 @@ fn with_nftables_a_group_is_one_service_by_mark() {
         markings(&lab),
         [("mail".to_owned(), 1002), ("web".to_owned(), 1000)]
     );
+    let standings = lab.engine.services().filter_map(|id| lab.engine.standing(id));
+    let marks: Vec<_> = standings
+        .map(|standing| standing.fwmark.map_or(0, NonZeroU32::get))
+        .collect();
+    assert_eq!(marks, [0, 1000, 1002]);
 
     let swapped = format!("{global}{two}{one}");
     let next = Lab::resume(&swapped, &lab.engine.snapshot());

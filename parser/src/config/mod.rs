@@ -67,6 +67,7 @@ use crate::source::Host;
 use crate::tree::{Line, Tree, grammar};
 use routing::Routing;
 use tracked::Trackable;
+use virtual_server::Protocol;
 use vrrp_sync_group::Joining;
 
 /// A whole configuration, defaults resolved and names joined. Past this point nothing is optional that is not.
@@ -109,6 +110,21 @@ pub struct Config {
     pub linkbeat_interfaces: Vec<LinkbeatInterface>,
     /// The lines of `interface_up_down_delays`.
     pub interface_up_down_delays: Vec<UpDownDelay>,
+}
+
+impl Config {
+    /// The groups that virtual servers serve by protocol, each once for each such virtual server, in the order of the file.
+    pub fn groups_by_protocol(&self) -> impl Iterator<Item = (&VirtualServerGroup, Protocol)> {
+        self.virtual_servers
+            .iter()
+            .filter_map(|service| match &service.service {
+                virtual_server::Service::Group {
+                    group,
+                    protocol: Some(protocol),
+                } => Some((&**group, *protocol)),
+                _ => None,
+            })
+    }
 }
 
 /// Stands for a block where there is none.

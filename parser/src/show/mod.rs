@@ -22,6 +22,7 @@ mod vrrp_script;
 
 use crate::Config;
 use text::Text;
+pub use virtual_server::head as virtual_server_head;
 
 /// Whether passwords and keys stand in the text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -23,7 +23,8 @@ pub(super) fn show(text: &mut Text, server: &VirtualServer) {
     });
 }
 
-fn head(service: &Service) -> String {
+/// The words after `virtual_server`.
+pub fn head(service: &Service) -> String {
     match service {
         Service::Address { address, port, .. } => format!("{address} {port}"),
         Service::Fwmark(mark) => format!("fwmark {mark}"),

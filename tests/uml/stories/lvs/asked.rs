@@ -56,6 +56,7 @@ fn status_and_plan_know_virtual_and_real_servers() {
         };
         json!([{
             "name": "[192.0.2.10]:tcp:80",
+            "fwmark": null,
             "quorum": quorum,
             "suspended": false,
             "real_servers": [

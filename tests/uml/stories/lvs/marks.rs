@@ -4,7 +4,7 @@
 use holdfast::lab::Daemon;
 
 use super::{Came, Scene, as_keepalived, holdfast, server};
-use crate::stories::stories;
+use crate::stories::{run, stories};
 
 stories![sociable: groups_are_services_by_mark, what_cannot_be_marked_is_said];
 
@@ -72,5 +72,10 @@ fn what_cannot_be_marked_is_said() {
             .iter()
             .all(|mark| table.contains(&format!("-A -f {mark} -s rr")))
     });
+    let ask = || run(concat!(env!("CARGO_BIN_EXE_holdfast"), " status"));
+    let status = scene.host.run(ask).unwrap();
+    for words in ["firewall mark 500", "firewall mark 501", "firewall mark 502"] {
+        assert!(status.contains(words), "{words} is not in {status}");
+    }
     scene.stop(&node);
 }
