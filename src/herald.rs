@@ -110,6 +110,21 @@ impl Herald {
         }
     }
 
+    /// Takes what a predecessor process told last, of whom and with which priority: it is not told again, but to readers that
+    /// begin anew.
+    pub fn recall(&mut self, told: impl Iterator<Item = (Party, Notified, u8)>) {
+        let is_wanted = self.fifos.are_open();
+        let lines = told.filter_map(|(party, state, priority)| {
+            let known = self.parties.entry(party.clone()).or_default();
+            (known.state, known.mailed) = (Some((state, priority)), Some(state));
+            let subject = is_wanted.then(|| subject(&party))?;
+            let line = line(&subject, state, priority);
+            Some((subject, line))
+        });
+        // Without pipes there are no lines, but what is known is taken all the same.
+        self.fifos.recall(lines);
+    }
+
     /// Writes all states to the FIFOs again (`fifo_write_vrrp_states_on_reload`).
     pub fn tell_states(&self) {
         self.fifos.tell_states();
