@@ -186,6 +186,16 @@ impl Fifos {
         self.shared.state().states.insert(subject.to_owned(), line);
     }
 
+    /// Takes the lines that tell what a predecessor process told last of each subject. They are not told again, but to the
+    /// readers that were started here just now: these know nothing.
+    pub fn recall(&self, told: impl Iterator<Item = (String, String)>) {
+        let State { pipes, states, order } = &mut *self.shared.state();
+        states.extend(told);
+        for open in pipes.iter_mut().filter(|open| open.reader.is_some()) {
+            open.pipe.write_all(lines_in(states, order));
+        }
+    }
+
     /// Writes the states of all subjects to every pipe.
     pub fn tell_states(&self) {
         let State {

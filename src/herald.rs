@@ -92,6 +92,19 @@ impl Herald {
         self.mailer.learn(&config.global, &host.to_string_lossy());
     }
 
+    /// Takes what a predecessor process told last, of whom and with which priority: it is not told again, but to readers that
+    /// begin anew.
+    pub fn recall(&mut self, told: impl Iterator<Item = (Party, Notified, u8)>) {
+        let lines = told.map(|(party, state, priority)| {
+            let subject = subject(&party);
+            let line = line(&subject, state, priority);
+            let known = self.parties.entry(party).or_default();
+            (known.state, known.mailed) = (Some(state), Some(state));
+            (subject, line)
+        });
+        self.fifos.recall(lines);
+    }
+
     /// Writes all states to the FIFOs again (`fifo_write_vrrp_states_on_reload`).
     pub fn tell_states(&self) {
         self.fifos.tell_states();

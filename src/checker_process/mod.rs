@@ -165,6 +165,7 @@ impl Process {
         let buffer = receive_buffer::or(config.global.lvs_netlink_cmd_rcv_bufs, Netlink::RECEIVE_BUFFER);
         let owner = owner(&child.options.checkers_pid);
         let saved = Saved::read(&child.saved_state());
+        let succeeds = !saved.engine.is_empty();
         let seed = RandomState::new().build_hasher().finish();
         let mut process = Self {
             engine: Engine::new(Arc::clone(&config), &saved.engine, seed, now()),
@@ -191,6 +192,9 @@ impl Process {
             child,
         };
         process.learn(&config);
+        if succeeds {
+            process.scripts.recall(&process.engine);
+        }
         Ok(process)
     }
 

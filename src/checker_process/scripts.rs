@@ -117,8 +117,7 @@ impl Scripts {
     pub(super) fn notify(&mut self, notice: &Notice) {
         self.run_script_of(notice);
         if let Some(line) = notice.line.as_ref().filter(|_| self.fifos.are_wanted()) {
-            // keepalived: with the NUL byte that ends its own string.
-            let whole = format!("{line}\n\0");
+            let whole = line_of(line);
             if let Some((subject, _)) = line.rsplit_once(' ') {
                 self.fifos.remember(subject, whole.clone());
             }
@@ -140,6 +139,26 @@ impl Scripts {
                 .collect::<Vec<_>>()
         });
         self.fifos.set_order(subjects.collect());
+    }
+
+    /// Takes what a predecessor knew of the servers, for readers of FIFOs that begin anew.
+    pub(super) fn recall(&self, engine: &Engine) {
+        if !self.fifos.are_wanted() {
+            return;
+        }
+        let line = |subject: String, up: bool| {
+            let line = line_of(&format!("{subject} {}", if up { "UP" } else { "DOWN" }));
+            (subject, line)
+        };
+        let standings = engine.services().filter_map(|id| engine.standing(id));
+        let told = standings.flat_map(|service| {
+            let servers = service.servers.iter();
+            let servers = servers.map(|it| line(format!("RS {} {}", it.label, service.label), it.alive));
+            std::iter::once(line(format!("VS {}", service.label), service.quorum_up))
+                .chain(servers)
+                .collect::<Vec<_>>()
+        });
+        self.fifos.recall(told);
     }
 
     /// Ends the runs of checkers, and waits a moment for the scripts of the last changes.
@@ -164,4 +183,9 @@ impl Scripts {
         };
         self.notifier.run(owner, word, keyword, script);
     }
+}
+
+/// A line as keepalived writes it: with the NUL byte that ends its own string.
+fn line_of(words: &str) -> String {
+    format!("{words}\n\0")
 }

@@ -46,6 +46,7 @@ use crate::control::status::Events;
 use crate::dump::{self, VrrpDumps};
 use crate::herald::Herald;
 use crate::message::BEAT_INTERVAL;
+use crate::notify::Party;
 use crate::receive_buffer;
 use crate::repair::Repairs;
 use crate::scripts::{Inspector, Policy, Prepared, Runner};
@@ -240,9 +241,23 @@ impl Process {
             config,
             child,
         };
+        process.recall();
         process.claim();
         process.sync_follower.learn(&process.config, &process.engine);
         Ok(process)
+    }
+
+    /// What a predecessor told is known to whoever reads of it anew.
+    fn recall(&mut self) {
+        let groups = self.engine.groups.iter().filter_map(|group| {
+            let party = Party::Group(group.name.to_string());
+            Some((party, group.state?, 0))
+        });
+        let instances = self.engine.instances().filter_map(|instance| {
+            let party = Party::Instance(instance.config.name.clone());
+            Some((party, instance.notified?, instance.priority.get()))
+        });
+        self.herald.recall(groups.chain(instances));
     }
 
     async fn serve(mut self) -> Result<(), VrrpProcessError> {

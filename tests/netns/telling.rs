@@ -293,6 +293,40 @@ fn a_reader_that_comes_back_hears_how_things_stand() {
     assert!(heard.is_some(), "{:?}", second.log.since(0));
 }
 
+/// The reader that the daemon starts ends with its process; the one of the successor knows nothing.
+#[test]
+fn a_reader_hears_how_things_stand_after_a_crash() {
+    if !ready() {
+        return;
+    }
+    let scene = Scene::new();
+    let host = &scene.a;
+    host.write_script(
+        "/run/own.sh",
+        "#!/bin/sh\necho begin >>/run/own\nexec cat \"$1\" >>/run/own\n",
+    )
+    .unwrap();
+    let fifo =
+        "router_id node1\nscript_user root\nvrrp_notify_fifo /run/fifo\nvrrp_notify_fifo_script /run/own.sh";
+    let node = holdfast()
+        .start(host, &NODE1.replace("router_id node1", fifo))
+        .unwrap();
+    let master = "INSTANCE \"VI_1\" MASTER 150";
+    let told = |beginnings: usize| {
+        let all = host.read("/run/own").unwrap_or_default();
+        let last = all.rsplit("begin\n").next().unwrap_or_default();
+        all.matches("begin\n").count() == beginnings && last.matches(master).count() == 1
+    };
+    expect("the reader hears it", || told(1));
+    let pid = host.read("/run/vrrp.pid").unwrap();
+    host.spawn("kill", "/bin/kill", &["-KILL", pid.trim()])
+        .unwrap()
+        .wait(SOON);
+    let heard = wait_until(6 * SOON, || told(2));
+    assert!(heard.is_some(), "{:?}", host.read("/run/own"));
+    node.stop(3 * SOON).expect("the daemon ends");
+}
+
 fn start_mail_server(host: &Host) -> Process {
     start_this_mail_server(host, MAIL_SERVER)
 }

@@ -88,8 +88,8 @@ pub struct Instance {
     pub(crate) quota: Quota,
     /// Kinds of refusal already told since state or master changed.
     pub(crate) told: Vec<Discriminant<Refusal>>,
-    /// What the outside world was told last.
-    pub(crate) notified: Option<Notified>,
+    /// What the outside world was told last, be it by a predecessor process.
+    pub notified: Option<Notified>,
     /// What a predecessor process left; used up at the start.
     pub(crate) resume: Option<Saved>,
     /// One of two address owners: gave way, priority 254 until the other is gone.

@@ -10,6 +10,7 @@ use crate::stories::{run, stories};
 stories![sociable:
     scripts_readers_and_mailboxes_are_told_the_same,
     mails_only_of_changes_and_of_servers_that_want_them,
+    readers_that_begin_anew_hear_how_servers_stand,
 ];
 
 /// Writes one line for each mail: its subject, and the line of its body.
@@ -162,4 +163,67 @@ fn mails_only_of_changes_and_of_servers_that_want_them() {
         came.push(scene.after("stop"));
         came
     });
+}
+
+/// One that comes back by itself, and one that the daemon starts: after its own death, and after that of the process that
+/// started it.
+fn readers_that_begin_anew_hear_how_servers_stand() {
+    let mut scene = Scene::new();
+    let host = std::sync::Arc::clone(&scene.host);
+    let script = "#!/bin/sh\necho begin >>/run/own\necho $$ >/run/own.pid\nexec cat \"$1\" >>/run/own\n";
+    host.write_script("/run/own.sh", script).unwrap();
+    let text = format!(
+        "global_defs {{
+            script_user root
+            notify_fifo /run/common
+            lvs_notify_fifo /run/fifo
+            lvs_notify_fifo_script /run/own.sh
+        }}
+        virtual_server 192.0.2.10 80 {{
+            delay_loop 1
+            warmup 0
+            protocol TCP
+            lvs_sched rr
+            lvs_method DR
+            {}{}
+        }}",
+        server(21, ""),
+        server(22, "")
+    );
+    scene.alive("21");
+    let node = scene.start(&holdfast(), &text);
+    let down = "RS [192.0.2.22]:tcp:80 [192.0.2.10]:tcp:80 DOWN";
+    let own = || host.read("/run/own").unwrap_or_default().replace('\0', "");
+    scene.expect("the script's reader hears it", || own().contains(down));
+
+    let first = host.spawn("first", "/bin/cat", &["/run/common"]).unwrap();
+    scene.expect("the other reader hears it", || first.log.has(down));
+    // Longer than who opens the FIFO anew for each line.
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    first.kill_all();
+    first.wait(SOON);
+    let second = host.spawn("second", "/bin/cat", &["/run/common"]).unwrap();
+    scene.expect("who comes back hears it again", || second.log.has(down));
+
+    let told_of_all = |beginnings: usize| {
+        let own = own();
+        let last = own.rsplit("begin\n").next().unwrap_or_default();
+        own.matches("begin\n").count() == beginnings
+            && last.contains(down)
+            && last.contains("VS [192.0.2.10]:tcp:80")
+    };
+    let kill = |pid_file: &'static str| {
+        let pid = host.read(pid_file).unwrap();
+        host.run(move || run(&format!("kill -KILL {}", pid.trim())))
+            .unwrap();
+    };
+    kill("/run/own.pid");
+    scene.expect("the next reader hears how all stand", || told_of_all(2));
+    kill("/run/checkers.pid");
+    scene.expect("that of the next process too", || told_of_all(3));
+    scene.alive("22");
+    scene.expect("and what changes then", || {
+        own().contains(&down.replace("DOWN", "UP"))
+    });
+    scene.stop(&node);
 }
