@@ -67,7 +67,8 @@ impl Routers {
     pub(crate) fn configuration(&self, priority: u32, extra: Extra) -> String {
         let mut text = String::from("global_defs {\n    script_user root\n");
         if extra.realtime {
-            text += "    vrrp_rt_priority 50\n    vrrp_no_swap\n";
+            // By default a process that computes for 10 ms without a wait is killed, and a thousand routers begin.
+            text += "    vrrp_rt_priority 50\n    vrrp_rlimit_rttime 1000000\n    vrrp_no_swap\n";
         }
         text += "}\n\n";
         // Writing to a String cannot fail.

@@ -32,8 +32,8 @@ use crate::track::{Kind, TrackedFile, TrackedProcess, TrackedSession};
 use crate::transition::LOOK_AGAIN;
 use crate::world::World;
 
-/// Instances that begin or take over in one call: their adverts, and what the caller does for them, take less than a
-/// millisecond.
+/// Masters that advertise, and other instances that begin or take over, in one call: what the caller does for them takes less
+/// than a millisecond. Larger bursts also upset the order in which routers advertise, and so the time between two adverts.
 pub const TURN: usize = 64;
 
 /// Every virtual router of the process.
@@ -197,22 +197,21 @@ impl Engine {
         self.pace(now);
     }
 
-    /// [`Engine::next_deadline`] has come, or any time has passed. Masters do all that is due; of the others at most
-    /// [`TURN`] begin or take over, the longest waiting first, and for the rest the next deadline is not later than `now`:
-    /// what was asked for is carried out in between, and adverts that become due meanwhile come first.
+    /// [`Engine::next_deadline`] has come, or any time has passed. At most [`TURN`] masters do what is due, and at most as many
+    /// of the others begin or take over, the longest waiting first. For the rest the next deadline is not later than `now`:
+    /// what was asked for is carried out in between, and adverts that become due meanwhile do not wait for all takeovers.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.tell_time(now);
         if self.delayed_until.take_if(|until| *until <= now).is_some() {
             self.tell_all(Happening::DelayedStartCompleted);
         }
-        while let Some(id) = self.timers.due_master(now) {
-            self.on_deadline(id, now);
-        }
-        for _ in 0..TURN {
-            let Some(id) = self.timers.due_other(now) else {
-                break;
-            };
-            self.on_deadline(id, now);
+        for due in [Timers::due_master, Timers::due_other] {
+            for _ in 0..TURN {
+                let Some(id) = due(&self.timers, now) else {
+                    break;
+                };
+                self.on_deadline(id, now);
+            }
         }
         while let Some(index) = self.script_deadlines.due(now) {
             let script = &mut self.world.scripts[index as usize];

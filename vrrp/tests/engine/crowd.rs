@@ -75,9 +75,9 @@ fn a_crowd_takes_over_in_turns_and_adverts_come_first_in_each() {
     engine.handle_timeout(later);
     let seen = advertisers(&mut engine);
     let owner = seen.iter().position(|vrid| *vrid == 250).unwrap();
-    assert!(
-        owner <= TURN,
-        "after the masters of the first turn at most, not after the crowd: {owner}"
+    assert_eq!(
+        owner, 0,
+        "it waited longest, and the crowd comes after the masters"
     );
     let masters = |engine: &Engine| {
         engine
