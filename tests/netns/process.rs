@@ -1,10 +1,11 @@
 //! How the daemon's processes stand with the kernel: priorities, names, namespaces, pid files, and the scripts before and
 //! after everything.
 
-use holdfast::lab::{Host, Process};
+use holdfast::lab::node::KEEPALIVED;
+use holdfast::lab::{Daemon, Host, Process};
 use nix::sys::signal::Signal;
 
-use crate::scene::{SOON, Scene, expect, ready};
+use crate::scene::{SOON, Scene, VIRTUAL, beside_keepalived, expect, ready};
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_holdfast");
 
@@ -462,4 +463,55 @@ fn a_configuration_may_be_handed_over_open() {
     daemon.signal(Signal::SIGHUP);
     expect("it reloads", || daemon.log.count("Reload complete") == 1);
     stop(&daemon, 0);
+}
+
+/// What a daemon stopped with `-V` has left on its interface, and what the one after it leaves: addresses and routes, as `ip`
+/// has them.
+fn what_stays(daemon: &Daemon) -> [(bool, bool); 2] {
+    const ROUTED: &str = "
+vrrp_instance VI_1 {
+    state MASTER
+    interface eth0
+    virtual_router_id 51
+    priority 100
+    advert_int 1
+    virtual_ipaddress {
+        192.0.2.10/24
+    }
+    virtual_routes {
+        198.51.100.0/24 via 192.0.2.1
+    }
+}
+";
+    let scene = Scene::new();
+    let host = &scene.a;
+    let program = match daemon {
+        Daemon::Holdfast(program) => program.clone(),
+        Daemon::Keepalived => KEEPALIVED.into(),
+    };
+    host.write("/run/node.conf", ROUTED).unwrap();
+    // proc(5) has addresses in the order of the network, written as a number of this machine.
+    let destination = format!("{:08X}", u32::from_ne_bytes([198, 51, 100, 0]));
+    let left = || {
+        let routes = host.read("/proc/thread-self/net/route").unwrap();
+        (host.addresses().contains(&VIRTUAL), routes.contains(&destination))
+    };
+    [&["-V"][..], &[]].map(|option| {
+        let options = [&["-f", "/run/node.conf", "-n", "-l", "-D"], option].concat();
+        let process = host.spawn("daemon", &program, &options).unwrap();
+        expect("it is master", || {
+            process.log.count("Entering MASTER STATE") == 1 && left() == (true, true)
+        });
+        process.signal(Signal::SIGTERM);
+        process.wait(2 * SOON).expect("it ends");
+        left()
+    })
+}
+
+#[test]
+fn what_it_has_stays_behind_where_that_is_asked_for_and_is_the_next_run_s() {
+    if let Some((ours, theirs)) = beside_keepalived(what_stays) {
+        assert_eq!(ours, theirs);
+        assert_eq!(ours, [(true, true), (false, false)]);
+    }
 }
