@@ -95,7 +95,8 @@ fn prepare(host: &Host) {
     run(host, "/sbin/ip link set dummy0 up");
 }
 
-fn has(host: &Host, command: &str, words: &str) -> bool {
+/// Whether a line of what a command prints in a host has these words.
+pub(crate) fn has(host: &Host, command: &str, words: &str) -> bool {
     run(host, command).iter().any(|line| line.contains(words))
 }
 

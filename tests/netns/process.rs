@@ -5,6 +5,7 @@ use holdfast::lab::node::KEEPALIVED;
 use holdfast::lab::{Daemon, Host, Process};
 use nix::sys::signal::Signal;
 
+use crate::owned::has;
 use crate::scene::{SOON, Scene, VIRTUAL, beside_keepalived, expect, ready};
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_holdfast");
@@ -479,7 +480,7 @@ vrrp_instance VI_1 {
         192.0.2.10/24
     }
     virtual_routes {
-        198.51.100.0/24 via 192.0.2.1
+        198.51.100.0/24 via 192.0.2.1 dev eth0
     }
 }
 ";
@@ -490,11 +491,9 @@ vrrp_instance VI_1 {
         Daemon::Keepalived => KEEPALIVED.into(),
     };
     host.write("/run/node.conf", ROUTED).unwrap();
-    // proc(5) has addresses in the order of the network, written as a number of this machine.
-    let destination = format!("{:08X}", u32::from_ne_bytes([198, 51, 100, 0]));
     let left = || {
-        let routes = host.read("/proc/thread-self/net/route").unwrap();
-        (host.addresses().contains(&VIRTUAL), routes.contains(&destination))
+        let route = has(host, "/sbin/ip route show", "198.51.100.0/24 via 192.0.2.1");
+        (host.addresses().contains(&VIRTUAL), route)
     };
     [&["-V"][..], &[]].map(|option| {
         let options = [&["-f", "/run/node.conf", "-n", "-l", "-D"], option].concat();
