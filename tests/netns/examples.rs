@@ -32,8 +32,11 @@ fn both_daemons_accept_every_example() {
             .a
             .write("/run/example.conf", &text.replace("/etc/keepalived/", "/run/"))
             .unwrap();
-        // Debian's keepalived is older than auth_hmac.
-        let daemons: &[&str] = if text.contains("auth_hmac") {
+        // Debian's keepalived is older than auth_hmac, and no keepalived drains.
+        let is_unknown = ["auth_hmac", "drain_timeout"]
+            .iter()
+            .any(|word| text.contains(word));
+        let daemons: &[&str] = if is_unknown {
             &[env!("CARGO_BIN_EXE_holdfast")]
         } else {
             &[env!("CARGO_BIN_EXE_holdfast"), KEEPALIVED]
