@@ -50,7 +50,7 @@ use crate::notify::Party;
 use crate::receive_buffer;
 use crate::repair::Repairs;
 use crate::scripts::{Inspector, Policy, Prepared, Runner};
-use crate::timer::{Timer, now, utc};
+use crate::timer::{self, Timer, now, utc};
 use announce::Announcer;
 use firewall::Firewall;
 use mirror::Mirror;
@@ -75,6 +75,9 @@ const QUIET: usize = 64;
 
 /// How often the state is saved at most: that of a thousand routers takes a millisecond.
 const SAVE_EVERY: Duration = Duration::from_millis(20);
+
+/// How much longer than a save the time until the next one is, where there are so many routers that it takes long.
+const SAVING_SHARE: u32 = 20;
 
 /// Why the VRRP process cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -164,9 +167,10 @@ struct Process {
     news: VecDeque<News>,
     /// What a successor needs is not what was saved last.
     unsaved: bool,
-    /// It is to be saved at once, which may be [`SAVE_EVERY`] after it was last saved.
+    /// It is to be saved as soon as it may be.
     urgent: bool,
-    saved_at: Instant,
+    /// When it may be saved again.
+    save_at: Instant,
     /// What the log has said does not work: a socket that cannot be opened (no destination), a way that cannot be sent.
     ailing: HashSet<(Endpoint, Option<IpAddr>)>,
     /// The sockets may not be those that the engine's instances need.
@@ -236,7 +240,7 @@ impl Process {
             news: VecDeque::new(),
             unsaved: false,
             urgent: false,
-            saved_at: Instant::default(),
+            save_at: Instant::default(),
             ailing: HashSet::new(),
             sockets_stale: false,
             settled: false,
@@ -356,7 +360,7 @@ impl Process {
             self.engine.next_deadline(),
             self.repairs.next_deadline(),
             self.recheck_at,
-            self.urgent.then(|| self.saved_at + SAVE_EVERY),
+            self.urgent.then_some(self.save_at),
             self.uppers.next_deadline(),
         ];
         self.timer.arm(deadlines.into_iter().flatten().min())
@@ -429,10 +433,10 @@ impl Process {
 
     /// Saves what a successor needs, if it is time.
     fn save(&mut self, now: Instant) {
-        if self.urgent && now >= self.saved_at + SAVE_EVERY {
+        if self.urgent && now >= self.save_at {
             (self.unsaved, self.urgent) = (false, false);
-            self.saved_at = now;
             self.child.save_state(&self.engine.snapshot());
+            self.save_at = now + SAVE_EVERY.max((timer::now() - now) * SAVING_SHARE);
         }
     }
 

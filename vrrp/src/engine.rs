@@ -72,6 +72,8 @@ pub struct Engine {
     pub(crate) paces: Paces,
     /// When `vrrp_startup_delay` is over, while it runs.
     delayed_until: Option<Instant>,
+    /// Whether any instance signs with the time of day.
+    pub(crate) signs: bool,
     stopped: bool,
 }
 
@@ -153,6 +155,7 @@ impl Engine {
             roamers: Vec::new(),
             paces: Paces::new(config),
             delayed_until: (!delay.is_zero()).then_some(now + delay),
+            signs: false,
             stopped: false,
         };
         engine.world.restore(&snapshot);
@@ -226,8 +229,7 @@ impl Engine {
 
     /// Whether any instance signs with the time of day: [`Event::Clock`] is wanted.
     pub fn wants_clock(&self) -> bool {
-        self.instances()
-            .any(|instance| instance.config.auth_hmac.is_some())
+        self.signs
     }
 
     /// When [`Engine::handle_timeout`] must be called next.

@@ -87,6 +87,10 @@ impl Engine {
         self.watchers.clear();
         self.trackers.clear();
         self.roamers.clear();
+        let signs = self
+            .instances()
+            .any(|instance| instance.config.auth_hmac.is_some());
+        self.signs = signs;
         for id in &self.order {
             let instance = &self.instances[id.0 as usize];
             for link in instance.links() {
